@@ -19,7 +19,7 @@ struct loop *loop_new(void);
 void loop_free(struct loop *loop);
 void loop_run(struct loop *loop); /* until loop_stop */
 void loop_stop(struct loop *loop);
-uint64_t loop_now_us(struct loop *loop); /* monotonic, read once per turn */
+uint64_t loop_now_us(struct loop *loop); /* monotonic, read anew at each call (no system call) */
 
 /* Calls once, after the present callback has returned and before the loop waits again. */
 void loop_defer(struct loop *loop, void (*call)(void *arg), void *arg);
@@ -44,3 +44,7 @@ void loop_wake_free(struct loop_wake *w);
 
 /* on_signal on the loop's thread (SIGTERM, SIGHUP, SIGCHLD …); lives as long as the loop. */
 void loop_on_signal(struct loop *loop, int signal, void (*on_signal)(void *arg), void *arg);
+
+/* libevent's own object, for src/dns alone (libunbound wants it). */
+struct event_base;
+struct event_base *loop_event_base(struct loop *loop);
