@@ -78,7 +78,8 @@ struct span wire_get_span(struct wire *in)
 	return span_of(p, n);
 }
 
-void *wire_begin_list(struct wire *in, struct arena *a, size_t item_size, size_t item_bytes, size_t *out_n)
+void *wire_begin_list(struct wire *in, struct arena *a, size_t item_size, size_t item_bytes,
+		      size_t *out_n)
 {
 	size_t n = wire_get_u32(in);
 	void *items;

@@ -1,11 +1,11 @@
 /*
- * What the generated codecs are made of: little-endian fields in a row, read with every length checked, written
- * into a buffer. The bytes are fixed in doc/formats/ipc.md.
+ * What the generated codecs are made of: little-endian fields in a row, read with every length
+ * checked, written into a buffer. The bytes are fixed in doc/formats/ipc.md.
  *
- *   W1  A reader never looks behind its struct, and allocates a list only when the bytes at hand could hold it.
- *   W2  Reading goes on harmlessly after the first fault: everything read then is zero, and `bad` stays set.
- *   W3  The end of the struct where a field begins is no fault (an older sender): the field stays zero. Inside a
- *       list, or in the middle of a field, it is one.
+ *   W1  A reader never looks behind its struct, and allocates a list only when the bytes at hand
+ * could hold it. W2  Reading goes on harmlessly after the first fault: everything read then is
+ * zero, and `bad` stays set. W3  The end of the struct where a field begins is no fault (an older
+ * sender): the field stays zero. Inside a list, or in the middle of a field, it is one.
  */
 #pragma once
 
@@ -32,10 +32,12 @@ bool wire_get_bool(struct wire *in);
 /* Borrowed from the body. Empty: {NULL, 0}. */
 struct span wire_get_span(struct wire *in);
 /*
- * Begins a list: its count in *out_n and room for it from the arena, or NULL (and 0) when it is empty, absent or
- * wrong. item_bytes is the least an item takes on the wire. wire_end_list after the last item.
+ * Begins a list: its count in *out_n and room for it from the arena, or NULL (and 0) when it is
+ * empty, absent or wrong. item_bytes is the least an item takes on the wire. wire_end_list after
+ * the last item.
  */
-void *wire_begin_list(struct wire *in, struct arena *a, size_t item_size, size_t item_bytes, size_t *out_n);
+void *wire_begin_list(struct wire *in, struct arena *a, size_t item_size, size_t item_bytes,
+		      size_t *out_n);
 void wire_end_list(struct wire *in);
 
 /* The buffer has no limit: these always succeed. */
