@@ -263,3 +263,20 @@ def assert_kept_all(journal_path, delivered_paths, explained=()):
     assert not (v.lost or v.phantoms or v.damaged or v.duplicates), (
         f"{v}\nlost {v.lost[:5]}\nphantoms {v.phantoms[:5]}\ndamaged {v.damaged[:5]}\ndoubled {v.duplicates[:5]}")
     return v
+
+
+def main():
+    """oracle.py send PORT JOURNAL COUNT SEED: a sender of its own process, until COUNT messages have their 250."""
+    import sys
+    if len(sys.argv) != 6 or sys.argv[1] != "send":
+        sys.exit(main.__doc__)
+    port, journal, count, seed = int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+    rng = random.Random(seed)
+    sender = Sender(port, journal, sessions=8, retry=True, seed=seed).start()
+    for i, size in enumerate(log_sizes(count, 1024, 300 << 10, rng)):
+        sender.add(size, [f"user{i % 7}@example.com"])
+    sender.finish()
+
+
+if __name__ == "__main__":
+    main()
