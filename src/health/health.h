@@ -1,8 +1,8 @@
 /*
- * Is this site taking mail? A pure function per site: (state, observation, time) -> (state,
- * actions). No clock, socket or loop: times are microseconds of the monotonic clock, passed in, so
- * jumps of the wall clock mean nothing here. watch uses it (it probes, records, then acts),
- * tests/sim on virtual time, and clerk, edge and status for the names and the phase.
+ * Is this site taking mail? A pure function a site: (state, observation, time) -> (state, actions).
+ * No clock, socket or loop: times are microseconds of the monotonic clock, passed in; jumps of the
+ * wall clock mean nothing here. watch uses it (it probes, records, then acts), tests/sim on virtual
+ * time, and clerk, edge and status for the names and the phase.
  *
  *   H1  Hold is declared at the `fail`-th failed probe in a row, and at once when a real delivery
  *       could not connect and a probe fails too. SUSPECT (fewer failures) does not hold.
@@ -13,8 +13,8 @@
  *       sentence; the caller syncs it before it publishes or acts (decide, record, act).
  *   H5  Failing neutral controls never prevent hold; they block what is seen outside
  *       (health_may_act_outside).
- *   H6  An operator's hold on/off wins over everything until its lease ends; the end is recorded
- * too. H7  Memory per site is fixed; text from a primary is cut and has no control bytes.
+ *   H6  An operator's hold on/off wins over everything until its lease ends; the end is recorded.
+ *   H7  Memory per site is fixed; text from a primary is cut and has no control bytes.
  */
 #pragma once
 
@@ -155,17 +155,18 @@ struct health {
 	struct health_limits limits;
 	enum health_state state;     /* what is seen */
 	enum health_state effective; /* what counts: state under the operator's hold */
-	uint64_t since_us;	     /* of effective */
-	enum health_hold hold;	     /* by command; HOLD_AUTO: limits.configured counts */
+	uint64_t state_since_us, effective_since_us;
+	enum health_hold hold; /* by command; HOLD_AUTO: limits.configured counts */
 	uint64_t hold_until_us;
 	unsigned failed, good; /* probes in a row */
 	bool own_network_down;
-	bool delivery_failed; /* could not connect, waiting for a probe to say the same */
-	uint64_t delivery_failed_at_us, accepted_at_us, seen_since_us, last_delivery_us;
-	uint32_t accepted, refused_good,
-		refused_unknown; /* since the present state was entered, or the window */
-	uint64_t window_us;	 /* begin of the valve's window while UP */
-	uint64_t falls_us[HEALTH_FALLS_KEPT];
+	bool delivery_failed; /* could not connect; waits for a probe to say the same */
+	bool accepted_ever;
+	uint64_t delivery_failed_at_us, accepted_at_us, delivery_at_us;
+	/* Since window_us: while on probation all of it, else the present window of the valve. */
+	uint32_t accepted, refused_good, refused_unknown, deferred;
+	uint64_t window_us;
+	uint64_t falls_us[HEALTH_FALLS_KEPT]; /* ring */
 	unsigned falls_n, flap_shift;
 	uint64_t flap_at_us;
 	unsigned stops;
@@ -192,7 +193,7 @@ struct health_record {
 	char reason[HEALTH_TEXT_BYTES * 2];
 };
 
-enum { HEALTH_RECORDS_MAX = 4 };
+enum { HEALTH_RECORDS_MAX = 6 };
 struct health_actions {
 	size_t records_n; /* to be synced, in this order, before anything else is done */
 	struct health_record records[HEALTH_RECORDS_MAX];
