@@ -17,7 +17,8 @@ static int feed(const char *path)
 		return 0;
 	n = fread(bytes, 1, sizeof bytes, f);
 	(void)fclose(f);
-	exact = malloc(n ? n : 1); /* a block of just this size, so that ASan sees one byte too many */
+	exact = malloc(n ? n
+			 : 1); /* a block of just this size, so that ASan sees one byte too many */
 	if (!exact)
 		return 0;
 	for (size_t i = 0; i < n; i++)

@@ -1,0 +1,63 @@
+/*
+ * Walks the header section of a message as it arrives, in pieces of any size, and keeps what is
+ * needed for show and for the loop guard. Pure, no allocation, linear in the input, never fails:
+ * mail with an odd header is mail.
+ *
+ *   H1  Any split of the input gives the same result.
+ *   H2  Of each field at most HEADER_FIELD_KEPT bytes are looked at; the rest is skipped, at the
+ * speed of memchr. H3  The first Message-ID, Subject and From count; later ones are ignored.
+ */
+#pragma once
+
+#include "base/span.h"
+
+enum {
+	HEADER_FIELD_KEPT =
+		1200, /* enough for a Received field with two 255-byte names; unfolded */
+	HEADER_VALUE_LIMIT = 200, /* kept of Subject and From */
+	HEADER_ID_LIMIT = 255,	  /* kept of Message-ID */
+};
+
+struct header_walk {
+	/* what was found */
+	bool is_done;	       /* the empty line, or a line that is no field, was seen */
+	uint64_t header_bytes; /* of the header section with its empty line; valid when is_done */
+	unsigned received;     /* Received fields */
+	unsigned own_received; /* of them, those with our mark: header_walk_init */
+	unsigned char message_id[HEADER_ID_LIMIT], subject[HEADER_VALUE_LIMIT],
+		from[HEADER_VALUE_LIMIT];
+	size_t message_id_n, subject_n, from_n;
+
+	/* private */
+	struct span own_mark;
+	uint64_t seen;	     /* bytes of finished lines */
+	uint64_t line_n;     /* bytes of the present line so far */
+	unsigned char first; /* of the present line */
+	bool ended_cr;
+	bool has_message_id, has_subject, has_from;
+	size_t field_n;
+	unsigned char field[HEADER_FIELD_KEPT];
+};
+
+/* own_mark: bytes that stand in each Received field of ours (received_mark); borrowed for the
+ * walk's life. */
+void header_walk_init(struct header_walk *w, struct span own_mark);
+/* True while it wants more of the message: false from the end of the header section on. */
+bool header_walk_feed(struct header_walk *w, struct span piece);
+/* The message has ended; the last field is looked at even without an empty line. */
+void header_walk_end(struct header_walk *w);
+
+static inline struct span header_message_id(const struct header_walk *w)
+{
+	return span_of(w->message_id, w->message_id_n);
+}
+
+static inline struct span header_subject(const struct header_walk *w)
+{
+	return span_of(w->subject, w->subject_n);
+}
+
+static inline struct span header_from(const struct header_walk *w)
+{
+	return span_of(w->from, w->from_n);
+}

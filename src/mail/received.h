@@ -1,0 +1,32 @@
+/*
+ * Our trace header field (RFC 5321 s4.4), put in front of a message at hand-back and kept apart
+ * from its bytes:
+ *
+ *   Received: from HELO (HOST [ADDRESS])
+ *           by NODE (Holdfast) with ESMTPS id ID
+ *           (TLS TEXT)
+ *           for <RECIPIENT>; Sat, 21 Nov 2026 21:10:22 +0000
+ *
+ * "for" stands only when there is one recipient (RFC 5321 s7.2: no blind copies shown). Nothing a
+ * peer sent can add a line or end a comment: bytes outside its own alphabet become "?".
+ */
+#pragma once
+
+#include "base/buf.h"
+
+struct received_facts {
+	struct span helo, host, address; /* host may be empty; address as text, IPv6 without tag */
+	struct span node, id;
+	struct span protocol;  /* received_protocol */
+	struct span tls;       /* "" : not encrypted */
+	struct span recipient; /* "" : none shown; normal form */
+	uint64_t at_us;	       /* wall clock */
+};
+
+/* Protocol type of RFC 3848 and RFC 6531 s4.3: "SMTP", "ESMTPS", "UTF8SMTPS" and so on. */
+const char *received_protocol(bool is_esmtp, bool is_tls, bool is_utf8);
+void received_write(struct buf *out, const struct received_facts *facts);
+/* The part of our field that tells it as this node's: for header_walk_init. */
+void received_mark(struct buf *out, struct span node);
+/* "Sat, 21 Nov 2026 21:10:22 +0000" (RFC 5322 s3.3, in UTC). */
+void received_date(struct buf *out, uint64_t wall_us);
