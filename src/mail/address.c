@@ -33,9 +33,7 @@ const char *address_fault_text(enum address_fault fault)
 	return "?";
 }
 
-/* ---- characters
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- characters ---- */
 
 size_t utf8_length(const unsigned char *p, size_t n)
 {
@@ -80,9 +78,20 @@ static size_t wide_length(struct span s)
 	return n;
 }
 
-/* ---- local part
- * -------------------------------------------------------------------------------------------------
- */
+/* What compatibility mapping makes @ % ! of: U+FF20 U+FE6B U+FF05 U+FE6A U+FF01 U+FE57. */
+static bool has_wide_mark(struct span s)
+{
+	static const char marks[][4] = {"\xef\xbc\xa0", "\xef\xb9\xab", "\xef\xbc\x85",
+					"\xef\xb9\xaa", "\xef\xbc\x81", "\xef\xb9\x97"};
+
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+		if (s.n && memmem(s.p, s.n, marks[i], 3))
+			return true;
+	}
+	return false;
+}
+
+/* ---- local part ---- */
 
 struct local {
 	unsigned char content[ADDRESS_LOCAL_LIMIT]; /* without quotes and backslashes */
@@ -198,9 +207,7 @@ static size_t local_write(const struct local *l, char *out)
 	return n;
 }
 
-/* ---- domain
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- domain ---- */
 
 static bool is_label_byte(unsigned char c)
 {
@@ -302,8 +309,7 @@ static enum address_fault domain_literal(struct span text, char *out, size_t *ou
 	return ADDRESS_FINE;
 }
 
-/* ---- whole addresses
- * -------------------------------------------------------------------------------------------- */
+/* ---- whole addresses ---- */
 
 static size_t count_of(struct span s, unsigned char c)
 {
