@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "loop/loop.h"
 
@@ -54,6 +55,21 @@ struct loop_fd {
 void loop_fd_init(struct loop_fd *f, struct loop *loop, int fd,
 		  void (*on_ready)(void *arg, unsigned flags), void *arg);
 void loop_fd_fini(struct loop_fd *f);
+
+/* A buffer for what was deciphered, empty at each call; its bytes die with the callback. */
+struct buf *loop_plain(struct loop *loop);
+
+/*
+ * Closes a socket whose output is complete without destroying it on its way: a close with input
+ * unread makes the kernel send RST, and some peers then forget what they have received. So: shut
+ * down our side, discard input until the peer closes too, at most LINGER_US long and for at most
+ * LINGER_LIMIT sockets.
+ */
+#define LINGER_US    2000000u
+#define LINGER_LIMIT 256u
+void linger_close(struct loop *loop, int fd);
+struct list *loop_lingering(struct loop *loop, unsigned **out_count);
+void linger_free_all(struct list *lingering);
 
 /* One buffer of LOOP_SCRATCH_BYTES for all readers of the loop; its bytes die with the callback. */
 unsigned char *loop_scratch(struct loop *loop);

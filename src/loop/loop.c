@@ -28,6 +28,9 @@ struct loop {
 	struct list signals;
 	bool is_stopping;
 	unsigned char *scratch;
+	struct buf plain;
+	struct list lingering; /* linger.c */
+	unsigned lingering_n;
 };
 
 struct loop_signal {
@@ -138,6 +141,7 @@ struct loop *loop_new(void)
 	loop->base = base_new();
 	list_init(&loop->calls);
 	list_init(&loop->signals);
+	list_init(&loop->lingering);
 	must(event_assign(&loop->calling, loop->base, -1, 0, on_calling, loop) == 0);
 	return loop;
 }
@@ -160,9 +164,11 @@ void loop_free(struct loop *loop)
 		(void)event_del(&s->event);
 		free(s);
 	}
+	linger_free_all(&loop->lingering);
 	(void)event_del(&loop->calling);
 	event_base_free(loop->base);
 	free(loop->scratch);
+	buf_fini(&loop->plain);
 	free(loop);
 }
 
@@ -190,6 +196,18 @@ unsigned char *loop_scratch(struct loop *loop)
 	if (!loop->scratch)
 		loop->scratch = must_alloc(LOOP_SCRATCH_BYTES);
 	return loop->scratch;
+}
+
+struct buf *loop_plain(struct loop *loop)
+{
+	buf_clear(&loop->plain);
+	return &loop->plain;
+}
+
+struct list *loop_lingering(struct loop *loop, unsigned **out_count)
+{
+	*out_count = &loop->lingering_n;
+	return &loop->lingering;
 }
 
 /* --- timers */

@@ -1,9 +1,9 @@
 /*
- * One event loop per thread: timers, descriptors, deferred calls, and waking from another thread. The only
- * code (with conn.c) that knows libevent.
+ * One event loop per thread: timers, descriptors, deferred calls, and waking from another thread.
+ * The only code (with conn.c) that knows libevent.
  *
- * Times are microseconds of the monotonic clock. Callbacks run on the loop's thread, one at a time, and may
- * free their own object.
+ * Times are microseconds of the monotonic clock. Callbacks run on the loop's thread, one at a time,
+ * and may free their own object.
  */
 #pragma once
 
@@ -37,7 +37,8 @@ struct loop_fd *loop_fd_new(struct loop *loop, int fd, void (*on_ready)(void *ar
 void loop_fd_want(struct loop_fd *f, unsigned flags); /* 0: nothing */
 void loop_fd_free(struct loop_fd *f);
 
-/* loop_wake_up may be called from any thread; on_wake runs on the loop's, at least once after each burst. */
+/* loop_wake_up may be called from any thread; on_wake runs on the loop's, at least once after each
+ * burst. */
 struct loop_wake *loop_wake_new(struct loop *loop, void (*on_wake)(void *arg), void *arg);
 void loop_wake_up(struct loop_wake *w);
 void loop_wake_free(struct loop_wake *w);
