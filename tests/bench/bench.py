@@ -51,7 +51,7 @@ class HoldingPostfix(peers.Postfix):
     """Accepts and stores; delivers nothing, as Holdfast during an outage: its fastest way to a durable 250."""
 
     def __init__(self, folder):
-        super().__init__(folder, extra="smtpd_data_restrictions = static:HOLD\ndefault_process_limit = 600\n", processes=600)
+        super().__init__(folder, extra="smtpd_data_restrictions = check_client_access static:HOLD\ndefault_process_limit = 600\n", processes=600)
 
     def clean(self):
         for d in ("hold", "incoming", "active", "deferred", "defer"):
