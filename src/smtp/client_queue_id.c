@@ -51,8 +51,7 @@ static bool has_digit(struct span s)
 
 struct span smtp_queue_id_of(struct span reply_text)
 {
-	static const char *const marks[] = {"queued as ", "InternalId=", "id=", "queue id ",
-					    " qp "};
+	static const char *const marks[] = {"queued as ", "InternalId=", "id=", "queue id ", "qp "};
 	struct span rest = reply_text, first;
 
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {

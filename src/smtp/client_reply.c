@@ -1,6 +1,7 @@
 #include "smtp/client_reply.h"
 
 #include "base/ascii.h"
+#include "mail/address.h"
 
 void smtp_reply_init(struct smtp_reply_reader *r)
 {
@@ -77,25 +78,12 @@ enum rc smtp_reply_feed(struct smtp_reply_reader *r, struct span *bytes)
 	return MORE;
 }
 
-/* Length of the UTF-8 sequence at p, 0 if there is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *p, size_t n)
+/* Bytes of the character at p, 0 if it is none or a C1 control (U+0080..U+009F). */
+static size_t text_length(const unsigned char *p, size_t n)
 {
-	size_t need = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
-		      : p[0] >= 0xe0 && p[0] <= 0xef ? 3
-		      : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-						     : 0;
+	size_t bytes = utf8_length(p, n);
 
-	if (!need || need > n)
-		return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	for (size_t i = 1; i < need; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* C1 controls (U+0080..U+009F) are no text. */
-	return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : need;
+	return bytes == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : bytes;
 }
 
 void smtp_text_clean(char *out, size_t out_n, struct span raw)
@@ -104,7 +92,7 @@ void smtp_text_clean(char *out, size_t out_n, struct span raw)
 
 	for (size_t i = 0; i < raw.n;) {
 		unsigned char c = raw.p[i];
-		size_t n = c < 128 ? 1 : utf8_length(raw.p + i, raw.n - i);
+		size_t n = c < 128 ? 1 : text_length(raw.p + i, raw.n - i);
 
 		if (used + (n ? n : 1) >= out_n)
 			break;
