@@ -598,7 +598,7 @@ static void copy_mail(struct smtp_client *c, const struct smtp_client_mail *mail
 {
 	struct smtp_client_rcpt *rcpts;
 
-	must(mail->rcpts_n && mail->rcpts_n <= SMTP_CLIENT_RCPTS_LIMIT);
+	must((mail->rcpts_n || mail->verify_only) && mail->rcpts_n <= SMTP_CLIENT_RCPTS_LIMIT);
 	arena_reset(&c->arena);
 	c->mail = *mail;
 	c->mail.sender = arena_span(&c->arena, mail->sender);
@@ -657,7 +657,7 @@ void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail
 	if (c->needs_reset)
 		plan_add(c, COMMAND_RSET, 0);
 	plan_add(c, COMMAND_MAIL, 0);
-	if (!plan_rcpts(c)) {
+	if (!plan_rcpts(c) && mail->rcpts_n) {
 		enter(c, STATE_RESULT);
 		return;
 	}

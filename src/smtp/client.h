@@ -4,19 +4,22 @@
  * of the same input gives the same result. Used by processes that talk to primaries: courier,
  * watch, scout, and the command line's doctor.
  *
- *   new -> [GREETING EHLO (STARTTLS EHLO)] -> READY -> mail -> (BODY ... PERMIT) -> RESULT -> mail
- * again, or quit -> CLOSED
+ *   new -> [GREETING EHLO (STARTTLS EHLO)] -> READY
+ *   READY -> mail -> (BODY ... PERMIT) -> RESULT -> next -> READY, or quit -> CLOSED
  *
  * RFC 5321 (4.2 replies, 4.5.2 dots, 4.5.3.2 time-outs), 1870 SIZE, 2034 enhanced codes, 2920
  * PIPELINING, 3207 STARTTLS, 3461 DSN, 6152 8BITMIME, 6531 SMTPUTF8. No BDAT.
  *
  *   C1  The final dot goes out only after smtp_client_permit; nothing else makes a receiver take
- * the message. C2  After STARTTLS's 220 every byte that came with it is thrown away, and so is all
- * that was learned before (T-03). C3  A reply that is no reply (no code, mixed codes, too long, too
- * many lines, not asked for) ends the conversation; recipients then keep the answer they had, or
- * are UNREACHED before the dot, LOST after it. C4  The body is sent bit for bit; only dots at the
- * start of a line are doubled and a missing last CRLF is added. C5  Memory: one reply
- * (SMTP_REPLY_LIMIT_BYTES) and the envelope of one transaction.
+ *       the message.
+ *   C2  After STARTTLS's 220 every byte that came with it is thrown away, and so is all that was
+ *       learned before (T-03).
+ *   C3  A reply that is no reply (no code, mixed codes, too long, too many lines, not asked for)
+ *       ends the conversation; recipients then keep the answer they had, or are UNREACHED before
+ *       the dot, LOST after it.
+ *   C4  The body is sent bit for bit; only dots at the start of a line are doubled and a missing
+ *       last CRLF is added.
+ *   C5  Memory: one reply (SMTP_REPLY_LIMIT_BYTES) and the envelope of one transaction.
  *
  * Replies may end in a bare LF: nothing can be smuggled to us in them, and refusing would only hold
  * mail back.
@@ -122,7 +125,7 @@ struct smtp_client_rcpt {
 struct smtp_client_mail {
 	struct span sender; /* "" the null sender */
 	const struct smtp_client_rcpt *rcpts;
-	size_t rcpts_n;	     /* 1 .. SMTP_CLIENT_RCPTS_LIMIT */
+	size_t rcpts_n;	     /* 1 .. SMTP_CLIENT_RCPTS_LIMIT; with verify_only also 0 */
 	uint64_t size_bytes; /* of the delivered form; 0: not known */
 	bool is_8bit;
 	bool needs_smtputf8;
@@ -183,6 +186,9 @@ struct smtp_client_failure {
 };
 /* False: it did not fail. */
 bool smtp_client_failed(const struct smtp_client *c, struct smtp_client_failure *out);
+
+/* The last reply read, whatever it answered; code 0: none yet. The strings live until the next input. */
+struct smtp_client_failure smtp_client_last_reply(const struct smtp_client *c);
 
 /* The delivery's name at the peer, as a span of text; empty if none is recognised. */
 struct span smtp_queue_id_of(struct span reply_text);
