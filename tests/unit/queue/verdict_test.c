@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-enum { GOOD = KNOWN_GOOD, NOT = KNOWN_NOT };
+#define GOOD KNOWN_GOOD
+#define NOT  KNOWN_NOT
 
 static const struct row {
 	const char *name;
