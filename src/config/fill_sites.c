@@ -1,0 +1,139 @@
+/* Sites and their primaries. */
+#include "config/fill_internal.h"
+
+#include "base/ascii.h"
+#include "mail/address.h"
+
+/* A name that can stand in a file, a metric label and a command line without quoting. */
+static bool is_site_name(struct span s)
+{
+	if (s.n == 0 || s.n > 64 || !ascii_is_alnum(s.p[0]))
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (!ascii_is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_' && s.p[i] != '.')
+			return false;
+	}
+	return true;
+}
+
+static struct span fill_host(struct fill *f, const char *given, struct tree *at)
+{
+	struct span text = span_str(given), inside = text;
+	char name[ADDRESS_DOMAIN_LIMIT + 1];
+	size_t n;
+
+	if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
+		inside = span_of(text.p + 1, text.n - 2);
+	if (units_is_ip(inside))
+		return arena_span(f->c->arena, inside);
+	if (domain_normalise(text, true, name, &n) == ADDRESS_FINE)
+		return arena_span(f->c->arena, span_of(name, n));
+	fill_bad(f, at, span_chr(text, ':') >= 0 ? "the port is a key of its own: port: 25" : NULL,
+		 "`%s` is not a host name or address", config_show(f->c, text));
+	return arena_span(f->c->arena, text);
+}
+
+static void fill_primaries(struct fill *f, const struct raw_site *raw, struct tree *at,
+			   struct msg_site *out)
+{
+	struct tree *list = tree_get(at, "primaries");
+
+	out->primaries =
+		arena_array(f->c->arena, raw->primaries_count + 1u, sizeof *out->primaries);
+	out->primaries_n = raw->primaries_count;
+	for (uint32_t i = 0; i < raw->primaries_count; i++) {
+		const struct raw_primary *r = &raw->primaries[i];
+		struct tree *t = tree_item(list, i);
+		struct msg_primary *p = &out->primaries[i];
+
+		p->host = fill_host(f, r->host, tree_get(t, "host"));
+		p->port = (uint16_t)fill_number(f, r->port, 25, 1, 65535, tree_get(t, "port"));
+		p->weight = fill_number(f, r->weight, 1, 1, 1000, tree_get(t, "weight"));
+		p->priority = fill_number(f, r->priority, 10, 0, 65535, tree_get(t, "priority"));
+		for (uint32_t j = 0; j < i; j++) {
+			if (span_eq(out->primaries[j].host, p->host) &&
+			    out->primaries[j].port == p->port)
+				fill_bad(f, tree_get(t, "host"), "remove one of them",
+					 "`%.*s` is named twice", SPAN_FMT(p->host));
+		}
+	}
+}
+
+static void fill_probe(struct fill *f, const struct raw_probe *given, struct tree *t,
+		       struct msg_site *out)
+{
+	static const struct raw_probe none;
+	const struct raw_probe *r = given ? given : &none;
+	struct address a;
+
+	out->probe_every_ms =
+		(uint32_t)fill_duration(f, r->every, 5000, 200, 3600000, tree_get(t, "every"));
+	out->probe_fail = fill_number(f, r->fail, 3, 1, 100, tree_get(t, "fail"));
+	out->probe_recover = fill_number(f, r->recover, 3, 1, 100, tree_get(t, "recover"));
+	if (!r->recipient)
+		return;
+	if (address_parse(span_str(r->recipient), true, &a) != ADDRESS_FINE) {
+		fill_bad(f, tree_get(t, "recipient"), "write local@domain",
+			 "`%s` is not a mail address", config_show(f->c, span_str(r->recipient)));
+		return;
+	}
+	out->probe_recipient = arena_span(f->c->arena, address_span(&a));
+}
+
+static void fill_site(struct fill *f, const struct raw_site *raw, struct tree *at,
+		      struct msg_site *out)
+{
+	const struct raw_continuity *r = raw->continuity;
+	struct tree *t = tree_get(at, "continuity");
+
+	out->name = fill_text(f, raw->name);
+	if (!is_site_name(out->name))
+		fill_bad(f, tree_get(at, "name"), "use letters, digits, hyphens, dots, at most 64",
+			 "`%s` is not a good name for a site", config_show(f->c, out->name));
+	fill_primaries(f, raw, at, out);
+	fill_probe(f, raw->probe, tree_get(at, "probe"), out);
+	out->hold = fill_word(raw->hold, schema_holds, "auto");
+	out->tls = fill_word(raw->tls, schema_tls, "opportunistic");
+	out->concurrency =
+		fill_number(f, raw->concurrency, 20, 1, 1000, tree_get(at, "concurrency"));
+	out->rate_per_minute = fill_number(f, raw->rate_per_minute, 0, 0, UINT32_MAX,
+					   tree_get(at, "rate_per_minute"));
+	out->rate_per_hour =
+		fill_number(f, raw->rate_per_hour, 0, 0, UINT32_MAX, tree_get(at, "rate_per_hour"));
+	out->continuity_switch = fill_word(r ? r->mode : NULL, schema_switches, "auto");
+	out->continuity_after_ms = (uint32_t)fill_duration(f, r ? r->after : NULL, 30000, 0,
+							   86400000, tree_get(t, "after"));
+}
+
+static void check_site_is_used(struct fill *f, const struct raw_config *raw,
+			       const struct msg_site *s, struct tree *at)
+{
+	for (uint32_t i = 0; i < raw->domains_count; i++) {
+		if (span_eq(span_str(raw->domains[i].site), s->name))
+			return;
+	}
+	fill_warn(f, tree_get(at, "name"), "name it in `domains`, or remove it",
+		  "no domain is on the site `%.*s`", SPAN_FMT(s->name));
+}
+
+void fill_sites(struct fill *f, const struct raw_config *raw, struct tree *root,
+		struct msg_config *out)
+{
+	struct tree *list = tree_get(root, "sites");
+
+	out->sites = arena_array(f->c->arena, raw->sites_count + 1u, sizeof *out->sites);
+	for (uint32_t i = 0; i < raw->sites_count; i++) {
+		struct tree *at = tree_item(list, i);
+		struct msg_site *s = &out->sites[i];
+
+		fill_site(f, &raw->sites[i], at, s);
+		for (uint32_t j = 0; j < i; j++) {
+			if (span_eq_nocase(out->sites[j].name, s->name))
+				fill_bad(f, tree_get(at, "name"),
+					 "give each site a name of its own",
+					 "the site `%.*s` is there already", SPAN_FMT(s->name));
+		}
+		check_site_is_used(f, raw, s, at);
+	}
+	out->sites_n = raw->sites_count;
+}
