@@ -44,6 +44,15 @@ static int real_datasync(struct os *os, int fd)
 	return fdatasync(fd);
 }
 
+static int real_forget(struct os *os, int fd)
+{
+	int err = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+
+	(void)os;
+	errno = err;
+	return err ? -1 : 0;
+}
+
 static int real_sync_dir(struct os *os, const char *path)
 {
 	int fd, rc, err;
@@ -181,6 +190,7 @@ struct os *os_real(void)
 		.pread = real_pread,
 		.pwritev = real_pwritev,
 		.datasync = real_datasync,
+		.forget = real_forget,
 		.sync_dir = real_sync_dir,
 		.truncate = real_truncate,
 		.size = real_size,
