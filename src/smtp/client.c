@@ -590,6 +590,16 @@ bool smtp_client_failed(const struct smtp_client *c, struct smtp_client_failure 
 	return true;
 }
 
+struct smtp_client_failure smtp_client_last_reply(const struct smtp_client *c)
+{
+	return (struct smtp_client_failure){
+		.stage = smtp_client_stage(c),
+		.code = c->reply.code,
+		.enhanced = c->reply.enhanced,
+		.text = c->reply.text,
+	};
+}
+
 /* ---- transactions
  * ------------------------------------------------------------------------------------------------
  */

@@ -1,6 +1,6 @@
 /*
  * Asks one SMTP server how far a message would come, without giving it one: connect, greeting,
- * EHLO, STARTTLS when offered or required, MAIL FROM, RCPT TO for each, RSET, QUIT. Used by watch
+ * EHLO, STARTTLS when offered or required, MAIL FROM, RCPT TO for each, QUIT. Used by watch
  * (health), scout (call-ahead) and `holdfast doctor`. On a loop; one callback, at the latest when
  * the total deadline passes.
  */
