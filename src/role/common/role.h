@@ -63,6 +63,9 @@ struct role_ops {
 	void (*on_listen)(struct role *r, const char *service, int fd);
 	void (*on_reload)(struct role *r, const struct msg_config *was); /* role_config is the new one; may be NULL */
 	void (*on_stop)(struct role *r);
+	/* What the supervisor tells this role alone (watch: Roles, RoleMetrics, ReloadResult). False: malformed,
+	 * which ends the role. May be NULL: such messages are malformed then. */
+	bool (*on_super)(struct role *r, unsigned type, struct span body);
 };
 
 int role_main(int argc, char **argv, const struct role_ops *ops);
@@ -78,4 +81,6 @@ void *role_state(struct role *r);
 void role_set_state(struct role *r, void *state);
 /* One line that status shows beside this role ("accepting", "disk reserve reached"). Copied. */
 void role_tell(struct role *r, const char *condition);
+/* A message to the supervisor (watch: ReloadRequest). LATER: the channel is full or gone. */
+enum rc role_tell_super(struct role *r, unsigned type, struct span body);
 void role_end(struct role *r); /* leaves the loop; exit status 0 */
