@@ -114,6 +114,8 @@ static void note_change(struct world *w, const struct health_record *r)
 	if (r->to == HEALTH_DOWN)
 		w->fall_times[w->window_falls++ % 256] = w->now;
 	w->trace = (w->trace ^ w->now ^ (uint64_t)r->to << 56) * 0x100000001b3ull;
+	if (r->to == HEALTH_PROBATION || r->to == HEALTH_STOPPED)
+		w->in_row = 0; /* a new chapter: failures count anew */
 	if (health_phase(r->to) == PHASE_PROBATION)
 		w->ramp = 1, w->next_delivery = w->now + 100 * MS;
 }
@@ -418,17 +420,21 @@ enum { MOOD_CHANGES = 60 };
 static uint64_t random_day(uint64_t seed, struct world *w)
 {
 	struct change day[MOOD_CHANGES];
-	uint64_t t = 0, calm;
+	uint64_t t = 0, mail_every = 0, calm;
 
 	for (size_t i = 0; i < MOOD_CHANGES; i++) {
-		t += 100 * MS + rnd(&seed) % (rnd(&seed) % 4 ? MINUTE : 20 * MINUTE);
-		day[i] =
-			(struct change){t, rnd(&seed) % 2 ? FINE : (enum mood)(rnd(&seed) % MOODS)};
+		uint64_t longest = rnd(&seed) % 4 ? MINUTE : 20 * MINUTE;
+		bool is_fine = rnd(&seed) % 2;
+
+		t += 100 * MS + rnd(&seed) % longest;
+		day[i] = (struct change){t, is_fine ? FINE : (enum mood)(rnd(&seed) % MOODS)};
 	}
 	day[MOOD_CHANGES - 2] = (struct change){t + S, RST};
 	calm = t + S + 2 * MINUTE;
 	day[MOOD_CHANGES - 1] = (struct change){calm, FINE};
-	begin(w, day, MOOD_CHANGES, rnd(&seed) % 3 ? 100 * MS + rnd(&seed) % (10 * S) : 0);
+	if (rnd(&seed) % 3)
+		mail_every = 100 * MS + rnd(&seed) % (10 * S);
+	begin(w, day, MOOD_CHANGES, mail_every);
 	run_until(w, calm);
 	if (!w->wrong[0] && w->effective != HEALTH_DOWN)
 		complain(w, "two minutes of refused connections and no hold");
