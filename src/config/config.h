@@ -51,6 +51,13 @@ enum rc config_load(const char *path, struct arena *arena, struct msg_config *ou
 enum rc config_parse(struct span text, const char *name, struct arena *arena,
 		     struct msg_config *out, struct config_problems *out_problems) MUST_USE;
 
+/*
+ * For commands that talk to a running system while someone has the file half edited: as config_load, but the files it
+ * names are not looked at, and *out_data is the data directory also when the rest is wrong ("" when even that is).
+ */
+enum rc config_peek(const char *path, struct arena *arena, struct msg_config *out,
+		    struct span *out_data, struct config_problems *out_problems) MUST_USE;
+
 /* One problem a line: "FILE:LINE:COLUMN: error: text; hint". */
 void config_problems_print(const struct config_problems *problems, struct buf *out);
 /* The first error in the same form; for a log line. "" if there is none. */

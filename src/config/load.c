@@ -117,3 +117,36 @@ enum rc config_load(const char *path, struct arena *arena, struct msg_config *ou
 	*out = config;
 	return OK;
 }
+
+/* The value of `data` in a text that may be wrong elsewhere. */
+static struct span find_data(struct arena *arena, const char *name, struct span text)
+{
+	struct config_problems unwanted = {0};
+	struct config_context c = begin(name, arena, &unwanted);
+	const struct tree *data =
+		text.n <= CONFIG_LIMIT_BYTES ? tree_get(tree_read(&c, text), "data") : NULL;
+
+	return data && data->kind == TREE_SCALAR && data->text.n > 1 && data->text.p[0] == '/'
+		       ? data->text
+		       : SPAN_NONE;
+}
+
+enum rc config_peek(const char *path, struct arena *arena, struct msg_config *out,
+		    struct span *out_data, struct config_problems *out_problems)
+{
+	struct config_context c = begin(path, arena, out_problems);
+	struct msg_config config = {0};
+	struct fill_result rest = {0};
+	struct span text;
+
+	*out_data = SPAN_NONE;
+	if (!files_read(&c, path, CONFIG_LIMIT_BYTES, 0, 0, &text))
+		return REFUSED;
+	parse(&c, text, &config, &rest);
+	*out_data = find_data(arena, path, text);
+	if (out_problems->errors)
+		return REFUSED;
+	*out_data = config.data;
+	*out = config;
+	return OK;
+}

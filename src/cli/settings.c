@@ -1,0 +1,83 @@
+/* The configuration, as the commands need it; and JSON helpers. */
+#include "cli/cli.h"
+
+#include <time.h>
+
+#include "config/config.h"
+#include "ipc/msg.h"
+#include "mail/address.h"
+
+bool cli_load(struct cli *c, struct msg_config *out)
+{
+	struct config_problems problems;
+	struct buf text = {0};
+	enum rc rc = config_load(c->config_path, &c->arena, out, &problems);
+
+	config_problems_print(&problems, &text);
+	(void)fputs(buf_cstr(&text), stderr);
+	buf_fini(&text);
+	return rc == OK;
+}
+
+bool cli_find_data(struct cli *c, const char **out_data, struct msg_config *out,
+		   bool *out_is_complete)
+{
+	struct config_problems problems;
+	struct span data;
+
+	*out_is_complete = config_peek(c->config_path, &c->arena, out, &data, &problems) == OK;
+	if (!data.n) {
+		struct buf text = {0};
+
+		config_problems_print(&problems, &text);
+		(void)fputs(buf_cstr(&text), stderr);
+		buf_fini(&text);
+		return false;
+	}
+	if (!*out_is_complete)
+		(void)fprintf(stderr,
+			      "holdfast: %s has mistakes (see `holdfast check-config`); a running "
+			      "system keeps what it "
+			      "has loaded\n",
+			      c->config_path);
+	*out_data = arena_str(&c->arena, data);
+	return true;
+}
+
+void cli_print_json(json_t *object)
+{
+	(void)json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	(void)fputc('\n', stdout);
+	json_decref(object);
+}
+
+json_t *cli_json_span(struct span s)
+{
+	struct buf text = {0};
+	json_t *value;
+
+	for (size_t i = 0; i < s.n;) {
+		size_t length = s.p[i] ? utf8_length(s.p + i, s.n - i) : 0;
+
+		if (length)
+			buf_append(&text, span_of(s.p + i, length));
+		else
+			buf_append(&text, SPAN_LIT("\xef\xbf\xbd"));
+		i += length ? length : 1;
+	}
+	value = json_stringn(text.n ? (const char *)text.p : "", text.n);
+	buf_fini(&text);
+	return value;
+}
+
+json_t *cli_json_time(uint64_t wall_us)
+{
+	time_t t = (time_t)(wall_us / 1000000);
+	struct tm utc;
+	char text[40];
+
+	if (!wall_us || !gmtime_r(&t, &utc))
+		return json_null();
+	(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return json_string(text);
+}
