@@ -3,16 +3,22 @@
  *
  *   int main(int argc, char **argv)
  *   {
- *           static const struct role_ops ops = { .name = "edge", .on_start = ..., ... };
+ *           static const struct role_ops ops = { .id = ROLE_EDGE, .on_start = ..., ... };
  *           return role_main(argc, argv, &ops);
  *   }
  *
- * role_main: takes the supervisor's channel from descriptor 3, waits for CONFIG (and the LISTEN and LINK that
- * come with it), seeds hashes, calls on_start, closes the sandbox, then runs the loop. The order is fixed:
- *   config -> listeners -> on_start (opens files, warms up libraries) -> sandbox -> on_ready -> loop.
+ * role_main takes the supervisor's channel from descriptor 3 and waits for the configuration and for Ready, then, in
+ * this order:
+ *   on_start (opens files, warms up libraries) -> the sandbox closes -> on_listen and on_link for all that came so far
+ *   -> on_ready -> the loop. Later links come by on_link from the loop.
  *
- * The supervisor's channel closing, or SIGTERM, calls on_stop; the role ends by role_end() when it is done
- * (edge: after its open transactions), at the latest after 30 s. Links arrive and go at any time.
+ * Listening sockets by service name: those of the configuration ("smtp", "metrics"), and for watch "control", a Unix
+ * stream socket. They listen already and do not block. TLS: config->tls_certificate and tls_key name files that this
+ * role may read at start and in on_reload; the supervisor has checked that they belong together.
+ *
+ * The supervisor's channel closing, StopNow or SIGTERM calls on_stop, once; the role ends by role_end() when it is
+ * done (edge: after its open transactions), at the latest after ROLE_STOP_S. Links arrive and go at any time.
+ * SIGINT and SIGHUP are the supervisor's affair and ignored here.
  */
 #pragma once
 
@@ -25,6 +31,8 @@ struct loop;
 struct os;
 struct msg_config; /* generated from src/ipc/messages/config.msg */
 struct role;
+
+enum { ROLE_STOP_S = 30 };
 
 enum role_id {
 	ROLE_NONE,
@@ -40,13 +48,19 @@ enum role_id {
 
 const char *role_name(enum role_id id); /* "edge" */
 
-/* What the sandbox leaves to a role after on_start. Everything not named here is forbidden. */
+/*
+ * What the sandbox leaves to a role after on_start. Everything not named here is forbidden. Paths are relative to the
+ * data directory, NULL-terminated, must exist when on_start returns, and may be glob patterns; "%" stands for the
+ * role's full name: "ledger/lane-%", "ledger/lane-%.*".
+ */
 struct role_sandbox {
 	bool network_client; /* may create inet sockets and connect (scout, courier, watch) */
 	bool udp;	     /* scout */
 	bool threads;	     /* may create threads after on_start */
-	const char *const *write_below; /* paths relative to the data directory, NULL-terminated */
+	const char *const *write_below; /* create, write, rename, remove, read */
 	const char *const *read_below;
+	const char *const *
+		read_system; /* absolute: "/etc/resolv.conf", "/etc/ssl/certs"; missing ones are skipped */
 };
 
 struct role_ops {
@@ -57,12 +71,12 @@ struct role_ops {
 	/* False (with why) ends the process with that as its last words. */
 	bool (*on_start)(struct role *r, struct fault *why);
 	void (*on_ready)(struct role *r); /* may be NULL */
-	/* A new link to another role's instance; set its ops with role_link_accept, or return to have it closed. */
+	/* A new link to another role's instance: link_new it (or close fd). After the old one's on_closed or before. */
 	void (*on_link)(struct role *r, enum role_id peer, unsigned peer_instance, int fd);
 	/* A listening socket, bound by the supervisor: service is the configuration's name of it ("smtp"). */
 	void (*on_listen)(struct role *r, const char *service, int fd);
 	void (*on_reload)(struct role *r, const struct msg_config *was); /* role_config is the new one; may be NULL */
-	void (*on_stop)(struct role *r);
+	void (*on_stop)(struct role *r); /* NULL: ends at once */
 	/* What the supervisor tells this role alone (watch: Roles, RoleMetrics, ReloadResult). False: malformed,
 	 * which ends the role. May be NULL: such messages are malformed then. */
 	bool (*on_super)(struct role *r, unsigned type, struct span body);
@@ -74,9 +88,9 @@ struct loop *role_loop(struct role *r);
 struct os *role_os(struct role *r);
 /* Lives until the next on_reload has returned. */
 const struct msg_config *role_config(const struct role *r);
-unsigned role_instance(const struct role *r); /* 0, 1, ... */
+unsigned role_instance(const struct role *r);	  /* 0, 1, ... */
 const char *role_full_name(const struct role *r); /* "edge-0"; also the name of its lane */
-const char *role_data(const struct role *r); /* the data directory, no slash at the end */
+const char *role_data(const struct role *r);	  /* the data directory, no slash at the end */
 void *role_state(struct role *r);
 void role_set_state(struct role *r, void *state);
 /* One line that status shows beside this role ("accepting", "disk reserve reached"). Copied. */
