@@ -7,6 +7,9 @@
 
 #define must(expr) ((expr) ? (void)0 : must_failed(#expr, __FILE__, __LINE__, __func__))
 
+/* For a place that no promise kept lets us reach; what says which place, in words. */
+#define must_never(what) must_failed(what, __FILE__, __LINE__, __func__)
+
 _Noreturn void must_failed(const char *expr, const char *file, int line, const char *func);
 
 /* malloc and friends for small own allocations: they end the process instead of returning NULL. */

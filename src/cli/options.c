@@ -356,7 +356,7 @@ const char *cli_value(const struct cli *c, const char *option)
 		if (!strcmp(c->command->options[i].name, option))
 			return c->values[i];
 	}
-	must(!"an option that the table does not have");
+	must_never("an option that the table does not have");
 	return NULL;
 }
 

@@ -47,7 +47,7 @@ enum disposition verdict(const struct verdict_in *in)
 	case ATTEMPT_5XX:
 		return refused(in);
 	}
-	must(!"an attempt of no kind");
+	must_never("an attempt of no kind");
 	return DISPOSE_HOLD;
 }
 

@@ -239,7 +239,7 @@ static void drive(struct smtp_probe *p)
 			break;
 		case SMTP_WANT_BODY:
 		case SMTP_WANT_PERMIT:
-			must(!"a probe sends no body");
+			must_never("a probe sends no body");
 			return;
 		case SMTP_WANT_CLOSE:
 			report_failure(p);
