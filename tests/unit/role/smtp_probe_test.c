@@ -42,6 +42,10 @@ static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 	struct server *s = arg;
 	struct span rest = bytes;
 
+	if (bytes.p[0] == 22) { /* a handshake record, and we have no TLS */
+		conn_send(c, SPAN_LIT("this is no handshake\r\n"));
+		return bytes.n;
+	}
 	while (span_chr(rest, '\n') >= 0) {
 		struct span line = span_cut(&rest, '\n');
 
@@ -51,8 +55,6 @@ static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 			conn_send(c, SPAN_LIT("220 go\r\n"));
 			if (s->tls)
 				conn_start_tls(c, s->tls, true, NULL);
-			else
-				conn_send(c, SPAN_LIT("this is no handshake\r\n"));
 		} else if (span_starts_nocase(line, SPAN_LIT("MAIL")))
 			say_or_hang_up(c, s->mail);
 		else if (span_starts_nocase(line, SPAN_LIT("RCPT")))
