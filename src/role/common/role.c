@@ -44,12 +44,20 @@ struct arrival {
 	char service[32];
 };
 
+/* The last link to each peer that the supervisor gave us: what is lost is named by its serial. */
+struct known_link {
+	struct list at;
+	unsigned peer, peer_instance;
+	uint64_t serial;
+};
+
 struct role {
 	const struct role_ops *ops;
 	struct loop *loop;
 	struct link *channel; /* NULL: the supervisor is gone */
 	struct held_config *held;
 	struct list arrivals;
+	struct list links; /* struct known_link */
 	struct loop_timer *metrics_at, *stop_at;
 	char full_name[48];
 	char condition[200];
@@ -126,6 +134,15 @@ static char *data_path(struct span data)
 		return must_strdup(".");
 	}
 	return path;
+}
+
+/* A path below the data directory goes the way of data_path. */
+static void follow_data(const struct role *r, struct span *path)
+{
+	struct span data = r->held->config.data;
+
+	if (strcmp(r->data, ".") == 0 && span_starts(*path, data) && path->n > data.n + 1)
+		*path = span_from(*path, data.n + 1);
 }
 
 static bool take_config(struct role *r, struct span body)
@@ -210,6 +227,44 @@ static bool take_listener(struct role *r, struct span body)
 	return true;
 }
 
+static struct known_link *link_known(struct role *r, unsigned peer, unsigned peer_instance)
+{
+	LIST_EACH(at, &r->links)
+	{
+		struct known_link *k = LIST_ENTRY(at, struct known_link, at);
+
+		if (k->peer == peer && k->peer_instance == peer_instance)
+			return k;
+	}
+	return NULL;
+}
+
+static void note_serial(struct role *r, const struct msg_link_here *m)
+{
+	struct known_link *k = link_known(r, m->peer, m->peer_instance);
+
+	if (!k) {
+		k = must_alloc(sizeof *k);
+		k->peer = m->peer;
+		k->peer_instance = m->peer_instance;
+		list_append(&r->links, &k->at);
+	}
+	k->serial = m->serial;
+}
+
+void role_link_lost(struct role *r, enum role_id peer, unsigned peer_instance)
+{
+	struct known_link *k = link_known(r, peer, peer_instance);
+	struct buf body = {0};
+
+	if (!k || r->is_stopping)
+		return;
+	msg_link_lost_encode(&body,
+			     &(struct msg_link_lost){(uint8_t)peer, peer_instance, k->serial});
+	(void)role_tell_super(r, MSG_LINK_LOST, buf_span(&body));
+	buf_fini(&body);
+}
+
 static bool take_link(struct role *r, struct span body)
 {
 	struct arrival *came = arrival_new(r);
@@ -221,6 +276,7 @@ static bool take_link(struct role *r, struct span body)
 		return false; /* the channel closes, and the process ends with it */
 	came->peer = m.peer;
 	came->peer_instance = m.peer_instance;
+	note_serial(r, &m);
 	arena_fini(&a);
 	arrive(r, came);
 	return true;
@@ -414,6 +470,8 @@ static void role_fini(struct role *r)
 		(void)close(came->fd);
 		free(came);
 	}
+	while ((first = list_shift(&r->links)))
+		free(LIST_ENTRY(first, struct known_link, at));
 	link_close(r->channel);
 	loop_timer_free(r->metrics_at);
 	loop_timer_free(r->stop_at);
@@ -441,6 +499,7 @@ int role_main(int argc, char **argv, const struct role_ops *ops)
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	list_init(&r.arrivals);
+	list_init(&r.links);
 	(void)snprintf(r.full_name, sizeof r.full_name, "%s", role_name(ops->id));
 	say_init(r.full_name, SAY_INFO);
 	seed();

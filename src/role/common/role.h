@@ -97,4 +97,9 @@ void role_set_state(struct role *r, void *state);
 void role_tell(struct role *r, const char *condition);
 /* A message to the supervisor (watch: ReloadRequest). LATER: the channel is full or gone. */
 enum rc role_tell_super(struct role *r, unsigned type, struct span body);
+/*
+ * A link to a peer ended (call it from the link's on_closed): the supervisor makes a new one for both if the peer still
+ * runs, after a pause; if the peer died there will be one anyway when it is back. Calling it needlessly does no harm.
+ */
+void role_link_lost(struct role *r, enum role_id peer, unsigned peer_instance);
 void role_end(struct role *r); /* leaves the loop; exit status 0 */
