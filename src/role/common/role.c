@@ -145,36 +145,42 @@ static void follow_data(const struct role *r, struct span *path)
 		*path = span_from(*path, data.n + 1);
 }
 
+/* The first configuration, or the next one; was is freed. */
+static void use_config(struct role *r, struct held_config *next, const struct msg_config_now *now)
+{
+	struct held_config *was = r->held;
+
+	r->held = next;
+	if (!was) {
+		(void)snprintf(r->full_name, sizeof r->full_name, "%.*s", SPAN_FMT(now->full_name));
+		r->instance = now->instance;
+		r->data = data_path(next->config.data);
+	}
+	follow_data(r, &next->config.tls_certificate);
+	follow_data(r, &next->config.tls_key);
+	say_init(r->full_name, level_of(next->config.log_level));
+	if (was && r->is_open && r->ops->on_reload)
+		r->ops->on_reload(r, &was->config);
+	held_free(was);
+}
+
 static bool take_config(struct role *r, struct span body)
 {
-	struct held_config *new_one = NULL, *was = r->held;
+	struct held_config *next = NULL;
 	struct msg_config_now now;
 	struct arena a;
 	int fd = link_take_fd(r->channel);
-	bool ok;
 
 	arena_init(&a, 4096);
-	ok = msg_config_now_decode(&a, body, &now) && now.full_name.n < sizeof r->full_name;
-	if (ok && fd >= 0)
-		new_one = held_read(fd);
+	if (fd >= 0 && msg_config_now_decode(&a, body, &now) &&
+	    now.full_name.n < sizeof r->full_name)
+		next = held_read(fd);
 	if (fd >= 0)
 		(void)close(fd);
-	if (new_one) {
-		r->held = new_one;
-		say_init(r->full_name, level_of(new_one->config.log_level));
-		if (!was) {
-			(void)snprintf(r->full_name, sizeof r->full_name, "%.*s",
-				       SPAN_FMT(now.full_name));
-			r->instance = now.instance;
-			r->data = data_path(new_one->config.data);
-			say_init(r->full_name, level_of(new_one->config.log_level));
-		} else if (r->is_open && r->ops->on_reload) {
-			r->ops->on_reload(r, &was->config);
-		}
-		held_free(was);
-	}
+	if (next)
+		use_config(r, next, &now);
 	arena_fini(&a);
-	return new_one != NULL;
+	return next != NULL;
 }
 
 /* ---- listeners and links ---------------------------------------------------------------------------------------- */
