@@ -141,3 +141,15 @@ enum rc lane_find_end(struct os *os, const char *lane_dir, uint32_t lane_id,
 		      struct lane_recovery *out, uint32_t *out_highest, struct fault *why) MUST_USE;
 /* Opens and locks <lane_dir>/lock. EXISTS: somebody else has it. */
 enum rc lane_lock(struct os *os, const char *lane_dir, int *out_fd, struct fault *why) MUST_USE;
+
+/* ---- order.c ------------------------------------------------------------------------------------ */
+
+enum { ORDER_ENTRY_BYTES = 96 };
+void order_entry_encode(const struct order_entry *e, uint64_t received_us, uint64_t durable,
+			unsigned char out[ORDER_ENTRY_BYTES]);
+bool order_entry_decode(const unsigned char in[ORDER_ENTRY_BYTES], struct order_entry *out,
+			uint64_t *out_durable);
+/* order/root: false unless whole and sound. */
+bool order_root_decode(struct span file, uint64_t *out_size,
+		       unsigned char root[LEDGER_DIGEST_BYTES], struct merkle *out_tree);
+void order_set_capacity(struct order *o, uint64_t entries); /* of new files; for tests */
