@@ -139,13 +139,14 @@ void segment_scan(struct span bytes, uint32_t lane_id, uint32_t segment, uint64_
  * not. */
 enum rc lane_find_end(struct os *os, const char *lane_dir, uint32_t lane_id,
 		      struct lane_recovery *out, uint32_t *out_highest, struct fault *why) MUST_USE;
-/* Opens and locks <lane_dir>/lock. EXISTS: somebody else has it. */
-enum rc lane_lock(struct os *os, const char *lane_dir, int *out_fd, struct fault *why) MUST_USE;
+/* Opens and locks <lane_dir>/lock. EXISTS: somebody else has it. Without create, REFUSED: there is none yet. */
+enum rc lane_lock(struct os *os, const char *lane_dir, bool create, int *out_fd,
+		  struct fault *why) MUST_USE;
 
 /* ---- order.c ------------------------------------------------------------------------------------ */
 
 enum { ORDER_ENTRY_BYTES = 96 };
-void order_entry_encode(const struct order_entry *e, uint64_t received_us, uint64_t durable,
+void order_entry_encode(const struct order_entry *e, uint64_t durable,
 			unsigned char out[ORDER_ENTRY_BYTES]);
 bool order_entry_decode(const unsigned char in[ORDER_ENTRY_BYTES], struct order_entry *out,
 			uint64_t *out_durable);

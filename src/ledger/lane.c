@@ -145,7 +145,7 @@ static enum rc claim_name(struct lane *l, struct fault *why)
 		return EXISTS; /* same number as another lane (one in 2^32): the next name will do
 				*/
 	rc = make_dir(l->os, l->dir, l->ledger_dir, why);
-	return rc == OK ? lane_lock(l->os, l->dir, &l->lock_fd, why) : rc;
+	return rc == OK ? lane_lock(l->os, l->dir, true, &l->lock_fd, why) : rc;
 }
 
 static void pause_10ms(void)

@@ -221,6 +221,7 @@ struct order_entry {
 	uint32_t length;
 	unsigned char leaf[LEDGER_DIGEST_BYTES]; /* RFC 9162 leaf hash of the entry's fields and the
 						    record's digest */
+	uint64_t received_us;
 };
 
 /*

@@ -74,7 +74,7 @@ struct order {
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------- */
 
-void order_entry_encode(const struct order_entry *e, uint64_t received_us, uint64_t durable,
+void order_entry_encode(const struct order_entry *e, uint64_t durable,
 			unsigned char out[ORDER_ENTRY_BYTES])
 {
 	memset(out, 0, ORDER_ENTRY_BYTES);
@@ -86,7 +86,7 @@ void order_entry_encode(const struct order_entry *e, uint64_t received_us, uint6
 	put_u32(out + 28, e->ref.segment);
 	put_u64(out + 32, e->ref.offset);
 	put_u64(out + 40, e->seq);
-	put_u64(out + 48, received_us);
+	put_u64(out + 48, e->received_us);
 	put_u32(out + 56, e->length);
 	memcpy(out + 64, e->leaf, LEDGER_DIGEST_BYTES);
 	put_u32(out, crc32c(0, span_of(out + 4, ORDER_ENTRY_BYTES - 4)));
@@ -103,6 +103,7 @@ bool order_entry_decode(const unsigned char in[ORDER_ENTRY_BYTES], struct order_
 		.seq = get_u64(in + 40),
 		.type = (enum record_type)in[5],
 		.length = get_u32(in + 56),
+		.received_us = get_u64(in + 48),
 	};
 	memcpy(out->leaf, in + 64, LEDGER_DIGEST_BYTES);
 	*out_durable = get_u64(in + 16);
@@ -481,7 +482,7 @@ static enum rc writer_dir(struct order *o, const char *ledger_dir, struct fault 
 		return disk_fault("sync", ledger_dir, why);
 	if (os_sync_dir(o->os, o->dir) < 0)
 		return disk_fault("sync", o->dir, why);
-	return lane_lock(o->os, o->dir, &o->lock_fd, why);
+	return lane_lock(o->os, o->dir, true, &o->lock_fd, why);
 }
 
 enum rc order_open(struct os *os, const char *ledger_dir, bool writable, struct order **out,
@@ -643,9 +644,10 @@ static enum rc entries_fill(const struct order *o, struct order_entry *entries,
 			.seq = r->seq,
 			.type = r->type,
 			.length = r->length,
+			.received_us = r->received_us,
 		};
 		order_leaf(r, e->leaf);
-		order_entry_encode(e, r->received_us, o->tree.size, bytes + i * ENTRY_BYTES);
+		order_entry_encode(e, o->tree.size, bytes + i * ENTRY_BYTES);
 	}
 	return OK;
 }

@@ -67,14 +67,15 @@ enum rc lane_find_end(struct os *os, const char *lane_dir, uint32_t lane_id,
 	return rc;
 }
 
-enum rc lane_lock(struct os *os, const char *lane_dir, int *out_fd, struct fault *why)
+enum rc lane_lock(struct os *os, const char *lane_dir, bool create, int *out_fd, struct fault *why)
 {
 	char path[LEDGER_PATH_BYTES];
 	enum rc rc;
 	int fd;
 
 	(void)snprintf(path, sizeof path, "%.1000s/lock", lane_dir);
-	fd = os_open(os, path, O_RDWR | O_CREAT, 0640);
+	/* flock asks for no right to write: the sequencer may only read other roles' lanes. */
+	fd = os_open(os, path, create ? O_RDWR | O_CREAT : O_RDONLY, 0640);
 	if (fd < 0) {
 		rc = errno == ENOENT ? REFUSED : rc_of_errno_disk(errno);
 		fault_sys(why, "open %s", path);
@@ -102,7 +103,7 @@ enum rc lane_recover(struct os *os, const char *ledger_dir, const char *name,
 		fault_set(why, "\"%s\" cannot be the name of a lane", name);
 		return REFUSED;
 	}
-	rc = lane_lock(os, dir, &lock, why);
+	rc = lane_lock(os, dir, false, &lock, why);
 	if (rc != OK)
 		return rc;
 	rc = lane_find_end(os, dir, lane_id_of(name), out, &highest, why);
