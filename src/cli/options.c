@@ -76,8 +76,13 @@ static int unknown_command(struct cli *c, const char *first, const char *second)
 	(void)snprintf(typed, sizeof typed, "%s%s%s", first, second ? " " : "",
 		       second ? second : "");
 	suggest_begin(&s, span_str(typed));
-	for (const struct cli_command *row = cli_commands; row->name; row++)
+	for (const struct cli_command *row = cli_commands; row->name; row++) {
 		suggest_offer(&s, row->name);
+		if (!second)
+			suggest_offer(&s,
+				      arena_str(&c->arena, span_first(span_str(row->name),
+								      strcspn(row->name, " "))));
+	}
 	if (s.best)
 		return cli_usage(c, "unknown command `%s`; did you mean `%s`?", typed, s.best);
 	return cli_usage(c, "unknown command `%s`", typed);

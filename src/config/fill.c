@@ -14,6 +14,9 @@
 #define DAY  (24 * HOUR)
 #define MIB  (1024ull * 1024)
 
+/* "<data>/run/control.sock" must fit into struct sockaddr_un. */
+enum { DATA_PATH_BYTES = 85 };
+
 static void report(struct fill *f, const struct tree *at, const char *hint, const char *format,
 		   va_list args, bool warn)
 {
@@ -351,8 +354,9 @@ static void fill_node(struct fill *f, const struct raw_config *raw, struct tree 
 	if (out->data.n < 2 || out->data.p[0] != '/')
 		fill_bad(f, data, "write the whole path, such as /var/lib/holdfast",
 			 "`data` must be an absolute path");
-	else if (out->data.n > 200)
-		fill_bad(f, data, NULL, "the path of `data` is too long (at most 200 bytes)");
+	else if (out->data.n > DATA_PATH_BYTES)
+		fill_bad(f, data, NULL, "the path of `data` is too long: at most %d bytes, because the control socket is below it",
+			 DATA_PATH_BYTES);
 	if (domain_normalise(span_str(raw->node), true, name, &n) != ADDRESS_FINE) {
 		fill_bad(f, at, "write this machine's host name, as in its MX record",
 			 "`%s` is not a host name", config_show(f->c, span_str(raw->node)));

@@ -1,0 +1,129 @@
+/* holdfast history: every decision, by whom, and why, newest last. */
+#include "cli/queue.h"
+
+struct telling {
+	struct cli *c;
+	uint64_t now_us;
+	json_t *acts;
+	struct buf out;
+	uint64_t n;
+};
+
+static json_t *act_json(const struct views_act *a)
+{
+	json_t *o = json_object();
+	const struct {
+		const char *key;
+		struct span value;
+	} texts[] = {
+		{"id", a->id},	       {"verb", a->verb},
+		{"object", a->object}, {"argument", a->argument},
+		{"reason", a->reason}, {"actor", a->actor},
+		{"class", a->class},   {"result", a->result},
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		(void)json_object_set_new(o, texts[i].key, cli_json_span(texts[i].value));
+	(void)json_object_set_new(o, "number", json_integer((json_int_t)a->number));
+	(void)json_object_set_new(o, "at", cli_json_time(a->at_us));
+	(void)json_object_set_new(o, "until", cli_json_time(a->until_us));
+	(void)json_object_set_new(o, "confidence", json_integer((json_int_t)a->confidence));
+	(void)json_object_set_new(o, "count", json_integer((json_int_t)a->count));
+	(void)json_object_set_new(o, "ok", a->is_judged ? json_boolean(a->ok) : json_null());
+	return o;
+}
+
+static enum term_ink ink_of(const struct views_act *a)
+{
+	if (span_eq(a->argument, SPAN_LIT("down")) || span_eq(a->argument, SPAN_LIT("stopped")) ||
+	    (a->is_judged && !a->ok))
+		return INK_RED;
+	if (span_eq(a->verb, SPAN_LIT("site.state")) && span_eq(a->argument, SPAN_LIT("up")))
+		return INK_GREEN;
+	return INK_BOLD;
+}
+
+/* "head-office is down", "hold on for head-office", "queue discard site=a". */
+static void put_what(struct telling *t, const struct views_act *a, struct buf *line)
+{
+	struct term_text until;
+
+	if (span_eq(a->verb, SPAN_LIT("site.state")))
+		buf_printf(line, "%.*s is %.*s", SPAN_FMT(a->object), SPAN_FMT(a->argument));
+	else if (span_eq(a->verb, SPAN_LIT("hold.set")))
+		buf_printf(line, "hold %.*s for %.*s", SPAN_FMT(a->argument), SPAN_FMT(a->object));
+	else if (span_eq(a->verb, SPAN_LIT("drain.receipt")))
+		buf_printf(line, "receipt of %.*s", SPAN_FMT(a->object));
+	else
+		buf_printf(line, "%.*s %.*s%s%.*s", SPAN_FMT(a->verb), SPAN_FMT(a->object),
+			   a->argument.n ? " " : "", SPAN_FMT(a->argument));
+	if (a->until_us)
+		buf_printf(line, " until %s", term_time(&until, a->until_us, t->now_us));
+}
+
+static void put_why(const struct views_act *a, struct buf *line)
+{
+	if (a->class.n && a->confidence)
+		buf_printf(line, "%.*s, %u %% sure: ", SPAN_FMT(a->class), a->confidence);
+	else if (a->class.n)
+		buf_printf(line, "%.*s: ", SPAN_FMT(a->class));
+	buf_append(line, a->reason);
+	if (a->result.n && !span_eq(a->result, a->reason))
+		buf_printf(line, "%s%.*s", line->n ? "; " : "", SPAN_FMT(a->result));
+}
+
+static bool on_act(void *arg, const struct views_act *a)
+{
+	struct telling *t = arg;
+	struct term_text time;
+	struct buf line = {0};
+	size_t room = t->c->term.width > 40 ? t->c->term.width - 17 : 23;
+
+	t->n++;
+	if (t->acts) {
+		(void)json_array_append_new(t->acts, act_json(a));
+		return true;
+	}
+	buf_printf(&t->out, "%-15s  %s", term_time(&time, a->at_us, t->now_us),
+		   term_on(&t->c->term, ink_of(a)));
+	put_what(t, a, &line);
+	if (a->actor.n && !span_eq(a->actor, SPAN_LIT("watch")))
+		buf_printf(&line, ", by %.*s", SPAN_FMT(a->actor));
+	term_put(&t->out, buf_span(&line), room);
+	buf_printf(&t->out, "%s\n", term_off(&t->c->term, ink_of(a)));
+	buf_clear(&line);
+	put_why(a, &line);
+	if (line.n)
+		term_wrap(&t->c->term, &t->out, buf_span(&line), 17);
+	buf_fini(&line);
+	return true;
+}
+
+int cmd_history(struct cli *c)
+{
+	struct fault why = {0};
+	struct queue_ask q;
+	uint64_t last = 20;
+	enum rc rc;
+
+	if (!cli_number(c, "last", 1, 1000000, &last))
+		return CLI_USAGE;
+	if (!queue_begin(c, &q))
+		return CLI_NO;
+	struct telling t = {.c = c, .now_us = q.now_us, .acts = c->is_json ? json_array() : NULL};
+
+	rc = views_history(q.views, (uint32_t)last, on_act, &t, &why);
+	views_close(q.views);
+	if (rc != OK) {
+		json_decref(t.acts);
+		buf_fini(&t.out);
+		return queue_failed(c, &why);
+	}
+	if (t.acts)
+		cli_print_json(json_pack("{s:b, s:o}", "ok", true, "history", t.acts));
+	else if (t.n == 0)
+		(void)puts("Nothing has been decided yet.");
+	(void)fwrite(t.out.p, 1, t.out.n, stdout);
+	buf_fini(&t.out);
+	return CLI_FINE;
+}

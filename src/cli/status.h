@@ -1,0 +1,52 @@
+/* What `holdfast status` knows, gathered from watch, the views, the order and the disk. Each part may be missing. */
+#pragma once
+
+#include "cli/cli.h"
+
+struct status_site {
+	const char *name, *state, *reason, *class;
+	uint64_t since_us;
+	unsigned confidence;
+	const char *hold, *hold_by; /* "" : not known */
+	uint64_t hold_until_us;
+	struct span *domains;
+	size_t domains_n;
+
+	bool is_counted; /* the views have it */
+	uint64_t held, held_bytes, ready, offered, deferred, decide, oldest_us, done;
+	const char *stopped;
+	bool has_drain, drain_is_open;
+	uint64_t drain_began_us, drain_up_us, drain_total, drain_back, drain_unsure, drain_decide,
+		drain_deferred, drain_returned, drain_discarded;
+	const char *receipt;
+	/* Computed: 0 when there is no forecast. */
+	double per_second;
+	uint64_t remaining_us;
+};
+
+struct status_role {
+	const char *name, *state, *condition, *last_words;
+	uint64_t pid, restarts, since_us;
+};
+
+enum { STATUS_MISSING = 6 };
+
+struct status {
+	uint64_t now_us;
+	const char *node, *data;
+	struct status_site *sites;
+	size_t sites_n, sites_cap;
+	struct status_role *roles;
+	size_t roles_n;
+	const char *missing[STATUS_MISSING]; /* sentences */
+	size_t missing_n;
+	bool has_watch, has_views, has_disk, has_lag;
+	uint64_t free_bytes, reserve_bytes;
+	uint64_t next, lag_records, newest_received_us;
+	uint64_t held, held_bytes, decide;
+};
+
+/* False: not even the data directory is known (printed). */
+bool status_gather(struct cli *c, struct status *out);
+json_t *status_json(const struct status *s);
+void status_print(const struct cli *c, const struct status *s, struct buf *out);

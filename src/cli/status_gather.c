@@ -1,0 +1,277 @@
+#include "cli/status.h"
+
+#include "cli/control.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+#include "os/os.h"
+#include "views/views.h"
+
+enum { SITES = 11000 }; /* of the configuration, and redirects */
+
+static void lacks(struct cli *c, struct status *s, const char *what, const char *why)
+{
+	char text[600];
+
+	if (s->missing_n == STATUS_MISSING)
+		return;
+	(void)snprintf(text, sizeof text, "%s: %s", what, why);
+	s->missing[s->missing_n++] = arena_str(&c->arena, span_str(text));
+}
+
+static struct status_site *site_of(struct cli *c, struct status *s, struct span name)
+{
+	struct status_site *site;
+
+	for (size_t i = 0; i < s->sites_n; i++) {
+		if (span_eq(span_str(s->sites[i].name), name))
+			return &s->sites[i];
+	}
+	if (s->sites_n == s->sites_cap) {
+		size_t cap = s->sites_cap ? 2 * s->sites_cap : 16;
+		struct status_site *more = arena_array(&c->arena, cap, sizeof *more);
+
+		if (s->sites_n)
+			memcpy(more, s->sites, s->sites_n * sizeof *more);
+		s->sites = more;
+		s->sites_cap = cap;
+	}
+	site = &s->sites[s->sites_n++];
+	*site = (struct status_site){.name = arena_str(&c->arena, name),
+				     .state = "unknown",
+				     .reason = "",
+				     .class = "",
+				     .hold = "",
+				     .hold_by = "",
+				     .stopped = "",
+				     .receipt = ""};
+	return site;
+}
+
+/* ---- the configuration ------------------------------------------------------------------------------------------ */
+
+static void take_domains(struct cli *c, const struct msg_config *config, struct status_site *site)
+{
+	size_t n = 0;
+
+	site->domains = arena_array(&c->arena, config->domains_n + 1, sizeof *site->domains);
+	for (size_t i = 0; i < config->domains_n; i++) {
+		if (span_eq(config->domains[i].site, span_str(site->name)))
+			site->domains[n++] = config->domains[i].name;
+	}
+	site->domains_n = n;
+}
+
+static void from_config(struct cli *c, struct status *s, const struct msg_config *config)
+{
+	s->node = arena_str(&c->arena, config->node);
+	s->reserve_bytes = config->limits.reserve_bytes;
+	for (size_t i = 0; i < config->sites_n; i++)
+		take_domains(c, config, site_of(c, s, config->sites[i].name));
+}
+
+/* ---- watch ------------------------------------------------------------------------------------------------------ */
+
+static const char *text_in(struct cli *c, const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? arena_str(&c->arena, span_str(text)) : "";
+}
+
+static uint64_t number_in(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static void site_from_watch(struct cli *c, struct status *s, const json_t *from)
+{
+	const char *name = text_in(c, from, "name");
+	struct status_site *site;
+
+	if (!*name)
+		return;
+	site = site_of(c, s, span_str(name));
+	site->state = text_in(c, from, "state");
+	site->reason = text_in(c, from, "reason");
+	site->class = text_in(c, from, "class");
+	site->since_us = number_in(from, "since_us");
+	site->confidence = (unsigned)number_in(from, "confidence");
+	site->hold = text_in(c, from, "hold");
+	site->hold_by = text_in(c, from, "hold_by");
+	site->hold_until_us = number_in(from, "hold_until_us");
+}
+
+static void roles_from_watch(struct cli *c, struct status *s, const json_t *list)
+{
+	size_t n = json_array_size(list);
+
+	s->roles = arena_array(&c->arena, n + 1, sizeof *s->roles);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *from = json_array_get(list, i);
+
+		s->roles[s->roles_n++] =
+			(struct status_role){.name = text_in(c, from, "name"),
+					     .state = text_in(c, from, "state"),
+					     .condition = text_in(c, from, "condition"),
+					     .last_words = text_in(c, from, "last_words"),
+					     .pid = number_in(from, "pid"),
+					     .restarts = number_in(from, "restarts"),
+					     .since_us = number_in(from, "since_us")};
+	}
+}
+
+static void from_watch(struct cli *c, struct status *s)
+{
+	struct msg_status_ask ask = {0};
+	struct msg_status_answer answer;
+	struct fault why = {0};
+	struct buf body = {0};
+	struct span bytes;
+	json_t *root = NULL;
+	size_t i;
+	const json_t *site;
+
+	msg_status_ask_encode(&body, &ask);
+	if (control_ask(c, s->data, MSG_STATUS_ASK, buf_span(&body), MSG_STATUS_ANSWER, 5000,
+			&bytes, &why) == OK &&
+	    msg_status_answer_decode(&c->arena, bytes, &answer))
+		root = json_loadb((const char *)answer.json.p, answer.json.n,
+				  JSON_REJECT_DUPLICATES, NULL);
+	buf_fini(&body);
+	if (!json_is_object(root)) {
+		lacks(c, s, "live state",
+		      why.text[0] ? why.text : "the watch role gave an answer that makes no sense");
+		json_decref(root);
+		return;
+	}
+	json_array_foreach(json_object_get(root, "sites"), i, site) site_from_watch(c, s, site);
+	roles_from_watch(c, s, json_object_get(root, "roles"));
+	s->has_watch = true;
+	json_decref(root);
+}
+
+/* ---- the views -------------------------------------------------------------------------------------------------- */
+
+struct gather {
+	struct cli *c;
+	struct status *s;
+};
+
+static void take_drain(struct cli *c, const struct status *s, const struct views_site *v,
+		       struct status_site *site)
+{
+	const struct views_drain *d = &v->drain;
+	uint64_t settled = d->handed_back + d->returned + d->discarded;
+
+	site->has_drain = d->total > 0;
+	site->drain_is_open = d->is_open;
+	site->drain_began_us = d->began_us;
+	site->drain_up_us = d->up_us;
+	site->drain_total = d->total;
+	site->drain_back = d->handed_back;
+	site->drain_unsure = d->unsure;
+	site->drain_decide = d->decide;
+	site->drain_deferred = d->deferred;
+	site->drain_returned = d->returned;
+	site->drain_discarded = d->discarded;
+	site->receipt = arena_str(&c->arena, d->receipt);
+	if (!d->is_open || !d->up_us || s->now_us <= d->up_us || !d->handed_back ||
+	    settled + d->decide >= d->total)
+		return;
+	site->per_second = (double)d->handed_back * 1e6 / (double)(s->now_us - d->up_us);
+	site->remaining_us =
+		(uint64_t)((double)(d->total - settled - d->decide) / site->per_second * 1e6);
+}
+
+static bool site_from_views(void *arg, const struct views_site *v)
+{
+	struct gather *g = arg;
+	struct status_site *site;
+
+	if (g->s->sites_n >= SITES || (v->is_redirect && !v->held))
+		return g->s->sites_n < SITES;
+	site = site_of(g->c, g->s, v->name);
+	if (!g->s->has_watch || !*site->state || !strcmp(site->state, "unknown")) {
+		site->state = v->state.n ? arena_str(&g->c->arena, v->state) : "unknown";
+		site->since_us = v->since_us;
+		site->reason = arena_str(&g->c->arena, v->reason);
+	}
+	site->is_counted = true;
+	site->held = v->held;
+	site->held_bytes = v->held_bytes;
+	site->ready = v->ready;
+	site->offered = v->offered;
+	site->deferred = v->deferred;
+	site->decide = v->decide;
+	site->oldest_us = v->oldest_us;
+	site->done = v->done;
+	site->stopped = arena_str(&g->c->arena, v->stopped);
+	take_drain(g->c, g->s, v, site);
+	g->s->held += v->held;
+	g->s->held_bytes += v->held_bytes;
+	g->s->decide += v->decide;
+	return true;
+}
+
+static void lag_from_order(struct cli *c, struct status *s)
+{
+	struct order *order = NULL;
+	struct fault why = {0};
+	char dir[200];
+	uint64_t size;
+
+	(void)c;
+	(void)snprintf(dir, sizeof dir, "%s/ledger", s->data);
+	if (order_open(os_real(), dir, false, &order, &why) != OK)
+		return;
+	size = order_size(order);
+	order_close(order);
+	s->has_lag = true;
+	s->lag_records = size > s->next ? size - s->next : 0;
+}
+
+static void from_views(struct cli *c, struct status *s)
+{
+	struct gather g = {c, s};
+	struct views_progress progress;
+	struct views *views = NULL;
+	struct fault why = {0};
+	enum rc rc = views_open_read(s->data, &views, &why);
+
+	if (rc == OK)
+		rc = views_each_site(views, site_from_views, &g, &why);
+	if (rc == OK)
+		rc = views_progress(views, &progress, &why);
+	if (rc == OK) {
+		s->has_views = true;
+		s->next = progress.next;
+		s->newest_received_us = progress.newest_received_us;
+		lag_from_order(c, s);
+	} else {
+		lacks(c, s, "held mail", why.text[0] ? why.text : "the views cannot be read");
+	}
+	views_close(views);
+}
+
+bool status_gather(struct cli *c, struct status *out)
+{
+	struct msg_config config = {0};
+	bool is_complete;
+
+	*out = (struct status){.now_us = os_wall_us(os_real()), .node = ""};
+	if (!cli_find_data(c, &out->data, &config, &is_complete))
+		return false;
+	if (is_complete)
+		from_config(c, out, &config);
+	else
+		lacks(c, out, "configuration", "it has mistakes; see holdfast check-config");
+	from_watch(c, out);
+	from_views(c, out);
+	if (os_free_bytes(os_real(), out->data, &out->free_bytes) == 0)
+		out->has_disk = true;
+	else
+		lacks(c, out, "disk", "the data directory cannot be read");
+	return true;
+}
