@@ -279,8 +279,8 @@ static void put_people(struct buf *out, const struct dsn_facts *f)
 		[DSN_FAILED] = "could not be delivered to this recipient:",
 		[DSN_DELAYED] =
 			"has not been delivered to this recipient yet; you need not send it again:",
-		[DSN_RELAYED] = "was passed on to a mail server that does not confirm delivery, "
-				"for this recipient:",
+		[DSN_RELAYED] = ("was passed on to a mail server that does not confirm delivery, "
+				"for this recipient:"),
 	};
 
 	buf_printf(out, "This is the mail server %.*s.\r\n\r\nYour message of ", SPAN_FMT(f->node));
