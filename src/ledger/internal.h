@@ -83,6 +83,8 @@ struct numbers {
 	size_t n;
 };
 
+/* Makes a folder if it is not there, and syncs its name. */
+enum rc dir_make(struct os *os, const char *path, struct fault *why) MUST_USE;
 bool lane_name_is_good(const char *name);
 bool lane_dir_path(char out[LEDGER_PATH_BYTES], const char *ledger_dir, const char *name);
 bool segment_path(char out[LEDGER_PATH_BYTES], const char *lane_dir, uint32_t number);

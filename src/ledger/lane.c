@@ -99,23 +99,6 @@ static void threads_stop(struct lane *l)
  * -----------------------------------------------------------------------------------------------------
  */
 
-static enum rc make_dir(struct os *os, const char *path, const char *parent, struct fault *why)
-{
-	enum rc rc;
-
-	if (os_mkdir(os, path, 0750) < 0 && errno != EEXIST) {
-		rc = errno == ENOENT ? REFUSED : rc_of_errno_disk(errno);
-		fault_sys(why, "create %s", path);
-		return rc;
-	}
-	if (parent && os_sync_dir(os, parent) < 0) {
-		rc = rc_of_errno_disk(errno);
-		fault_sys(why, "sync %s", parent);
-		return rc;
-	}
-	return OK;
-}
-
 struct twin_search {
 	const char *name;
 	bool found;
@@ -144,7 +127,7 @@ static enum rc claim_name(struct lane *l, struct fault *why)
 	if (twin.found)
 		return EXISTS; /* same number as another lane (one in 2^32): the next name will do
 				*/
-	rc = make_dir(l->os, l->dir, l->ledger_dir, why);
+	rc = dir_make(l->os, l->dir, why);
 	return rc == OK ? lane_lock(l->os, l->dir, true, &l->lock_fd, why) : rc;
 }
 
@@ -295,7 +278,7 @@ enum rc lane_open(const struct lane_options *options, struct lane **out, struct 
 	must(l->segment_bytes % LEDGER_BLOCK_BYTES == 0 &&
 	     l->segment_bytes >= LANE_SEGMENT_LEAST_BYTES &&
 	     l->segment_bytes <= SEGMENT_LIMIT_BYTES);
-	rc = make_dir(l->os, l->ledger_dir, NULL, why);
+	rc = dir_make(l->os, l->ledger_dir, why);
 	if (rc == OK)
 		rc = claim(l, options->name, why);
 	if (rc == OK)

@@ -474,12 +474,12 @@ static enum rc entries_load(struct order *o, struct fault *why)
 
 static enum rc writer_dir(struct order *o, const char *ledger_dir, struct fault *why)
 {
-	if (os_mkdir(o->os, ledger_dir, 0750) < 0 && errno != EEXIST)
-		return disk_fault("create", ledger_dir, why);
-	if (os_mkdir(o->os, o->dir, 0750) < 0 && errno != EEXIST)
-		return disk_fault("create", o->dir, why);
-	if (os_sync_dir(o->os, ledger_dir) < 0)
-		return disk_fault("sync", ledger_dir, why);
+	enum rc rc = dir_make(o->os, ledger_dir, why);
+
+	if (rc == OK)
+		rc = dir_make(o->os, o->dir, why);
+	if (rc != OK)
+		return rc;
 	if (os_sync_dir(o->os, o->dir) < 0)
 		return disk_fault("sync", o->dir, why);
 	return lane_lock(o->os, o->dir, true, &o->lock_fd, why);

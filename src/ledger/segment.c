@@ -52,6 +52,27 @@ bool segment_path(char out[LEDGER_PATH_BYTES], const char *lane_dir, uint32_t nu
 	return n > 0 && n < LEDGER_PATH_BYTES;
 }
 
+enum rc dir_make(struct os *os, const char *path, struct fault *why)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[LEDGER_PATH_BYTES];
+	enum rc rc;
+
+	if (os_mkdir(os, path, 0750) < 0 && errno != EEXIST) {
+		rc = errno == ENOENT ? REFUSED : rc_of_errno_disk(errno);
+		fault_sys(why, "create %s", path);
+		return rc;
+	}
+	(void)snprintf(parent, sizeof parent, "%.*s",
+		       slash && slash > path ? (int)(slash - path) : 1, slash ? path : ".");
+	if (os_sync_dir(os, parent) < 0) {
+		rc = rc_of_errno_disk(errno);
+		fault_sys(why, "sync %s", parent);
+		return rc;
+	}
+	return OK;
+}
+
 struct listing {
 	struct numbers *to;
 	struct span suffix;

@@ -32,7 +32,8 @@ static ssize_t real_pread(struct os *os, int fd, void *p, size_t n, uint64_t at)
 	return pread(fd, p, n, (off_t)at);
 }
 
-static ssize_t real_pwritev(struct os *os, int fd, const struct iovec *parts, int count, uint64_t at)
+static ssize_t real_pwritev(struct os *os, int fd, const struct iovec *parts, int count,
+			    uint64_t at)
 {
 	(void)os;
 	return pwritev(fd, parts, count, (off_t)at);
@@ -108,8 +109,8 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int real_list_dir(struct os *os, const char *path, bool (*on_name)(void *arg, const char *name),
-			 void *arg)
+static int real_list_dir(struct os *os, const char *path,
+			 bool (*on_name)(void *arg, const char *name), void *arg)
 {
 	struct dirent **names = NULL;
 	int n = scandir(path, &names, NULL, by_bytes);
