@@ -5,6 +5,7 @@
 
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define VPRINTF_LIKE(f)   __attribute__((format(printf, f, 0)))
 
 enum rc {
 	OK = 0,

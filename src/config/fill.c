@@ -17,6 +17,7 @@
 /* "<data>/run/control.sock" must fit into struct sockaddr_un. */
 enum { DATA_PATH_BYTES = 85 };
 
+VPRINTF_LIKE(4)
 static void report(struct fill *f, const struct tree *at, const char *hint, const char *format,
 		   va_list args, bool warn)
 {

@@ -11,6 +11,7 @@
 #include "ipc/msg.h"
 
 /* libcyaml's own words: only what the strict pass overlooked gets here. */
+VPRINTF_LIKE(3)
 static void on_cyaml_log(cyaml_log_t level, void *ctx, const char *format, va_list args)
 {
 	struct config_context *c = ctx;

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 
+VPRINTF_LIKE(2)
 static const char *format_into(struct arena *arena, const char *format, va_list args)
 {
 	char text[600];

@@ -62,7 +62,7 @@ sqlite3_stmt *views_sql(struct views *v, const char *sql)
 		v->statements[at].sql = sql;
 		return v->statements[at].q;
 	}
-	must(!"more statements than VIEWS_STATEMENTS");
+	must_never("more statements than VIEWS_STATEMENTS");
 	return NULL;
 }
 

@@ -79,7 +79,7 @@ static void set_option(struct run *r, const char *text)
 	else if (strcmp(name, "full") == 0)
 		r->options.is_full = value != 0;
 	else
-		must(!"option not known");
+		must_never("option not known");
 }
 
 static void begin(struct run *r)
