@@ -1,0 +1,244 @@
+/*
+ * holdfast-watch: glue. What comes from outside is handed to the part it is for; see internal.h for the invariants
+ * and README.md for the map.
+ */
+#include "role/watch/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/must.h"
+#include "loop/loop.h"
+#include "os/os.h"
+#include "tls/tls.h"
+
+/* A courier. */
+struct peer {
+	struct list on_watch;
+	struct watch *watch;
+	struct link *link;
+	unsigned instance;
+};
+
+/* ---- couriers: passive evidence ---- */
+
+static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m)
+{
+	struct health_observation o = {.sight = SIGHT_DELIVERY};
+	struct site *s = site_find(w, m->site);
+	char detail[WATCH_TEXT_BYTES];
+
+	if (!s || m->attempt > ATTEMPT_LOST)
+		return;
+	snprintf(detail, sizeof detail, "%.*s at %.*s: %.*s", SPAN_FMT(span_first(m->host, 120)),
+		 SPAN_FMT(span_first(m->stage, 20)), SPAN_FMT(span_first(m->text, 150)));
+	o.delivery = (struct health_delivery){
+		.attempt = (enum attempt)m->attempt,
+		.at_connection = m->at_connection,
+		.accepted = m->accepted,
+		.refused_good = m->refused_good,
+		.refused_unknown = m->refused_unknown,
+		.deferred = m->deferred,
+		.detail = span_str(detail),
+	};
+	site_see(s, &o);
+}
+
+static bool on_courier(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct msg_delivery_evidence m;
+	struct peer *p = arg;
+	struct arena a;
+	bool ok;
+
+	(void)l;
+	if (type != MSG_DELIVERY_EVIDENCE)
+		return false;
+	arena_init(&a, LINK_FRAME_LIMIT_BYTES);
+	ok = msg_delivery_evidence_decode(&a, body, &m);
+	if (ok)
+		take_evidence(p->watch, &m);
+	arena_fini(&a);
+	return ok;
+}
+
+static void on_courier_closed(void *arg, struct link *l)
+{
+	struct peer *p = arg;
+
+	(void)l;
+	role_link_lost(p->watch->role, ROLE_COURIER, p->instance);
+	list_remove(&p->on_watch);
+	free(p);
+}
+
+static void courier_link(struct watch *w, unsigned instance, int fd)
+{
+	static const struct link_ops ops = {on_courier, on_courier_closed, NULL};
+	struct peer *p = must_alloc(sizeof *p);
+
+	p->watch = w;
+	p->instance = instance;
+	list_init(&p->on_watch);
+	list_append(&w->couriers, &p->on_watch);
+	p->link = link_new(w->loop, fd, &ops, p);
+}
+
+/* ---- the supervisor ---- */
+
+static void text_of(char *out, size_t n, struct span s)
+{
+	snprintf(out, n, "%.*s", SPAN_FMT(s));
+}
+
+static void take_roles(struct watch *w, const struct msg_roles *m)
+{
+	w->roles_n = 0;
+	for (size_t i = 0; i < m->roles_n && w->roles_n < sizeof w->roles / sizeof *w->roles; i++) {
+		struct role_seen *r = &w->roles[w->roles_n++];
+
+		*r = (struct role_seen){.pid = m->roles[i].pid,
+					.restarts = m->roles[i].restarts,
+					.state = m->roles[i].state,
+					.since_us = m->roles[i].since_us};
+		text_of(r->name, sizeof r->name, m->roles[i].full_name);
+		text_of(r->last_words, sizeof r->last_words, m->roles[i].last_words);
+		text_of(r->condition, sizeof r->condition, m->roles[i].condition);
+	}
+}
+
+static bool on_super(struct role *r, unsigned type, struct span body)
+{
+	struct watch *w = role_state(r);
+	struct msg_reload_result result;
+	struct msg_role_metrics metrics;
+	struct msg_roles roles;
+	struct arena a;
+	bool ok = false;
+
+	arena_init(&a, LINK_FRAME_LIMIT_BYTES * 4);
+	if (type == MSG_ROLES && (ok = msg_roles_decode(&a, body, &roles)))
+		take_roles(w, &roles);
+	else if (type == MSG_ROLE_METRICS && (ok = msg_role_metrics_decode(&a, body, &metrics)))
+		metrics_of_role(w, &metrics);
+	else if (type == MSG_RELOAD_RESULT && (ok = msg_reload_result_decode(&a, body, &result)))
+		control_reloaded(w, &result);
+	arena_fini(&a);
+	return ok;
+}
+
+/* ---- life ---- */
+
+static bool on_start(struct role *r, struct fault *why)
+{
+	struct watch *w = must_alloc(sizeof *w);
+
+	role_set_state(r, w);
+	w->role = r;
+	w->loop = role_loop(r);
+	w->os = role_os(r);
+	w->config = role_config(r);
+	list_init(&w->hosts);
+	list_init(&w->couriers);
+	list_init(&w->domain_holds);
+	if (tls_client_new(false, NULL, &w->tls_any, why) != OK ||
+	    tls_client_new(true, NULL, &w->tls_checked, why) != OK)
+		return false;
+	control_prepare(w);
+	metrics_start(w);
+	directory_start(w);
+	sites_configure(w);
+	return books_open(w, why) && past_read(w, why);
+}
+
+static void on_ready(struct role *r)
+{
+	struct watch *w = role_state(r);
+
+	names_start(w);
+	directory_write(w);
+	holds_start(w);
+	sites_start(w);
+	controls_configure(w);
+	site_publish(w);
+	role_tell(r, "watching");
+}
+
+static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd)
+{
+	struct watch *w = role_state(r);
+
+	if (peer == ROLE_SCOUT)
+		names_link(w, fd);
+	else if (peer == ROLE_SEQUENCER)
+		books_link(w, fd);
+	else if (peer == ROLE_COURIER)
+		courier_link(w, instance, fd);
+	else
+		close(fd);
+}
+
+static void on_listen(struct role *r, const char *service, int fd)
+{
+	struct watch *w = role_state(r);
+
+	if (strcmp(service, "control") == 0)
+		control_listen(w, fd);
+	else if (strcmp(service, "metrics") == 0)
+		metrics_listen(w, fd);
+	else
+		close(fd);
+}
+
+static void on_reload(struct role *r, const struct msg_config *was)
+{
+	struct watch *w = role_state(r);
+
+	(void)was;
+	w->config = role_config(r);
+	sites_configure(w);
+	controls_configure(w);
+	directory_write(w);
+	site_publish(w);
+}
+
+static void on_stop(struct role *r)
+{
+	struct watch *w = role_state(r);
+
+	w->is_stopping = true;
+	control_stop(w);
+	metrics_stop(w);
+	controls_stop(w);
+	directory_stop(w);
+	holds_stop(w);
+	sites_stop(w);
+	books_close(w);
+	names_stop(w);
+	role_end(r);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const written[] = {"ledger/lane-%", "ledger/lane-%.*", "publish", NULL};
+	static const struct role_sandbox sandbox = {
+		.network_client = true, .threads = true, .write_below = written};
+	static struct say_metric *const metrics[] = WATCH_METRICS;
+	static const struct role_ops ops = {
+		.id = ROLE_WATCH,
+		.sandbox = &sandbox,
+		.metrics = metrics,
+		.metrics_n = sizeof metrics / sizeof *metrics,
+		.on_start = on_start,
+		.on_ready = on_ready,
+		.on_link = on_link,
+		.on_listen = on_listen,
+		.on_reload = on_reload,
+		.on_stop = on_stop,
+		.on_super = on_super,
+	};
+
+	return role_main(argc, argv, &ops);
+}
