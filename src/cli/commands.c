@@ -39,6 +39,14 @@ static const struct cli_option history_options[] = {
 	END,
 };
 
+static const struct cli_option doctor_options[] = {
+	{"site", "NAME", "only this site"},
+	{"sender", "ADDRESS", "of a domain with SPF -all (example.org)"},
+	{"patience", "TIME", "how long to ask again after a 4xx (6s)"},
+	{"server", "KIND", "print the lines for postfix, exim, exchange or m365"},
+	END,
+};
+
 #define MATCH_HELP                                                                                 \
 	"EXPR is one or more of these, joined by commas; all of them must hold:\n"                 \
 	"  site=NAME  domain=GLOB  rcpt=GLOB  sender=GLOB  id=HEX  text=WORDS\n"                   \
@@ -55,6 +63,15 @@ const struct cli_command cli_commands[] = {
 	 .run = cmd_check_config,
 	 .more = "Changes nothing. Every mistake is printed with file, line, column and a "
 		 "suggestion.\n"},
+	{.name = "doctor",
+	 .args = "",
+	 .help = "Check this machine, the primaries and the DNS; say what to change",
+	 .options = doctor_options,
+	 .has_json = true,
+	 .run = cmd_doctor,
+	 .more = "Asks each primary how far a message would come, without sending one. Changes "
+		 "nothing.\n"
+		 "Exits 1 when something is bad.\n"},
 	{.name = "status",
 	 .args = "",
 	 .help = "Show sites, held mail, hand-back and disk",

@@ -233,21 +233,26 @@ static void check_certificate(struct config_context *c, const struct tree *at, c
 		       config_text(c, "%s holds no certificate", path));
 }
 
-/* A data directory that is not there yet is made by `holdfast run`, if the folder above it lets us. */
+/* A data directory that is not there yet is made by `holdfast run`, with what is missing above it, if that may be. */
 static void check_missing_data(struct config_context *c, const struct tree *at, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	const char *above = slash == path ? "/" : config_text(c, "%.*s", (int)(slash - path), path);
+	struct span above = span_str(path);
+	const char *name;
 
-	if (access(above, F_OK) < 0)
-		bad_at(c, at, config_text(c, "mkdir -p %s", above),
-		       config_text(c, "the folder of the data directory, %s, is not there", above));
-	else if (access(above, W_OK | X_OK) < 0)
+	do {
+		ssize_t slash = span_rchr(above, '/');
+
+		above = span_first(above, slash > 0 ? (size_t)slash : 0);
+		name = above.n ? config_text(c, "%.*s", SPAN_FMT(above)) : "/";
+	} while (above.n && access(name, F_OK) < 0);
+	if (access(name, W_OK | X_OK) < 0)
 		bad_at(c, at,
 		       config_text(c, "as root: install -d -m 0750 -o %s %s",
 				   user_name(c, geteuid()), path),
-		       config_text(c, "the data directory %s is not there, and %s may not make it",
-				   path, user_name(c, geteuid())));
+		       config_text(
+			       c,
+			       "the data directory %s is not there, and %s may not make it in %s",
+			       path, user_name(c, geteuid()), name));
 }
 
 static void check_data(struct config_context *c, const struct tree *at, const char *path)

@@ -356,7 +356,9 @@ static void fill_node(struct fill *f, const struct raw_config *raw, struct tree 
 		fill_bad(f, data, "write the whole path, such as /var/lib/holdfast",
 			 "`data` must be an absolute path");
 	else if (out->data.n > DATA_PATH_BYTES)
-		fill_bad(f, data, NULL, "the path of `data` is too long: at most %d bytes, because the control socket is below it",
+		fill_bad(f, data, NULL,
+			 "the path of `data` is too long: at most %d bytes, because the control "
+			 "socket is below it",
 			 DATA_PATH_BYTES);
 	if (domain_normalise(span_str(raw->node), true, name, &n) != ADDRESS_FINE) {
 		fill_bad(f, at, "write this machine's host name, as in its MX record",

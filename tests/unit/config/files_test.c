@@ -104,9 +104,10 @@ static void o_01_missing_files_are_named(void **state)
 	assert_non_null(strstr(
 		said, ":6:39: error: cannot read the key /none/k.pem: No such file or directory"));
 
-	said = load("/none/data", "", "learn", &c, &arena);
-	assert_non_null(strstr(said, ":2:7: error: the folder of the data directory, /none, is not "
-				     "there; mkdir -p /none"));
+	said = load("/proc/none/data", "", "learn", &c, &arena);
+	if (geteuid() != 0)
+		assert_non_null(strstr(
+			said, ":2:7: error: the data directory /proc/none/data is not there"));
 	assert_non_null(strstr(load("/dev/null", "", "learn", &c, &arena), "is not a directory"));
 	arena_fini(&arena);
 }
