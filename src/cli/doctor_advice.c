@@ -4,6 +4,8 @@
  */
 #include "cli/doctor.h"
 
+#include "config/units.h"
+
 static const char *joined(struct doctor *d, const char *before, const char *between,
 			  const char *after)
 {
@@ -93,8 +95,7 @@ const char *doctor_mx(struct doctor *d, const struct msg_domain *domain)
 		const struct msg_site *s = &d->config.sites[i];
 
 		if (span_eq(s->name, domain->site) && s->primaries_n &&
-		    span_chr(s->primaries[0].host, '.') > 0 &&
-		    span_chr(s->primaries[0].host, ':') < 0)
+		    !units_is_ip(s->primaries[0].host))
 			primary = s->primaries[0].host;
 	}
 	return doctor_text(d, "%.*s. 3600 IN MX 10 %.*s.\n%.*s. 3600 IN MX 20 %.*s.\n",
