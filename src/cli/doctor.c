@@ -60,9 +60,13 @@ static const struct {
 
 static void put_finding(const struct doctor *d, const struct doctor_finding *f, struct buf *out)
 {
-	struct buf wrapped = {0};
+	struct buf wrapped = {0}, text = {0};
 
-	term_wrap(&d->c->term, &wrapped, span_str(f->text), 7);
+	if (!strchr(f->topic, ','))
+		buf_printf(&text, "%s: ", f->topic);
+	buf_printf(&text, "%s", f->text);
+	term_wrap(&d->c->term, &wrapped, buf_span(&text), 7);
+	buf_fini(&text);
 	buf_printf(out, "  %s%-4s%s ", term_on(&d->c->term, looks[f->level].ink),
 		   looks[f->level].word, term_off(&d->c->term, looks[f->level].ink));
 	buf_append(out, span_from(buf_span(&wrapped), 7));
@@ -116,10 +120,11 @@ static void put_server_lines(struct doctor *d, struct buf *out)
 		put_heading(d, "Lines for the primary", out);
 		term_wrap(
 			&d->c->term, out,
-			SPAN_LIT(
-				"None is needed now. `holdfast doctor --server postfix` (exim, "
-				"exchange, m365) prints those "
-				"that exempt this machine from SPF checks, greylisting and rates."),
+			SPAN_LIT("None is needed for what can be seen from here. Filters that act "
+				 "after DATA "
+				 "(rspamd, DMARC) cannot be seen: let them skip this machine too. "
+				 "`holdfast doctor --server postfix` (exim, exchange, m365) prints "
+				 "the lines."),
 			2);
 		return;
 	}
@@ -133,18 +138,28 @@ static void put_server_lines(struct doctor *d, struct buf *out)
 	}
 }
 
+/* --site */
+static bool is_asked_for(const struct doctor *d, const struct msg_domain *domain)
+{
+	const char *only = cli_value(d->c, "site");
+
+	return !only || span_eq(domain->site, span_str(only));
+}
+
 static void put_advice(struct doctor *d, struct buf *out)
 {
 	put_server_lines(d, out);
 	put_heading(d, "MX records to publish", out);
 	for (size_t i = 0; i < d->config.domains_n; i++)
-		put_indented(span_str(doctor_mx(d, &d->config.domains[i])), out);
+		if (is_asked_for(d, &d->config.domains[i]))
+			put_indented(span_str(doctor_mx(d, &d->config.domains[i])), out);
 	put_heading(d, "What the chosen mode covers", out);
 	for (size_t i = 0; i < d->config.domains_n; i++) {
 		const struct msg_domain *domain = &d->config.domains[i];
 
 		/* Once for each mode. */
-		if (i && span_eq(d->config.domains[i - 1].mode, domain->mode))
+		if (!is_asked_for(d, domain) ||
+		    (i && span_eq(d->config.domains[i - 1].mode, domain->mode)))
 			continue;
 		term_wrap(&d->c->term, out,
 			  span_str(doctor_text(d, "%.*s (%.*s) %s", SPAN_FMT(domain->name),

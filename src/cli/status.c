@@ -21,6 +21,16 @@ static void set_text(json_t *object, const char *key, const char *text)
 	set(object, key, cli_json_span(span_str(text)));
 }
 
+/* Text for people, microseconds for programs. */
+static void set_time(json_t *object, const char *key, uint64_t wall_us)
+{
+	char key_us[40];
+
+	(void)snprintf(key_us, sizeof key_us, "%s_us", key);
+	set(object, key, cli_json_time(wall_us));
+	set(object, key_us, wall_us ? number(wall_us) : json_null());
+}
+
 static json_t *drain_json(const struct status_site *s)
 {
 	json_t *o;
@@ -29,8 +39,8 @@ static json_t *drain_json(const struct status_site *s)
 		return json_null();
 	o = json_object();
 	set(o, "open", json_boolean(s->drain_is_open));
-	set(o, "began", cli_json_time(s->drain_began_us));
-	set(o, "up", cli_json_time(s->drain_up_us));
+	set_time(o, "began", s->drain_began_us);
+	set_time(o, "up", s->drain_up_us);
 	set(o, "total", number(s->drain_total));
 	set(o, "handed_back", number(s->drain_back));
 	set(o, "unsure", number(s->drain_unsure));
@@ -44,22 +54,25 @@ static json_t *drain_json(const struct status_site *s)
 	return o;
 }
 
-static json_t *site_json(const struct status *all, const struct status_site *s)
+static void set_recorded(json_t *o, const struct status_site *s)
 {
-	json_t *o = json_object(), *domains = json_array();
+	json_t *domains = json_array();
 
-	set_text(o, "name", s->name);
-	set_text(o, "state", s->state);
-	set(o, "since", cli_json_time(s->since_us));
-	set_text(o, "reason", s->reason);
-	set_text(o, "class", s->class);
-	set(o, "confidence", number(s->confidence));
-	set_text(o, "hold", s->hold);
-	set(o, "hold_until", cli_json_time(s->hold_until_us));
-	set_text(o, "hold_by", s->hold_by);
 	for (size_t i = 0; i < s->domains_n; i++)
 		(void)json_array_append_new(domains, cli_json_span(s->domains[i]));
+	set_text(o, "name", s->name);
 	set(o, "domains", domains);
+	set_text(o, "state", s->state);
+	set_time(o, "since", s->since_us);
+	set_text(o, "evidence", s->reason);
+}
+
+static json_t *site_json(const struct status *all, const struct status_site *s)
+{
+	json_t *o = s->live ? json_deep_copy(s->live) : json_object();
+
+	if (!s->live)
+		set_recorded(o, s);
 	if (!all->has_views)
 		return o;
 	set(o, "held", number(s->held));
@@ -68,7 +81,7 @@ static json_t *site_json(const struct status *all, const struct status_site *s)
 	set(o, "offered", number(s->offered));
 	set(o, "deferred", number(s->deferred));
 	set(o, "decide", number(s->decide));
-	set(o, "oldest", cli_json_time(s->oldest_us));
+	set_time(o, "oldest", s->oldest_us);
 	set(o, "oldest_age_s",
 	    s->oldest_us && all->now_us > s->oldest_us
 		    ? number((all->now_us - s->oldest_us) / 1000000)
@@ -79,54 +92,52 @@ static json_t *site_json(const struct status *all, const struct status_site *s)
 	return o;
 }
 
-static json_t *role_json(const struct status_role *r)
+static json_t *views_json(const struct status *s)
 {
 	json_t *o = json_object();
 
-	set_text(o, "name", r->name);
-	set(o, "pid", number(r->pid));
-	set_text(o, "state", r->state);
-	set(o, "restarts", number(r->restarts));
-	set(o, "since", cli_json_time(r->since_us));
-	set_text(o, "condition", r->condition);
-	set_text(o, "last_words", r->last_words);
+	if (!s->has_views)
+		return o;
+	set(o, "next", number(s->next));
+	set(o, "lag_records", s->has_lag ? number(s->lag_records) : json_null());
+	set_time(o, "newest_received", s->newest_received_us);
+	return o;
+}
+
+static json_t *disk_json(const struct status *s)
+{
+	json_t *o = json_object();
+
+	if (!s->has_disk)
+		return o;
+	set(o, "free_bytes", number(s->free_bytes));
+	set(o, "reserve_bytes", number(s->reserve_bytes));
+	set(o, "below_reserve", json_boolean(s->free_bytes < s->reserve_bytes));
 	return o;
 }
 
 json_t *status_json(const struct status *s)
 {
-	json_t *o = json_object(), *sites = json_array(), *roles = json_array(),
-	       *missing = json_array();
-	json_t *views = json_object(), *disk = json_object();
+	json_t *o = s->live ? json_deep_copy(s->live) : json_object();
+	json_t *sites = json_array(), *missing = json_array();
 
 	for (size_t i = 0; i < s->missing_n; i++)
 		(void)json_array_append_new(missing, cli_json_span(span_str(s->missing[i])));
 	for (size_t i = 0; i < s->sites_n; i++)
 		(void)json_array_append_new(sites, site_json(s, &s->sites[i]));
-	for (size_t i = 0; i < s->roles_n; i++)
-		(void)json_array_append_new(roles, role_json(&s->roles[i]));
 	set(o, "ok", json_boolean(s->missing_n == 0));
 	set(o, "missing", missing);
 	set_text(o, "version", HOLDFAST_VERSION);
 	set_text(o, "node", s->node);
-	set(o, "at", cli_json_time(s->now_us));
+	set_time(o, "now", s->now_us);
 	if (s->has_views) {
 		set(o, "held", number(s->held));
 		set(o, "held_bytes", number(s->held_bytes));
 		set(o, "decide", number(s->decide));
-		set(views, "next", number(s->next));
-		set(views, "lag_records", s->has_lag ? number(s->lag_records) : json_null());
-		set(views, "newest_received", cli_json_time(s->newest_received_us));
-	}
-	if (s->has_disk) {
-		set(disk, "free_bytes", number(s->free_bytes));
-		set(disk, "reserve_bytes", number(s->reserve_bytes));
-		set(disk, "below_reserve", json_boolean(s->free_bytes < s->reserve_bytes));
 	}
 	set(o, "sites", sites);
-	set(o, "views", views);
-	set(o, "disk", disk);
-	set(o, "roles", roles);
+	set(o, "views", views_json(s));
+	set(o, "disk", disk_json(s));
 	return o;
 }
 
@@ -273,23 +284,55 @@ static void put_drain(const struct cli *c, const struct status *s, const struct 
 	buf_fini(&line);
 }
 
-/* What an operator set, and until when. */
-static void put_hold(const struct cli *c, const struct status *s, const struct status_site *site,
-		     struct buf *out)
+static const char *text_of(const json_t *o, const char *key)
 {
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
+/* "hold on by operator root (uid 0) until 22:10: maintenance; `holdfast hold X auto` ends it". */
+static void put_override(const struct cli *c, const struct status *s, const json_t *o,
+			 const char *target, struct buf *out)
+{
+	json_int_t until_us = json_integer_value(json_object_get(o, "until_us"));
+	const char *mode = text_of(o, "mode"), *by = text_of(o, "by"),
+		   *reason = text_of(o, "reason");
 	struct term_text until;
 	struct buf line = {0};
 
-	if (!*site->hold || !strcmp(site->hold, "auto"))
+	if (!*mode || !strcmp(mode, "auto"))
 		return;
-	buf_printf(&line, "hold %s", site->hold);
-	if (*site->hold_by)
-		buf_printf(&line, " by %s", site->hold_by);
-	if (site->hold_until_us)
-		buf_printf(&line, " until %s", term_time(&until, site->hold_until_us, s->now_us));
-	buf_printf(&line, "; `holdfast hold %s auto` ends it", site->name);
+	buf_printf(&line, "hold %s for %s", mode, target);
+	if (*by)
+		buf_printf(&line, " by %s", by);
+	if (until_us > 0)
+		buf_printf(&line, " until %s", term_time(&until, (uint64_t)until_us, s->now_us));
+	buf_printf(&line, "%s%s; `holdfast hold %s auto` ends it", *reason ? ": " : "", reason,
+		   target);
 	term_wrap(&c->term, out, buf_span(&line), 2);
 	buf_fini(&line);
+}
+
+/* What an operator set for the site or one of its domains, and until when. */
+static void put_hold(const struct cli *c, const struct status *s, const struct status_site *site,
+		     struct buf *out)
+{
+	const json_t *hold = json_object_get(site->live, "hold"), *o;
+	const char *configured = text_of(hold, "configured");
+	size_t i;
+
+	if (*configured && strcmp(configured, "auto") != 0 &&
+	    !strcmp(text_of(hold, "mode"), "auto"))
+		buf_printf(out, "  hold is %s in the configuration\n", configured);
+	put_override(c, s, hold, site->name, out);
+	json_array_foreach(json_object_get(s->live, "overrides"), i, o)
+	{
+		for (size_t k = 0; k < site->domains_n; k++) {
+			if (span_eq(site->domains[k], span_str(text_of(o, "target"))))
+				put_override(c, s, o, text_of(o, "target"), out);
+		}
+	}
 }
 
 static void put_site(const struct cli *c, const struct status *s, const struct status_site *site,
@@ -394,34 +437,59 @@ static void put_views(const struct cli *c, const struct status *s, struct buf *o
 	buf_fini(&line);
 }
 
-static bool is_in_trouble(const struct status_role *r)
+static void put_role(const struct cli *c, const json_t *r, struct buf *out)
 {
-	return strcmp(r->state, "running") != 0;
+	json_int_t restarts = json_integer_value(json_object_get(r, "restarts"));
+	struct buf line = {0};
+
+	buf_printf(&line, "%s is %s", text_of(r, "name"), text_of(r, "state"));
+	if (!strcmp(text_of(r, "state"), "waiting"))
+		buf_printf(&line, " to be started again");
+	if (restarts)
+		buf_printf(&line, ", restarted %lld time%s", (long long)restarts,
+			   plural((uint64_t)restarts));
+	if (*text_of(r, "last_words"))
+		buf_printf(&line, "; last words: %s", text_of(r, "last_words"));
+	put_line(c, out, "", INK_RED, &line);
+	buf_fini(&line);
 }
 
 static void put_roles(const struct cli *c, const struct status *s, struct buf *out)
 {
-	size_t bad = 0;
+	const json_t *list = json_object_get(s->live, "roles"), *r;
+	size_t n = json_array_size(list), running = 0, i;
 	struct buf line = {0};
-	const char *head = "Roles";
 
-	for (size_t i = 0; i < s->roles_n; i++)
-		bad += is_in_trouble(&s->roles[i]);
-	if (s->roles_n) {
-		buf_printf(&line, bad ? "%zu of %zu running" : "all %zu running",
-			   s->roles_n - (bad ? bad : 0), s->roles_n);
-		put_line(c, out, head, bad ? INK_YELLOW : INK_PLAIN, &line);
+	if (!n)
+		return;
+	json_array_foreach(list, i, r) running += !strcmp(text_of(r, "state"), "running");
+	if (running == n)
+		buf_printf(&line, "all %zu running", n);
+	else
+		buf_printf(&line, "%zu of %zu running", running, n);
+	put_line(c, out, "Roles", running == n ? INK_PLAIN : INK_YELLOW, &line);
+	buf_fini(&line);
+	json_array_foreach(list, i, r)
+	{
+		if (strcmp(text_of(r, "state"), "running") != 0)
+			put_role(c, r, out);
 	}
-	for (size_t i = 0; i < s->roles_n; i++) {
-		const struct status_role *r = &s->roles[i];
+}
 
-		if (!is_in_trouble(r))
-			continue;
-		buf_printf(&line, "%s is %s, restarted %llu time%s", r->name, r->state,
-			   (unsigned long long)r->restarts, plural(r->restarts));
-		if (*r->last_words)
-			buf_printf(&line, "; last words: %s", r->last_words);
-		put_line(c, out, "", INK_RED, &line);
+/* What watch cannot write, and a network of ours that is down. */
+static void put_alarms(const struct cli *c, const struct status *s, struct buf *out)
+{
+	const char *trouble = text_of(json_object_get(s->live, "ledger"), "trouble");
+	struct buf line = {0};
+
+	if (*trouble) {
+		buf_printf(&line, "%s", trouble);
+		put_line(c, out, "Ledger", INK_RED, &line);
+	}
+	if (json_is_true(
+		    json_object_get(json_object_get(s->live, "controls"), "own_network_down"))) {
+		buf_printf(&line, "no neutral control answers: our own network seems to be down");
+		put_line(c, out, "Network", INK_RED, &line);
 	}
 	buf_fini(&line);
 }
@@ -436,6 +504,7 @@ void status_print(const struct cli *c, const struct status *s, struct buf *out)
 	put_disk(c, s, out);
 	put_views(c, s, out);
 	put_roles(c, s, out);
+	put_alarms(c, s, out);
 	if (s->decide) {
 		buf_printf(&line,
 			   "%s deliver%s a decision: holdfast queue list --match state=decide",
@@ -470,5 +539,6 @@ int cmd_status(struct cli *c)
 		(void)fwrite(out.p, 1, out.n, stdout);
 		buf_fini(&out);
 	}
+	status_free(&s);
 	return s.missing_n ? CLI_NO : CLI_FINE;
 }

@@ -4,11 +4,9 @@
 #include "cli/cli.h"
 
 struct status_site {
-	const char *name, *state, *reason, *class;
+	const json_t *live; /* what watch said about it; NULL: nothing */
+	const char *name, *state, *reason;
 	uint64_t since_us;
-	unsigned confidence;
-	const char *hold, *hold_by; /* "" : not known */
-	uint64_t hold_until_us;
 	struct span *domains;
 	size_t domains_n;
 
@@ -24,11 +22,6 @@ struct status_site {
 	uint64_t remaining_us;
 };
 
-struct status_role {
-	const char *name, *state, *condition, *last_words;
-	uint64_t pid, restarts, since_us;
-};
-
 enum { STATUS_MISSING = 6 };
 
 struct status {
@@ -36,11 +29,10 @@ struct status {
 	const char *node, *data;
 	struct status_site *sites;
 	size_t sites_n, sites_cap;
-	struct status_role *roles;
-	size_t roles_n;
+	json_t *live;			     /* all that watch answered; NULL: it is away */
 	const char *missing[STATUS_MISSING]; /* sentences */
 	size_t missing_n;
-	bool has_watch, has_views, has_disk, has_lag;
+	bool has_views, has_disk, has_lag;
 	uint64_t free_bytes, reserve_bytes;
 	uint64_t next, lag_records, newest_received_us;
 	uint64_t held, held_bytes, decide;
@@ -48,5 +40,6 @@ struct status {
 
 /* False: not even the data directory is known (printed). */
 bool status_gather(struct cli *c, struct status *out);
+void status_free(struct status *s);
 json_t *status_json(const struct status *s);
 void status_print(const struct cli *c, const struct status *s, struct buf *out);

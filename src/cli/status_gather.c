@@ -39,9 +39,6 @@ static struct status_site *site_of(struct cli *c, struct status *s, struct span 
 	*site = (struct status_site){.name = arena_str(&c->arena, name),
 				     .state = "unknown",
 				     .reason = "",
-				     .class = "",
-				     .hold = "",
-				     .hold_by = "",
 				     .stopped = "",
 				     .receipt = ""};
 	return site;
@@ -93,33 +90,10 @@ static void site_from_watch(struct cli *c, struct status *s, const json_t *from)
 	if (!*name)
 		return;
 	site = site_of(c, s, span_str(name));
+	site->live = from;
 	site->state = text_in(c, from, "state");
-	site->reason = text_in(c, from, "reason");
-	site->class = text_in(c, from, "class");
+	site->reason = text_in(c, from, "evidence");
 	site->since_us = number_in(from, "since_us");
-	site->confidence = (unsigned)number_in(from, "confidence");
-	site->hold = text_in(c, from, "hold");
-	site->hold_by = text_in(c, from, "hold_by");
-	site->hold_until_us = number_in(from, "hold_until_us");
-}
-
-static void roles_from_watch(struct cli *c, struct status *s, const json_t *list)
-{
-	size_t n = json_array_size(list);
-
-	s->roles = arena_array(&c->arena, n + 1, sizeof *s->roles);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *from = json_array_get(list, i);
-
-		s->roles[s->roles_n++] =
-			(struct status_role){.name = text_in(c, from, "name"),
-					     .state = text_in(c, from, "state"),
-					     .condition = text_in(c, from, "condition"),
-					     .last_words = text_in(c, from, "last_words"),
-					     .pid = number_in(from, "pid"),
-					     .restarts = number_in(from, "restarts"),
-					     .since_us = number_in(from, "since_us")};
-	}
 }
 
 static void from_watch(struct cli *c, struct status *s)
@@ -147,9 +121,7 @@ static void from_watch(struct cli *c, struct status *s)
 		return;
 	}
 	json_array_foreach(json_object_get(root, "sites"), i, site) site_from_watch(c, s, site);
-	roles_from_watch(c, s, json_object_get(root, "roles"));
-	s->has_watch = true;
-	json_decref(root);
+	s->live = root;
 }
 
 /* ---- the views -------------------------------------------------------------------------------------------------- */
@@ -193,7 +165,7 @@ static bool site_from_views(void *arg, const struct views_site *v)
 	if (g->s->sites_n >= SITES || (v->is_redirect && !v->held))
 		return g->s->sites_n < SITES;
 	site = site_of(g->c, g->s, v->name);
-	if (!g->s->has_watch || !*site->state || !strcmp(site->state, "unknown")) {
+	if (!site->live) {
 		site->state = v->state.n ? arena_str(&g->c->arena, v->state) : "unknown";
 		site->since_us = v->since_us;
 		site->reason = arena_str(&g->c->arena, v->reason);
@@ -274,4 +246,10 @@ bool status_gather(struct cli *c, struct status *out)
 	else
 		lacks(c, out, "disk", "the data directory cannot be read");
 	return true;
+}
+
+void status_free(struct status *s)
+{
+	json_decref(s->live);
+	s->live = NULL;
 }
