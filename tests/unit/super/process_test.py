@@ -1,0 +1,373 @@
+#!/usr/bin/python3
+"""The real supervisor with test roles (role_main.c): start, links, death and restart, reload, stop, bad starts, sandbox.
+
+process_test.py SUPER ROLE [TEST-NAME-PART]
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SUPER, ROLE = (os.path.abspath(p) for p in sys.argv[1:3])
+ROLES = ["edge", "scout", "sequencer", "clerk", "courier", "watch"]
+ALL = ["edge-0", "edge-1", "scout", "sequencer", "clerk", "courier-0", "courier-1", "watch"]
+CONFIG = """node: {node}
+data: {data}
+listen:
+  smtp: ["127.0.0.1:{port}"]
+sites:
+  - name: head-office
+    primaries: [{{ host: 127.0.0.1, port: 9 }}]
+domains:
+  - {{ name: example.com, site: head-office, mode: backup-mx, recipients: [learn] }}
+roles: {{ edges: 2, couriers: 2 }}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+class Case(unittest.TestCase):
+    node = "mx2.example.net"
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="holdfast-super-", dir="/var/tmp")
+        os.chmod(self.folder, 0o755)
+        self.roles_dir = os.path.join(self.folder, "roles")
+        os.mkdir(self.roles_dir)
+        for role in ROLES:
+            shutil.copy(ROLE, os.path.join(self.roles_dir, "holdfast-" + role))
+        self.data = os.path.join(self.folder, "data")
+        self.config = os.path.join(self.folder, "holdfast.yaml")
+        self.log = os.path.join(self.folder, "log")
+        self.port = free_port()
+        self.process = None
+        self.write_config()
+
+    def tearDown(self):
+        if self.process and self.process.poll() is None:
+            pids = [self.process.pid] + [p for p in self.pids().values()]
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_config(self, node=None, extra=""):
+        with open(self.config, "w") as f:
+            f.write(CONFIG.format(node=node or self.node, data=self.data, port=self.port) + extra)
+
+    def start(self, env=None, wait=True, **kwargs):
+        with open(self.log, "ab") as log:
+            kwargs = {"stdout": log, "stderr": log, **kwargs}
+            self.process = subprocess.Popen([SUPER, self.config, self.roles_dir], start_new_session=True,
+                                            env={**os.environ, "HOLDFAST_SECCOMP": "deny", **(env or {})}, **kwargs)
+        if wait:
+            self.until(lambda: all(f"role.started role={r} " in self.text() for r in ALL), "all roles to start")
+
+    def text(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+    def until(self, claim, what, seconds=15):
+        end = time.monotonic() + seconds
+        while not claim():
+            if time.monotonic() > end:
+                self.fail(f"no {what} within {seconds} s:\n" + self.text()[-6000:])
+            time.sleep(0.01)
+
+    def wait_for(self, pattern, seconds=15):
+        self.until(lambda: re.search(pattern, self.text(), re.M), repr(pattern), seconds)
+
+    def pids(self):
+        """Of the processes that run now, by full name."""
+        found = {}
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
+            for pid in f.read().split():
+                try:
+                    with open(f"/proc/{pid}/cmdline", "rb") as c:
+                        found[c.read().split(b"\0")[1].decode()] = int(pid)
+                except (OSError, IndexError):
+                    pass
+        return found
+
+    def order(self, words, to=None):
+        """To an edge (port) or to watch (control socket); the answer without the greeting."""
+        where = socket.socket(socket.AF_UNIX) if to == "watch" else socket.socket()
+        with where as s:
+            s.settimeout(10)
+            s.connect(os.path.join(self.data, "run/control.sock") if to == "watch" else ("127.0.0.1", self.port))
+            s.sendall(words.encode() + b"\n")
+            got = b""
+            while True:
+                try:
+                    more = s.recv(4096)
+                except ConnectionResetError:
+                    break
+                if not more:
+                    break
+                got += more
+        name, _, answer = got.decode().partition("\n")
+        return name, answer.strip()
+
+    def stop(self, seconds=15):
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def refused(self):
+        """A start that must fail: its status and what it said."""
+        done = subprocess.run([SUPER, self.config, self.roles_dir], capture_output=True, text=True, timeout=20)
+        return done.returncode, done.stderr
+
+
+class Life(Case):
+    def test_all_roles_start_and_linked_ones_hear_each_other(self):
+        self.start()
+        text = self.text()
+        for a, b in [("edge", "sequencer"), ("edge", "scout"), ("sequencer", "clerk"), ("clerk", "courier"), ("courier", "scout"),
+                     ("courier", "sequencer"), ("courier", "watch"), ("watch", "scout"), ("watch", "sequencer")]:
+            for here, there in ((a, b), (b, a)):
+                self.wait_for(rf" {here}(-\d)? notice event=test.heard from={there} ")
+        self.assertNotIn("edge-0 notice event=test.heard from=clerk", text)
+        self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))
+        self.wait_for(r"watch notice event=test.role name=courier-1 state=1 restarts=0 condition=testing")
+        self.wait_for(r"watch notice event=test.metrics of=clerk bytes=\d{2}")
+        pids = list(self.pids().values())
+        self.assertEqual(self.stop(), 0)
+        self.assertTrue(all(gone(p) for p in pids))
+
+    def test_k_06_stop_in_two_stages(self):
+        self.start()
+        self.assertEqual(self.stop(), 0)
+        text = self.text()
+        first = max(text.index(f" {r} notice event=test.stop") for r in ("edge-0", "edge-1", "courier-0", "courier-1"))
+        rest = min(text.index(f" {r} notice event=test.stop") for r in ("sequencer", "clerk", "scout", "watch"))
+        self.assertLess(first, rest)
+
+    def test_k_06_a_second_signal_ends_even_stubborn_roles(self):
+        self.node = "stubborn.example.net"
+        self.write_config()
+        self.start()
+        self.process.terminate()
+        self.wait_for("edge-0 notice event=test.stop")
+        time.sleep(0.2)
+        self.assertIsNone(self.process.poll())
+        self.assertEqual(self.stop(5), 0)
+
+    def test_roles_end_when_the_supervisor_is_killed(self):
+        self.start()
+        pids = list(self.pids().values())
+        self.assertEqual(len(pids), len(ALL))
+        self.process.kill()
+        self.process.wait()
+        self.until(lambda: all(gone(p) for p in pids), "end of all roles")
+
+    def test_systemd_is_told(self):
+        path = os.path.join(self.folder, "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(path)
+            s.settimeout(10)
+            self.start(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"})
+            seen = [s.recv(200).decode() for _ in range(3)]
+            self.assertIn("READY=1", seen)
+            self.assertIn("WATCHDOG=1", seen)
+            self.process.send_signal(signal.SIGHUP)
+            while "RELOADING=1" not in seen[-1]:
+                seen.append(s.recv(200).decode())
+            self.process.terminate()
+            while seen[-1] != "STOPPING=1":
+                seen.append(s.recv(200).decode())
+        self.process.wait(15)
+
+
+class Death(Case):
+    def test_k_01_a_killed_role_is_back_with_new_links(self):
+        self.start()
+        old = self.pids()["clerk"]
+        os.kill(old, signal.SIGKILL)
+        self.until(lambda: self.pids().get("clerk", old) != old, "new clerk", 5)
+        self.until(lambda: len(re.findall("courier-0 notice event=test.heard from=clerk", self.text())) == 2, "second link")
+        self.wait_for(r'test.role name=clerk state=1 restarts=1 condition=testing words="killed by signal 9')
+        self.assertRegex(self.text(), r"event=role.ended role=clerk .*again_in_ms=100")
+        self.assertEqual(self.stop(), 0)
+
+    def test_k_01_all_roles_killed_at_once(self):
+        self.start()
+        for pid in self.pids().values():
+            os.kill(pid, signal.SIGKILL)
+        self.until(lambda: all(len(re.findall(f"role.started role={r} ", self.text())) == 2 for r in ALL), "all roles again")
+        self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))
+        self.assertEqual(self.stop(), 0)
+
+    def test_a_failed_must_is_kept_as_last_words(self):
+        self.start()
+        self.order("must")
+        self.wait_for(r'test.role name=edge-\d state=[0-2] .*words="killed by signal 6.*peers_n == 12345')
+
+    def test_a_role_that_fails_at_start_does_not_spin(self):
+        self.node = "fail-clerk"
+        self.write_config()
+        self.start(wait=False)
+        self.wait_for(r"role.ended role=clerk .*again_in_ms=2000", 20)
+        pauses = re.findall(r"role.ended role=clerk .*again_in_ms=(\d+)", self.text())
+        self.assertEqual(pauses[:3], ["100", "1000", "2000"])
+        self.assertIn('why="told to fail"', self.text())
+        self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))  # P2: the edges do not mind
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            ticks = sum(int(t) for t in f.read().rsplit(")", 1)[1].split()[11:13])
+        self.assertLess(ticks / os.sysconf("SC_CLK_TCK"), 1.0)
+
+    def test_two_roles_that_lost_their_link_get_a_new_one(self):
+        self.start()
+        self.order("malformed")
+        self.wait_for(r"notice event=test.unlinked from=sequencer")
+        self.until(lambda: len(re.findall(r"edge-\d notice event=test.heard from=sequencer", self.text())) >= 3, "third link")
+        self.assertEqual(len(self.pids()), len(ALL))
+
+    def test_what_a_role_writes_cannot_pass_for_another(self):
+        self.start()
+        self.order("shout")
+        self.wait_for(r'event=role.said role=edge-\d text="no log line  ?\[31m at all"')
+        self.wait_for(r'event=role.said role=edge-\d text="2026-11-21T21:10:22.123456Z super notice event=forged"')
+        self.assertNotRegex(self.text(), r"(?m)^2026-11-21T21:10:22.123456Z super")
+
+    def test_k_11_a_log_that_is_not_read_stops_nothing(self):
+        out, into = os.pipe()
+        self.start(wait=False, stderr=into)
+        os.close(into)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.order("hello")
+                break
+            except OSError:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.05)
+        for _ in range(1000):  # 100 KiB and more of words into a pipe of 64 KiB
+            self.order("shout")
+        old = self.pids()["clerk"]
+        os.kill(old, signal.SIGKILL)
+        self.until(lambda: self.pids().get("clerk", old) != old, "new clerk", 5)
+        self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))
+        self.assertEqual(self.stop(), 0)
+        os.close(out)
+
+
+class Settings(Case):
+    def test_reload_by_signal_and_by_request(self):
+        self.start()
+        self.write_config(node="mx3.example.net")
+        self.process.send_signal(signal.SIGHUP)
+        for role in ALL:
+            self.wait_for(f"{role} notice event=test.reloaded was=1 now=2")
+        self.assertEqual(self.order("reload", "watch")[1], "asked")
+        self.wait_for("watch notice event=test.reload_result id=7 ok=1")
+        self.wait_for("edge-0 notice event=test.reloaded was=2 now=3")
+
+    def test_a_bad_configuration_changes_nothing(self):
+        self.start()
+        self.write_config(extra="nonsense: 1\n")
+        self.order("reload", "watch")
+        self.wait_for(r'test.reload_result id=7 ok=0 text="the old configuration stays: .*nonsense')
+        self.write_config(extra="tls: { certificate: /var/tmp/nowhere.pem, key: /var/tmp/nowhere.key }\n")
+        self.order("reload", "watch")
+        self.until(lambda: self.text().count("event=config.refused") == 2, "second refusal")
+        self.assertNotIn("test.reloaded", self.text())
+        self.write_config()
+        self.order("reload", "watch")
+        self.wait_for("edge-0 notice event=test.reloaded was=1 now=2")
+
+    def test_what_waits_for_the_next_start_is_named(self):
+        self.start()
+        self.port = free_port()
+        self.write_config()
+        self.order_port_unchanged = self.process.send_signal(signal.SIGHUP)
+        self.wait_for(r"config.reloaded .*changes of listen wait for the next start")
+
+
+class BadStart(Case):
+    def test_a_taken_port_is_named_with_a_way_out(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", self.port))
+            s.listen(1)
+            status, said = self.refused()
+        self.assertEqual(status, 1)
+        self.assertRegex(said, rf"listen.smtp: port {self.port} of .* is taken by another program; `ss -ltnp sport = :{self.port}`")
+
+    def test_a_second_supervisor_on_the_same_data_is_refused(self):
+        self.start()
+        self.port = free_port()
+        self.write_config()
+        status, said = self.refused()
+        self.assertEqual(status, 1)
+        self.assertIn(f"already (process {self.process.pid})", said)
+
+    def test_a_bad_configuration_starts_nothing(self):
+        self.write_config(extra="nonsense: 1\n")
+        status, said = self.refused()
+        self.assertEqual(status, 1)
+        self.assertIn("unknown key", said)
+        self.assertFalse(os.path.exists(self.data))
+
+    def test_a_missing_program_starts_nothing(self):
+        os.unlink(os.path.join(self.roles_dir, "holdfast-clerk"))
+        status, said = self.refused()
+        self.assertEqual(status, 1)
+        self.assertIn("holdfast-clerk is missing", said)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become another user")
+    def test_an_ordinary_user_runs_it_and_hears_about_privileged_ports(self):
+        os.chmod(self.folder, 0o777)
+        self.start(user="nobody", group="nogroup")
+        self.assertEqual(self.order("user")[1].split()[0], subprocess.check_output(["id", "-u", "nobody"], text=True).strip())
+        self.assertEqual(self.stop(), 0)
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as f:
+            if int(f.read()) <= 25:
+                return
+        self.port = 25
+        self.write_config()
+        done = subprocess.run([SUPER, self.config, self.roles_dir], capture_output=True, text=True, timeout=20, user="nobody",
+                              group="nogroup")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("port 25 needs privileges", done.stderr)
+
+
+class Closed(Case):
+    """What is left to a role. An edge answers on its port, watch on the control socket."""
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
+    def test_roles_of_root_run_as_another_user(self):
+        self.start()
+        uid, gid = self.order("user")[1].split()
+        self.assertNotEqual(uid, "0")
+        self.assertNotEqual(gid, "0")
+
+    @unittest.skipUnless(os.geteuid() == 0, "root only")
+    def test_programs_and_data_below_a_closed_folder(self):
+        os.chmod(self.folder, 0o700)
+        self.start()
+        self.assertIn("data=. key=readable", self.text())
+        os.chmod(self.folder, 0o755)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v", *(["-k", sys.argv[3]] if len(sys.argv) > 3 else [])])
