@@ -1,8 +1,17 @@
-/* version, help, check-config. */
+/* run, version, help, check-config. */
 #include "cli/cli.h"
 
 #include "config/config.h"
 #include "ipc/msg.h"
+#include "super/super.h"
+
+int cmd_run(struct cli *c)
+{
+	struct super_options options = {.config_path = c->config_path,
+					.roles_dir = cli_value(c, "roles")};
+
+	return super_run(&options) == 0 ? CLI_FINE : CLI_NO;
+}
 
 int cmd_version(struct cli *c)
 {

@@ -6,6 +6,10 @@
 		NULL, NULL, NULL                                                                   \
 	}
 
+static const struct cli_option run_options[] = {
+	{"roles", "FOLDER", "where the role programs are (beside this one, or as installed)"},
+	END,
+};
 static const struct cli_option check_options[] = {
 	{"quiet", NULL, "say nothing when all is well"},
 	END,
@@ -55,6 +59,14 @@ static const struct cli_option doctor_options[] = {
 	"For example: --match 'domain=example.com,older=2h'. See holdfast-queue(1).\n"
 
 const struct cli_command cli_commands[] = {
+	{.name = "run",
+	 .args = "",
+	 .help = "Run Holdfast until it is told to stop",
+	 .options = run_options,
+	 .run = cmd_run,
+	 .more = "Stays in the foreground and logs to stderr. SIGTERM stops it in order, SIGHUP "
+		 "reloads the\n"
+		 "configuration. Nothing is started unless the whole configuration is good.\n"},
 	{.name = "check-config",
 	 .args = "",
 	 .help = "Check the configuration and the files it names",
