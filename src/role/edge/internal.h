@@ -1,0 +1,192 @@
+/* Inside holdfast-edge: what its files share. README.md says who does what. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+#include "loop/conn.h"
+#include "loop/loop.h"
+#include "mail/header.h"
+#include "publish/publish.h"
+#include "role/common/role.h"
+#include "role/edge/policy.h"
+#include "role/edge/sources.h"
+#include "smtp/server.h"
+
+enum {
+	EDGE_QUESTION_US = 500000, /* to scout: later than this is no answer */
+	EDGE_PROXY_US = 5000000,   /* for the header of the PROXY protocol */
+	EDGE_STOP_US = 28000000,   /* for open transactions at the end; less than ROLE_STOP_S */
+	EDGE_TICK_US = 1000000,
+	EDGE_ID_BYTES = 33,	 /* 128 bit in hexadecimal and NUL */
+	EDGE_CHUNKS_PENDING = 4, /* of one session; more and it waits */
+	EDGE_SPILL_BYTES = 4096, /* over budget, parts at least so large become chunks early */
+	EDGE_VERDICTS_BYTES = 256,
+};
+
+struct scout;
+struct scout_question;
+struct tls_context;
+struct edge_session;
+
+struct edge {
+	struct role *role;
+	struct loop *loop;
+	struct os *os;
+	struct edge_policy *policy;
+	struct edge_sources sources;
+	struct list listeners;
+	struct list sessions;
+	size_t sessions_n;
+
+	struct lane *lane;
+	struct loop_wake *lane_wake;
+	struct link *sequencer;
+	unsigned sequencer_instance;
+	size_t appends_pending;
+	uint64_t buffered;  /* bytes of bodies in memory, until they are durable or dropped */
+	struct list hungry; /* sessions that wait for buffered to fall */
+
+	struct scout *scout;
+	struct publish_view *recipients, *sites;
+
+	struct tls_context *tls;
+	uint32_t tls_mark; /* of the files it was made from */
+	struct loop_timer *tick, *stop_timer;
+	bool is_stopping;
+	char condition[160];
+};
+
+/* ---- metrics.c ---- */
+enum edge_metric {
+	METRIC_CONNECTIONS,
+	METRIC_TURNED_AWAY,
+	METRIC_SESSIONS,
+	METRIC_MESSAGES,
+	METRIC_BYTES,
+	METRIC_RCPT_REFUSED,
+	METRIC_RCPT_DEFERRED,
+	METRIC_MESSAGES_REFUSED,
+	METRIC_MESSAGES_DEFERRED,
+	METRIC_TLS,
+	METRIC_BUFFERED,
+	METRIC_SCOUT_MISSED,
+	METRIC_BATCHES,
+	METRIC_RECORDS,
+	METRIC_SYNC_US,
+	METRIC_ABANDONED,
+	METRICS,
+};
+extern struct say_metric *const edge_metrics[METRICS];
+void edge_count(enum edge_metric metric, uint64_t more);
+void edge_set(enum edge_metric metric, uint64_t value);
+
+/* ---- store.c: the lane ---- */
+bool edge_store_open(struct edge *e, struct fault *why);
+void edge_store_close(struct edge *e);
+/* Tells the sequencer how far the lane is durable. */
+void edge_store_tell(struct edge *e);
+
+/* ---- listen.c ---- */
+void edge_listen(struct edge *e, const char *service, int fd);
+void edge_listen_stop(struct edge *e);
+
+/* ---- tls.c ---- */
+void edge_tls_load(struct edge *e); /* keeps the old context when the files are bad, and says so */
+
+/* ---- session.c ---- */
+void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied);
+void edge_session_wind_down(struct edge_session *s);
+/* Answers the engine's open question and goes on. */
+void edge_answer(struct edge_session *s, unsigned code, const char *enhanced, const char *text,
+		 uint64_t tag);
+/* Goes on after something outside has changed (an answer, room in the budget). */
+void edge_session_go_on(struct edge_session *s);
+void edge_session_unpin(struct edge_session *s); /* may free it */
+void edge_feed_hungry(struct edge *e);
+
+/* One body in reception. Dropped as a whole between transactions. */
+struct edge_body {
+	struct buf part;
+	uint64_t bytes;
+	struct header_walk header;
+	struct record_ref *chunks;
+	size_t chunks_n, chunks_cap, chunks_pending;
+	uint64_t epoch;
+	enum rc chunk_rc; /* of the first chunk that failed */
+	bool is_complete; /* SMTP_STORE was asked */
+};
+
+struct edge_session {
+	struct list link;   /* edge.sessions */
+	struct list hunger; /* edge.hungry */
+	struct edge *edge;
+	struct edge_policy *policy;
+	struct conn *conn; /* NULL: closed; kept while the lane holds something of it */
+	struct smtp_server *smtp;
+	struct edge_source *source;
+	uint64_t armed_at_us; /* the conn's deadline; 0: none */
+	unsigned pins;	      /* appends that will call back */
+	bool is_proxied;      /* the PROXY header has not come yet */
+	bool is_paused, is_pumping;
+	char peer[48];
+	uint16_t peer_port;
+
+	/* about the client, from scout */
+	struct scout_question *about_client;
+	bool client_known; /* answered, or not asked */
+	bool is_listed;
+	char host_name[256];
+	char verdicts[EDGE_VERDICTS_BYTES];
+
+	/* about the transaction */
+	uint64_t transaction;	 /* counts */
+	enum smtp_step question; /* what the engine waits for */
+	struct scout_question *about_sender, *about_rcpt;
+	bool sender_known;
+	bool is_own_sender; /* from one of our domains, from outside: SPF decides */
+	char spf[16];
+	char id[EDGE_ID_BYTES];
+	uint64_t received_us;
+	struct edge_body body;
+};
+
+/* ---- judge.c: who and what is let in ---- */
+void edge_judge_client(struct edge_session *s); /* begins to ask; nothing waits yet */
+void edge_judge_mail(struct edge_session *s);
+void edge_judge_rcpt(struct edge_session *s);
+void edge_judge_data(struct edge_session *s);
+void edge_judge_forget(struct edge_session *s);	     /* all open questions */
+void edge_judge_forget_mail(struct edge_session *s); /* those of the transaction */
+
+/* ---- message.c: from bytes to a record ---- */
+void edge_message_begin(struct edge_session *s);
+void edge_message_piece(struct edge_session *s, struct span piece);
+void edge_message_drop(struct edge_session *s);
+void edge_message_store(struct edge_session *s); /* the message is complete */
+bool edge_message_is_hungry(const struct edge_session *s);
+
+/* ---- scout.c ---- */
+struct scout_answer {
+	bool is_missing; /* no answer in time, or nobody to ask */
+	const struct msg_connection_answer *connection;
+	const struct msg_sender_answer *sender;
+	const struct msg_recipient_answer *recipient;
+};
+typedef void scout_on_answer(void *arg, const struct scout_answer *answer);
+
+struct scout *scout_new(struct role *r);
+void scout_free(struct scout *s);
+void scout_link(struct scout *s, unsigned instance, int fd);
+/* NULL: nobody to ask, go on without. Else on_answer follows once, from the loop, unless scout_forget. */
+struct scout_question *scout_ask_connection(struct scout *s, const char *address,
+					    const struct span *zones, size_t n,
+					    scout_on_answer *on_answer, void *arg);
+struct scout_question *scout_ask_sender(struct scout *s, const char *address, struct span helo,
+					struct span sender, scout_on_answer *on_answer, void *arg);
+struct scout_question *scout_ask_recipient(struct scout *s, struct span site, struct span address,
+					   scout_on_answer *on_answer, void *arg);
+void scout_forget(struct scout_question *q); /* accepts NULL */

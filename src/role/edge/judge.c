@@ -1,0 +1,353 @@
+/*
+ * Who and what is let in. Everything that must be asked is asked of scout with a deadline, and without an answer mail is
+ * let in (P2). What is never in doubt: mail for a domain that is not ours is refused (S-15), postmaster@ and abuse@ of
+ * ours are taken (RFC 5321 s4.5.1, RFC 2142).
+ */
+#include <stdio.h>
+
+#include "base/must.h"
+#include "health/health.h"
+#include "role/edge/internal.h"
+
+static void refuse_rcpt(struct edge_session *s, unsigned code, const char *enhanced,
+			const char *text)
+{
+	edge_count(code < 500 ? METRIC_RCPT_DEFERRED : METRIC_RCPT_REFUSED, 1);
+	edge_answer(s, code, enhanced, text, 0);
+}
+
+/* ---- the client ---- */
+
+static bool is_allowed(const struct edge_session *s)
+{
+	return edge_list_has_peer(&s->policy->allow, conn_peer(s->conn)) ||
+	       edge_list_has_name(&s->policy->allow, span_str(s->host_name),
+				  smtp_server_envelope(s->smtp)->sender);
+}
+
+static bool is_denied(const struct edge_session *s)
+{
+	return edge_list_has_peer(&s->policy->deny, conn_peer(s->conn)) ||
+	       edge_list_has_name(&s->policy->deny, span_str(s->host_name),
+				  smtp_server_envelope(s->smtp)->sender);
+}
+
+static void copy_text(char *out, size_t out_n, struct span text)
+{
+	size_t n = text.n < out_n - 1 ? text.n : out_n - 1;
+
+	if (n)
+		memcpy(out, text.p, n);
+	out[n] = '\0';
+}
+
+static void on_client(void *arg, const struct scout_answer *answer)
+{
+	struct edge_session *s = arg;
+	size_t n = 0;
+
+	s->about_client = NULL;
+	s->client_known = true;
+	if (answer->connection) {
+		const struct msg_connection_answer *c = answer->connection;
+
+		copy_text(s->host_name, sizeof s->host_name, c->host_name);
+		s->is_listed = c->listed_n > 0;
+		for (size_t i = 0; i < c->listed_n && n + c->listed[i].n + 8 < sizeof s->verdicts;
+		     i++)
+			n += (size_t)snprintf(s->verdicts + n, sizeof s->verdicts - n,
+					      "%sdnsbl:%.*s", n ? " " : "", SPAN_FMT(c->listed[i]));
+	}
+	if (s->question == SMTP_RCPT && !s->about_rcpt)
+		edge_judge_rcpt(s);
+}
+
+void edge_judge_client(struct edge_session *s)
+{
+	const struct edge_policy *p = s->policy;
+
+	if ((p->zones_n || p->wants_host_name) &&
+	    !edge_list_has_peer(&p->allow, conn_peer(s->conn)))
+		s->about_client = scout_ask_connection(s->edge->scout, s->peer, p->zones,
+						       p->zones_n, on_client, s);
+	s->client_known = s->about_client == NULL;
+}
+
+/* ---- the sender ---- */
+
+static bool is_own_domain(const struct edge_session *s, struct span sender)
+{
+	struct span local, domain;
+
+	return address_split(sender, &local, &domain) && edge_policy_domain(s->policy, domain);
+}
+
+/* A sender in one of our domains, from outside, that SPF says is forged: the only verdict that refuses. */
+static void decide_mail(struct edge_session *s)
+{
+	if (s->is_own_sender && strcmp(s->spf, "fail") == 0)
+		edge_answer(s, 550, "5.7.23",
+			    "Your address may not send for this domain, says its SPF record", 0);
+	else
+		edge_answer(s, 250, "2.1.0", "Sender ok", 0);
+}
+
+static void on_sender(void *arg, const struct scout_answer *answer)
+{
+	struct edge_session *s = arg;
+
+	s->about_sender = NULL;
+	s->sender_known = true;
+	if (answer->sender)
+		copy_text(s->spf, sizeof s->spf, answer->sender->spf);
+	if (s->question == SMTP_MAIL)
+		decide_mail(s);
+	else if (s->question == SMTP_STORE && s->body.is_complete)
+		edge_message_store(s);
+}
+
+static void use_newest_policy(struct edge_session *s)
+{
+	if (s->policy == s->edge->policy)
+		return;
+	smtp_server_serve(s->smtp, &s->edge->policy->service);
+	edge_policy_unref(s->policy);
+	s->policy = edge_policy_ref(s->edge->policy);
+}
+
+void edge_judge_mail(struct edge_session *s)
+{
+	struct edge *e = s->edge;
+	struct span sender = smtp_server_envelope(s->smtp)->sender;
+
+	use_newest_policy(s);
+	s->transaction++;
+	s->spf[0] = '\0';
+	s->sender_known = true;
+	if (!edge_source_message(s->source, loop_now_us(e->loop),
+				 s->policy->limits.messages_per_minute_per_source)) {
+		edge_answer(s, 450, "4.7.1",
+			    "Too many messages from your address in this minute; try again later",
+			    0);
+		return;
+	}
+	if (lane_is_below_reserve(e->lane)) {
+		edge_answer(s, 452, "4.3.1",
+			    "No disk space for new mail at the moment; try again later", 0);
+		return;
+	}
+	s->is_own_sender = is_own_domain(s, sender) &&
+			   !edge_list_has_peer(&s->policy->own, conn_peer(s->conn)) &&
+			   !is_allowed(s);
+	if (s->policy->asks_spf) {
+		s->about_sender = scout_ask_sender(e->scout, s->peer, smtp_server_helo(s->smtp),
+						   sender, on_sender, s);
+		s->sender_known = s->about_sender == NULL;
+	}
+	if (s->sender_known || !s->is_own_sender)
+		decide_mail(s);
+}
+
+/* ---- a recipient ---- */
+
+static uint64_t rcpt_tag(const struct edge_policy *p, const struct edge_domain *d,
+			 enum publish_recipient known)
+{
+	return (uint64_t)(d - p->domains) << 8 | known;
+}
+
+static void accept_rcpt(struct edge_session *s, const struct edge_domain *d,
+			enum publish_recipient known)
+{
+	edge_answer(s, 250, "2.1.5", "Recipient ok", rcpt_tag(s->policy, d, known));
+}
+
+static bool is_role_address(const struct address *a)
+{
+	struct address base = *a;
+	struct span local;
+
+	(void)address_without_detail(a, &base);
+	local = address_local(&base);
+	return span_eq_nocase(local, SPAN_LIT("postmaster")) ||
+	       span_eq_nocase(local, SPAN_LIT("abuse"));
+}
+
+static enum publish_recipient published(struct edge_session *s, const struct address *a)
+{
+	char key[ADDRESS_TEXT_BYTES];
+	uint32_t value;
+	size_t n = address_key(a, key);
+
+	if (!publish_get(s->edge->recipients, span_of(key, n), &value))
+		return RECIPIENT_UNKNOWN;
+	return value == RECIPIENT_GOOD	? RECIPIENT_GOOD
+	       : value == RECIPIENT_BAD ? RECIPIENT_BAD
+					: RECIPIENT_UNKNOWN;
+}
+
+/* What was learned: of the address, of it without its detail, of its domain. */
+static enum publish_recipient learned(struct edge_session *s, const struct edge_domain *d,
+				      const struct address *a)
+{
+	char key[ADDRESS_DOMAIN_LIMIT + 2];
+	enum publish_recipient known = published(s, a);
+	struct address base;
+	uint32_t value;
+	int n;
+
+	if (known == RECIPIENT_UNKNOWN && address_without_detail(a, &base))
+		known = published(s, &base);
+	if (known == RECIPIENT_GOOD)
+		return known;
+	n = snprintf(key, sizeof key, "@%.*s", SPAN_FMT(d->name));
+	if (publish_get(s->edge->recipients, span_of(key, (size_t)n), &value) &&
+	    value == RECIPIENT_GOOD)
+		return RECIPIENT_GOOD;
+	return known;
+}
+
+static enum publish_recipient known_of(struct edge_session *s, const struct edge_domain *d,
+				       const struct address *a)
+{
+	if (d->is_catch_all || edge_policy_lists(s->policy, a))
+		return RECIPIENT_GOOD;
+	if (d->has_list && !d->learns)
+		return RECIPIENT_BAD;
+	return learned(s, d, a);
+}
+
+/* False: not published, or too old to be trusted. */
+static bool site_state(struct edge_session *s, const struct edge_domain *d, uint32_t *out)
+{
+	return publish_get(s->edge->sites, d->site, out);
+}
+
+static bool site_is_up(struct edge_session *s, const struct edge_domain *d)
+{
+	uint32_t state;
+
+	return site_state(s, d, &state) && state == HEALTH_UP;
+}
+
+static bool site_may_answer(struct edge_session *s, const struct edge_domain *d)
+{
+	uint32_t state;
+
+	return !site_state(s, d, &state) || (state != HEALTH_DOWN && state != HEALTH_STOPPED);
+}
+
+static void by_policy(struct edge_session *s, const struct edge_domain *d,
+		      enum publish_recipient known)
+{
+	if (known == RECIPIENT_BAD ||
+	    (known == RECIPIENT_UNKNOWN && d->unknown == EDGE_UNKNOWN_REJECT))
+		refuse_rcpt(s, 550, "5.1.1", "No such recipient here");
+	else if (known == RECIPIENT_UNKNOWN && d->unknown == EDGE_UNKNOWN_TEMPFAIL)
+		refuse_rcpt(s, 450, "4.2.1",
+			    "The recipient cannot be verified at the moment; try again later");
+	else
+		accept_rcpt(s, d, known);
+}
+
+static const struct edge_domain *asked_domain(struct edge_session *s, struct address *out)
+{
+	must(address_parse(smtp_server_asked(s->smtp)->address, true, out) == ADDRESS_FINE);
+	return out->is_literal ? NULL : edge_policy_domain(s->policy, address_domain(out));
+}
+
+static void on_rcpt(void *arg, const struct scout_answer *answer)
+{
+	struct edge_session *s = arg;
+	const struct msg_recipient_answer *r = answer->recipient;
+	enum publish_recipient known = RECIPIENT_UNKNOWN;
+	struct address a;
+	const struct edge_domain *d = asked_domain(s, &a);
+
+	s->about_rcpt = NULL;
+	must(d != NULL);
+	if (r && r->catch_all)
+		known = RECIPIENT_GOOD;
+	else if (r && (r->verdict == RECIPIENT_GOOD || r->verdict == RECIPIENT_BAD))
+		known = (enum publish_recipient)r->verdict;
+	by_policy(s, d, known);
+}
+
+/* False: the answer was given. */
+static bool client_may(struct edge_session *s)
+{
+	char text[EDGE_VERDICTS_BYTES + 64];
+
+	if (is_allowed(s))
+		return true;
+	if (is_denied(s)) {
+		refuse_rcpt(s, 550, "5.7.1",
+			    "Mail from you is not taken here; ask postmaster if that is wrong");
+		return false;
+	}
+	if (s->is_listed) {
+		(void)snprintf(text, sizeof text, "Your address is on a block list (%s)",
+			       s->verdicts);
+		refuse_rcpt(s, 550, "5.7.1", text);
+		return false;
+	}
+	return true;
+}
+
+void edge_judge_rcpt(struct edge_session *s)
+{
+	struct address a;
+	const struct edge_domain *d = asked_domain(s, &a);
+	enum publish_recipient known;
+
+	if (!d) {
+		refuse_rcpt(s, 550, "5.7.1",
+			    "Not a domain that mail is taken for here; it is not relayed");
+		return;
+	}
+	if (is_role_address(&a)) {
+		accept_rcpt(s, d,
+			    edge_policy_lists(s->policy, &a) ? RECIPIENT_GOOD : learned(s, d, &a));
+		return;
+	}
+	if (!s->client_known || !client_may(s))
+		return; /* on_client comes here again; or answered */
+	if (d->is_gated && site_is_up(s, d)) {
+		refuse_rcpt(s, 451, "4.3.2",
+			    "The primary mail server of this domain is up; please use it");
+		return;
+	}
+	known = known_of(s, d, &a);
+	if (known == RECIPIENT_UNKNOWN && d->learns && site_may_answer(s, d)) {
+		s->about_rcpt =
+			scout_ask_recipient(s->edge->scout, d->site, address_span(&a), on_rcpt, s);
+		if (s->about_rcpt)
+			return;
+	}
+	by_policy(s, d, known);
+}
+
+void edge_judge_data(struct edge_session *s)
+{
+	if (lane_is_below_reserve(s->edge->lane)) {
+		edge_answer(s, 452, "4.3.1",
+			    "No disk space for new mail at the moment; try again later", 0);
+		return;
+	}
+	edge_message_begin(s);
+	edge_answer(s, 354, NULL, "End the message with a line of one dot", 0);
+}
+
+void edge_judge_forget_mail(struct edge_session *s)
+{
+	scout_forget(s->about_sender);
+	scout_forget(s->about_rcpt);
+	s->about_sender = s->about_rcpt = NULL;
+}
+
+void edge_judge_forget(struct edge_session *s)
+{
+	edge_judge_forget_mail(s);
+	scout_forget(s->about_client);
+	s->about_client = NULL;
+}

@@ -1,0 +1,63 @@
+/*
+ * What edge goes by, made from one configuration and never changed: sessions hold a reference to the one they began
+ * their transaction with, so that a reload drops nobody.
+ */
+#pragma once
+
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "ipc/msg.h"
+#include "smtp/server.h"
+
+enum edge_unknown { EDGE_UNKNOWN_HOLD, EDGE_UNKNOWN_TEMPFAIL, EDGE_UNKNOWN_REJECT };
+
+struct edge_domain {
+	struct span name, site;
+	bool is_gated, learns, is_catch_all;
+	bool has_list; /* recipients or files are given */
+	enum edge_unknown unknown;
+};
+
+struct edge_net {
+	unsigned char address[16]; /* IPv4 as ::ffff:a.b.c.d */
+	unsigned bits;
+};
+
+struct edge_list {
+	struct edge_net *nets;
+	size_t nets_n;
+	struct span *names; /* host name suffixes, sender addresses, sender domains; lower case */
+	size_t names_n;
+};
+
+struct edge_policy {
+	unsigned refs;
+	struct arena arena;
+	struct smtp_service service;
+	struct msg_limits limits;
+	struct edge_domain *domains;
+	size_t domains_n;
+	struct map by_name;    /* domain -> struct edge_domain */
+	struct map recipients; /* key of a listed address -> itself */
+	struct edge_list allow, deny, own, proxies;
+	struct span *zones; /* DNSBL */
+	size_t zones_n;
+	bool asks_spf, wants_host_name;
+	struct span node, mark;
+};
+
+struct edge_policy *edge_policy_new(const struct msg_config *config, bool has_tls);
+struct edge_policy *edge_policy_ref(struct edge_policy *p);
+void edge_policy_unref(struct edge_policy *p); /* accepts NULL */
+
+const struct edge_domain *edge_policy_domain(const struct edge_policy *p, struct span name);
+/* Listed in the configuration or in a file of it; with or without its detail. */
+bool edge_policy_lists(const struct edge_policy *p, const struct address *a);
+
+/* One net: "192.0.2.0/24", "2001:db8::/32", or an address alone. False: it is none. */
+bool edge_net_parse(struct span text, struct edge_net *out);
+bool edge_list_has_peer(const struct edge_list *list, const struct sockaddr_storage *peer);
+/* host: lower case, may be empty; sender: normal form, may be empty. */
+bool edge_list_has_name(const struct edge_list *list, struct span host, struct span sender);

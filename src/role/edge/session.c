@@ -1,0 +1,349 @@
+/* One session: a connection, its engine, and the pump between them. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/must.h"
+#include "role/edge/internal.h"
+#include "smtp/proxy.h"
+#include "tls/tls.h"
+
+/* ---- life ---- */
+
+static void maybe_free(struct edge_session *s)
+{
+	if (s->conn || s->pins)
+		return;
+	edge_policy_unref(s->policy);
+	free(s);
+}
+
+void edge_session_unpin(struct edge_session *s)
+{
+	must(s->pins > 0);
+	s->pins--;
+	maybe_free(s);
+}
+
+static void leave(struct edge_session *s)
+{
+	edge_judge_forget(s);
+	edge_message_drop(s);
+	edge_source_leave(s->source);
+	list_remove(&s->link);
+	list_remove(&s->hunger);
+	s->source = NULL;
+	s->edge->sessions_n--;
+	edge_set(METRIC_SESSIONS, s->edge->sessions_n);
+}
+
+static void on_closed(void *arg, struct conn *c, enum rc rc, const struct fault *why)
+{
+	struct edge_session *s = arg;
+	struct edge *e = s->edge;
+
+	(void)c;
+	if (rc != OK)
+		say(SAY_DEBUG, "session.broken", "peer", SAY_STR(s->peer), "why",
+		    SAY_STR(why->text), NULL);
+	leave(s);
+	smtp_server_free(s->smtp);
+	s->smtp = NULL;
+	s->conn = NULL;
+	maybe_free(s);
+	edge_feed_hungry(e);
+}
+
+/* ---- the pump ---- */
+
+static void send_output(struct edge_session *s)
+{
+	conn_send(s->conn, smtp_server_output(s->smtp));
+	smtp_server_sent(s->smtp);
+}
+
+static void arm(struct edge_session *s)
+{
+	uint64_t until_us = smtp_server_deadline(s->smtp), now_us = loop_now_us(s->edge->loop);
+
+	/* A later deadline is left for on_deadline to see: setting the timer anew for each command costs more. */
+	if (until_us == 0 || (s->armed_at_us && s->armed_at_us <= until_us))
+		return;
+	s->armed_at_us = until_us;
+	conn_deadline(s->conn, until_us > now_us ? until_us - now_us : 1);
+}
+
+static void settle_pause(struct edge_session *s)
+{
+	bool is_hungry = edge_message_is_hungry(s);
+	bool pauses = is_hungry || smtp_server_is_asking(s->smtp);
+
+	if (is_hungry && list_is_empty(&s->hunger))
+		list_append(&s->edge->hungry, &s->hunger);
+	if (pauses != s->is_paused) {
+		s->is_paused = pauses;
+		if (pauses)
+			conn_pause(s->conn);
+		else
+			conn_resume(s->conn);
+	}
+}
+
+static void begin_tls(struct edge_session *s)
+{
+	send_output(s);
+	edge_judge_forget_mail(s);
+	if (!s->edge->tls) { /* cannot be: it was offered */
+		conn_abort(s->conn);
+		return;
+	}
+	conn_start_tls(s->conn, s->edge->tls, true, NULL);
+}
+
+static void ask(struct edge_session *s, enum smtp_step question)
+{
+	s->question = question;
+	if (question == SMTP_MAIL)
+		edge_judge_mail(s);
+	else if (question == SMTP_RCPT)
+		edge_judge_rcpt(s);
+	else if (question == SMTP_DATA)
+		edge_judge_data(s);
+	else
+		edge_message_store(s);
+}
+
+/* One step of the engine; false when it is the turn of somebody else. */
+static bool pump_step(struct edge_session *s, struct span *in)
+{
+	struct span piece;
+	enum smtp_step step = smtp_server_step(s->smtp, in, &piece);
+
+	switch (step) {
+	case SMTP_FEED:
+	case SMTP_WAIT:
+		return false;
+	case SMTP_FLUSH:
+		send_output(s);
+		return true;
+	case SMTP_MAIL:
+	case SMTP_RCPT:
+	case SMTP_DATA:
+	case SMTP_STORE:
+		ask(s, step);
+		return true;
+	case SMTP_BODY:
+		edge_message_piece(s, piece);
+		return !edge_message_is_hungry(s);
+	case SMTP_DROP:
+		edge_message_drop(s);
+		edge_count(METRIC_MESSAGES_REFUSED, 1);
+		return true;
+	case SMTP_TLS:
+		begin_tls(s);
+		return false;
+	case SMTP_CLOSE:
+		send_output(s);
+		conn_close(s->conn);
+		return false;
+	}
+	return false;
+}
+
+static size_t pump(struct edge_session *s, struct span bytes)
+{
+	struct span in = bytes;
+
+	s->is_pumping = true;
+	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
+	while (pump_step(s, &in))
+		;
+	s->is_pumping = false;
+	send_output(s);
+	arm(s);
+	settle_pause(s);
+	return bytes.n - in.n;
+}
+
+void edge_session_go_on(struct edge_session *s)
+{
+	if (s->conn && !s->is_pumping && !s->is_proxied)
+		(void)pump(s, SPAN_NONE);
+}
+
+void edge_answer(struct edge_session *s, unsigned code, const char *enhanced, const char *text,
+		 uint64_t tag)
+{
+	struct smtp_reply reply = {code, enhanced, span_str(text)};
+
+	s->question = SMTP_FEED;
+	smtp_server_answer(s->smtp, &reply, tag);
+	edge_session_go_on(s);
+}
+
+void edge_feed_hungry(struct edge *e)
+{
+	struct list *at, waiting;
+
+	if (list_is_empty(&e->hungry))
+		return;
+	list_init(&waiting);
+	while ((at = list_shift(&e->hungry)) != NULL)
+		list_append(&waiting, at);
+	while ((at = list_shift(&waiting)) != NULL) {
+		struct edge_session *s = LIST_ENTRY(at, struct edge_session, hunger);
+
+		settle_pause(s); /* still hungry: goes to the end of the queue again */
+	}
+}
+
+/* ---- what the connection says ---- */
+
+/* The limits of the client's own address; false: turned away. */
+static bool enter(struct edge_session *s)
+{
+	const struct msg_limits *l = &s->policy->limits;
+	enum edge_turn_away verdict = edge_source_enter(
+		&s->edge->sources, conn_peer(s->conn), loop_now_us(s->edge->loop),
+		l->sessions_per_source, l->connections_per_minute_per_source, &s->source);
+	static const char *const lines[] = {
+		[EDGE_TOO_MANY_SESSIONS] =
+			"421 4.7.0 Too many sessions from your address; try again later\r\n",
+		[EDGE_TOO_FAST] =
+			"421 4.7.0 Too many connections from your address in this minute\r\n",
+	};
+
+	if (verdict == EDGE_WELCOME)
+		return true;
+	edge_count(METRIC_TURNED_AWAY, 1);
+	conn_send(s->conn, span_str(lines[verdict]));
+	conn_close(s->conn);
+	return false;
+}
+
+static void set_peer(struct edge_session *s)
+{
+	const char *text = conn_peer_text(s->conn);
+
+	if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.'))
+		text += 7;
+	(void)snprintf(s->peer, sizeof s->peer, "%s", text);
+	s->peer_port = conn_peer_port(s->conn);
+}
+
+/* The client is known: greets it. */
+static void greet(struct edge_session *s, bool has_spoken)
+{
+	set_peer(s);
+	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
+	edge_judge_client(s);
+	smtp_server_greet(s->smtp, has_spoken);
+	(void)pump(s, SPAN_NONE);
+}
+
+static size_t take_proxy_header(struct edge_session *s, struct span bytes)
+{
+	struct proxy_header h;
+	enum rc rc = proxy_parse(bytes, &h);
+
+	if (rc == MORE)
+		return 0;
+	if (rc != OK) {
+		say(SAY_WARNING, "proxy.bad_header", "peer", SAY_STR(conn_peer_text(s->conn)),
+		    NULL);
+		conn_abort(s->conn);
+		return bytes.n;
+	}
+	s->is_proxied = false;
+	s->armed_at_us = 0;
+	conn_deadline(s->conn, 0);
+	if (!h.is_local)
+		conn_set_peer(s->conn, &h.peer);
+	if (!enter(s))
+		return bytes.n;
+	greet(s, h.header_bytes < bytes.n);
+	return h.header_bytes;
+}
+
+static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
+{
+	struct edge_session *s = arg;
+	size_t used = 0;
+
+	(void)c;
+	if (s->is_proxied) {
+		used = take_proxy_header(s, bytes);
+		if (s->is_proxied || used == bytes.n)
+			return used;
+	}
+	return used + pump(s, span_from(bytes, used));
+}
+
+static void on_secure(void *arg, struct conn *c)
+{
+	struct edge_session *s = arg;
+
+	(void)c;
+	edge_count(METRIC_TLS, 1);
+	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
+	smtp_server_secured(s->smtp);
+	arm(s);
+}
+
+static void on_deadline(void *arg, struct conn *c)
+{
+	struct edge_session *s = arg;
+
+	s->armed_at_us = 0;
+	if (s->is_proxied)
+		conn_abort(c);
+	else
+		(void)pump(s, SPAN_NONE);
+}
+
+static bool has_spoken(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied)
+{
+	static const struct conn_ops ops = {
+		.on_bytes = on_bytes,
+		.on_secure = on_secure,
+		.on_deadline = on_deadline,
+		.on_closed = on_closed,
+	};
+	struct edge_session *s = must_alloc(sizeof *s);
+	bool is_early = !is_proxied && has_spoken(fd);
+
+	(void)peer;
+	s->edge = e;
+	s->policy = edge_policy_ref(e->policy);
+	s->is_proxied = is_proxied;
+	s->question = SMTP_FEED;
+	list_init(&s->hunger);
+	list_append(&e->sessions, &s->link);
+	edge_set(METRIC_SESSIONS, ++e->sessions_n);
+	s->smtp = smtp_server_new(&s->policy->service);
+	s->conn = conn_accept(e->loop, fd, &ops, s);
+	if (is_proxied)
+		conn_deadline(s->conn, EDGE_PROXY_US);
+	else if (enter(s))
+		greet(s, is_early);
+}
+
+void edge_session_wind_down(struct edge_session *s)
+{
+	if (s->is_proxied) {
+		conn_abort(s->conn);
+		return;
+	}
+	smtp_server_wind_down(s->smtp);
+	edge_session_go_on(s);
+}

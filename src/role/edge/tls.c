@@ -1,0 +1,66 @@
+/*
+ * The certificate: read at start, on a reload of the configuration, and when its files have changed (looked at now and
+ * then). Sessions keep the context they began with; a bad pair leaves the old one in service and is told (T-10).
+ */
+#include "tls/tls.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "os/os.h"
+#include "role/edge/internal.h"
+
+enum { PEM_LIMIT = 256 << 10 };
+
+/* Checksum over a file's bytes; 0 when it cannot be read. */
+static uint32_t mark_of(struct os *os, const char *path, uint32_t mark)
+{
+	unsigned char bytes[4096];
+	uint64_t at = 0;
+	ssize_t n;
+	int fd = os_open(os, path, O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	while (at < PEM_LIMIT && (n = os_read_all(os, fd, bytes, sizeof bytes, at)) > 0) {
+		mark = crc32c(mark, span_of(bytes, (size_t)n));
+		at += (uint64_t)n;
+	}
+	(void)os_close(os, fd);
+	return mark;
+}
+
+static bool path_of(struct span path, char *out, size_t out_n)
+{
+	int n = snprintf(out, out_n, "%.*s", SPAN_FMT(path));
+
+	return n > 0 && (size_t)n < out_n;
+}
+
+void edge_tls_load(struct edge *e)
+{
+	const struct msg_config *config = role_config(e->role);
+	char certificate[4096], key[4096];
+	struct tls_context *next = NULL;
+	struct fault why = {0};
+	uint32_t mark;
+
+	if (!path_of(config->tls_certificate, certificate, sizeof certificate) ||
+	    !path_of(config->tls_key, key, sizeof key))
+		return;
+	mark = mark_of(e->os, key, mark_of(e->os, certificate, 1));
+	if (mark == e->tls_mark)
+		return;
+	e->tls_mark = mark;
+	if (tls_server_new(certificate, key, "smtp", &next, &why) != OK) {
+		say(SAY_ERROR, "tls.bad_pair", "why", SAY_STR(why.text), "then",
+		    SAY_STR(e->tls ? "the certificate in use is kept" : "STARTTLS is not offered"),
+		    NULL);
+		return;
+	}
+	tls_context_unref(e->tls);
+	e->tls = next;
+	say(SAY_NOTICE, "tls.loaded", "certificate", SAY_STR(certificate), "ends_at",
+	    SAY_I64(tls_context_not_after(next)), NULL);
+}
