@@ -122,7 +122,7 @@ static void header_encode(uint64_t start, unsigned char out[FILE_HEADER_BYTES])
 
 static bool header_decode(const unsigned char in[FILE_HEADER_BYTES], uint64_t *out_start)
 {
-	if (memcmp(in, file_magic, 4) != 0 || in[4] != 1 ||
+	if (memcmp(in, file_magic, 4) != 0 || get_u32(in + 4) != 1 ||
 	    get_u32(in + 8) != crc32c(0, span_of(in + 12, FILE_HEADER_BYTES - 12)) ||
 	    get_u32(in + 12) != ENTRY_BYTES)
 		return false;
@@ -352,8 +352,8 @@ bool order_root_decode(struct span file, uint64_t *out_size,
 	unsigned char computed[LEDGER_DIGEST_BYTES];
 	size_t at = ROOT_HEAD_BYTES;
 
-	if (file.n < ROOT_HEAD_BYTES || memcmp(file.p, root_magic, 4) != 0 || file.p[4] != 1 ||
-	    get_u32(file.p + 8) != crc32c(0, span_from(file, 12)))
+	if (file.n < ROOT_HEAD_BYTES || memcmp(file.p, root_magic, 4) != 0 ||
+	    get_u32(file.p + 4) != 1 || get_u32(file.p + 8) != crc32c(0, span_from(file, 12)))
 		return false;
 	tree.size = get_u64(file.p + 16);
 	for (unsigned level = 0; level < 64; level++) {
@@ -624,6 +624,11 @@ static enum rc file_begin(struct order *o, struct fault *why)
 	return OK;
 }
 
+static bool is_behind(struct record_ref a, struct record_ref b)
+{
+	return a.segment != b.segment ? a.segment < b.segment : a.offset < b.offset;
+}
+
 static enum rc entries_fill(const struct order *o, struct order_entry *entries,
 			    const struct record *records, size_t n, unsigned char *bytes,
 			    struct fault *why)
@@ -633,7 +638,8 @@ static enum rc entries_fill(const struct order *o, struct order_entry *entries,
 		const struct record *r = &records[i];
 		const struct lane_end *end = lane_end_of(o, r->ref.lane_id);
 
-		if (end && r->seq <= end->seq) {
+		/* By position, not by seq: a lane that lost its tail to damage gives the same numbers again. */
+		if (end && !is_behind(end->last, r->ref)) {
 			fault_set(why, "record %llu of lane %08x is in the order already",
 				  (unsigned long long)r->seq, r->ref.lane_id);
 			return REFUSED;

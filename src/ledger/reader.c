@@ -439,8 +439,9 @@ static enum rc resync(struct ledger_reader *r, struct record_ref hole,
 	return rc;
 }
 
-static enum rc span_of_record(struct ledger_reader *r, const struct record *after, uint32_t *out,
-			      struct fault *why)
+/* How far the record after this one is, at least. A record that has become unreadable: the next position to try. */
+static enum rc step_over(struct ledger_reader *r, const struct record *after, uint32_t *out,
+			 struct fault *why)
 {
 	struct record_header h;
 	enum rc rc;
@@ -452,7 +453,49 @@ static enum rc span_of_record(struct ledger_reader *r, const struct record *afte
 	rc = header_read(r, after->ref, &h, why);
 	if (rc == OK)
 		*out = h.span;
-	return rc;
+	if (rc == REFUSED)
+		*out = RECORD_ALIGN_BYTES;
+	return rc == REFUSED ? OK : rc;
+}
+
+/* The segment to go on in: the record's own, or the first behind it when that one does not count any more. */
+static struct chain_link *link_of(struct reader_lane *l, uint32_t segment)
+{
+	struct chain_link *link = chain_at(l, segment);
+
+	for (size_t i = 0; !link && i < l->chain_n; i++)
+		if (l->chain[i].segment > segment)
+			return &l->chain[i];
+	return link;
+}
+
+/* The record at ref, or the next one in this segment behind damage. MORE: none before the end. */
+static enum rc next_in_segment(struct ledger_reader *r, const struct chain_link *link,
+			       struct record_ref *ref, uint64_t end, uint64_t seq,
+			       uint64_t *skipped, struct record *out, struct fault *why)
+{
+	while (ref->offset < end) {
+		struct record_header h;
+		uint64_t at = 0;
+		enum rc rc = header_read(r, *ref, &h, why);
+
+		if (rc == OK) {
+			record_from_header(&h, ref->offset, buf_span(&r->meta), out);
+			out->skipped_bytes = *skipped;
+			return OK;
+		}
+		if (rc == REFUSED)
+			rc = resync(r, *ref, link, end, seq, &at, why);
+		if (rc != OK && rc != MORE)
+			return rc;
+		if (rc == MORE)
+			at = end == UINT64_MAX ? ref->offset : end;
+		*skipped += at - ref->offset;
+		ref->offset = at;
+		if (rc == MORE)
+			return MORE;
+	}
+	return MORE;
 }
 
 enum rc ledger_next(struct ledger_reader *r, const struct record *after,
@@ -469,48 +512,27 @@ enum rc ledger_next(struct ledger_reader *r, const struct record *after,
 		return rc;
 	if (until->segment == 0)
 		return MORE;
-	if (l->chain_n == 0 || l->chain[l->chain_n - 1].segment != until->segment) {
+	if (l->chain_n == 0 || l->chain[l->chain_n - 1].segment != until->segment)
 		rc = chain_learn(r, l, until->segment, why);
-		if (rc != OK)
-			return rc;
-	}
-	if (ref.segment != 0)
-		rc = span_of_record(r, after, &step, why);
 	if (rc != OK)
 		return rc;
-	link = ref.segment ? chain_at(l, ref.segment) : l->chain;
+	link = link_of(l, ref.segment);
 	if (!link)
 		return no_record(ref, "a record of a segment that does not count", why);
-	for (ref.segment = link->segment, ref.offset += step;;) {
-		uint64_t end = link_end(l, link, until);
+	if (link->segment != ref.segment)
+		ref = (struct record_ref){ref.lane_id, link->segment, 0};
+	else if (ref.offset < link_end(l, link, until))
+		rc = step_over(r, after, &step, why);
+	if (rc != OK)
+		return rc;
+	for (ref.offset += step;; link++) {
+		uint64_t least = link->segment == after->ref.segment ? after->seq + 1 : 0;
 
-		if (ref.offset < end) {
-			struct record_header h;
-			uint64_t at;
-
-			rc = header_read(r, ref, &h, why);
-			if (rc == OK) {
-				record_from_header(&h, ref.offset, buf_span(&r->meta), out);
-				out->skipped_bytes = skipped;
-				return OK;
-			}
-			if (rc != REFUSED)
-				return rc;
-			rc = resync(r, ref, link, end, after->seq + 1, &at, why);
-			if (rc != OK && rc != MORE)
-				return rc;
-			if (rc == MORE)
-				at = end == UINT64_MAX ? ref.offset : end;
-			skipped += at - ref.offset;
-			ref.offset = at;
-			if (rc == OK)
-				continue;
-		}
-		if (link->segment == until->segment)
-			return MORE;
-		link++;
-		ref.segment = link->segment;
-		ref.offset = 0;
+		rc = next_in_segment(r, link, &ref, link_end(l, link, until), least, &skipped, out,
+				     why);
+		if (rc != MORE || link->segment == until->segment)
+			return rc;
+		ref = (struct record_ref){ref.lane_id, link[1].segment, 0};
 	}
 }
 

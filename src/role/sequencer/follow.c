@@ -106,6 +106,10 @@ void follow_close(struct follow *f)
 
 static void recovered(struct followed *l, const struct lane_recovery *found)
 {
+	if (l->last.seq >=
+	    found->end.seq) /* rot in the last batch cannot be told from a torn tail, except here */
+		say(SAY_ERROR, "lane.tail_lost", "lane", SAY_STR(l->name), "numbered_up_to",
+		    SAY_U64(l->last.seq), "readable_up_to", SAY_U64(found->end.seq - 1), NULL);
 	l->until = found->end;
 	l->is_told = true;
 	l->is_stuck = false;
