@@ -66,19 +66,16 @@ static void cond_init_monotonic(pthread_cond_t *c)
 	must(pthread_condattr_destroy(&attr) == 0);
 }
 
-static enum rc threads_start(struct lane *l, struct fault *why)
+/*
+ * With the first append, not at lane_open: Landlock binds the calling thread and those it starts later, and a role
+ * opens its lane before its sandbox closes. No thread to be had: the process ends and is started again.
+ */
+static void threads_start(struct lane *l)
 {
-	int err = pthread_create(&l->preparer, NULL, preparer_main, l);
-
-	l->has_preparer = err == 0;
-	if (err == 0)
-		err = pthread_create(&l->writer, NULL, writer_main, l);
-	l->has_writer = err == 0;
-	if (err == 0)
-		return OK;
-	errno = err;
-	fault_sys(why, "start the threads of lane %s", l->name);
-	return LATER;
+	must(pthread_create(&l->preparer, NULL, preparer_main, l) == 0);
+	l->has_preparer = true;
+	must(pthread_create(&l->writer, NULL, writer_main, l) == 0);
+	l->has_writer = true;
 }
 
 static void threads_stop(struct lane *l)
@@ -221,10 +218,7 @@ static enum rc start(struct lane *l, struct fault *why)
 		return rc;
 	l->spare = first;
 	l->spare_state = SPARE_READY;
-	rc = writer_open_segment(l, 0, why);
-	if (rc == OK && l->threaded)
-		rc = threads_start(l, why);
-	return rc;
+	return writer_open_segment(l, 0, why);
 }
 
 static void lane_free(struct lane *l)
@@ -384,6 +378,8 @@ void lane_append(struct lane *l, struct record_new *records, size_t n, uint64_t 
 	g->respects_reserve = respects_reserve;
 	g->on_done = on_done;
 	g->arg = arg;
+	if (l->threaded && !l->has_writer)
+		threads_start(l);
 	must(pthread_mutex_lock(&l->mutex) == 0);
 	l->pending_bytes += bytes;
 	g->is_too_large = bytes > l->segment_bytes - LEDGER_BLOCK_BYTES;

@@ -76,7 +76,7 @@ struct lane_options {
 	uint64_t segment_bytes; /* 0: 32 MiB */
 	uint64_t reserve_bytes; /* below this much free space appends with respects_reserve fail
 				   with LATER */
-	bool threaded;		/* own writer thread; false: lane_step does the work (tests) */
+	bool threaded;		/* own writer thread, from the first append on; false: lane_step does the work (tests) */
 	/* From the writer thread (or lane_step): results wait to be collected by lane_collect. */
 	void (*on_wake)(void *arg);
 	void *arg;
