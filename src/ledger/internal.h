@@ -133,6 +133,11 @@ void segment_scan(struct span bytes, uint32_t lane_id, uint32_t segment, uint64_
 		  void (*on_record)(void *arg, const struct scan_item *item), void *arg,
 		  struct scan_result *out);
 
+/* ---- reader.c */
+
+/* Makes a lane known, so that the ledger's folder need not be listed (a sandbox may forbid it). */
+void ledger_reader_know(struct ledger_reader *r, const char *lane);
+
 /* ---- recover.c
  * ----------------------------------------------------------------------------------------------------
  */

@@ -212,8 +212,10 @@ static enum rc start(struct lane *l, struct fault *why)
 	/* Room first: on a full disk the zeros of a file made ahead are what we need. */
 	remove_leftovers(l, recovered.end.segment, highest);
 	rc = ledger_reader_new(l->os, l->ledger_dir, &l->reader, why);
-	if (rc == OK)
-		rc = spare_make(l, first_bytes, &first, why);
+	if (rc != OK)
+		return rc;
+	ledger_reader_know(l->reader, l->name);
+	rc = spare_make(l, first_bytes, &first, why);
 	if (rc != OK)
 		return rc;
 	l->spare = first;

@@ -53,7 +53,10 @@ struct peer {
 	struct sequencer *s;
 	struct link *wire;
 	enum role_id id;
-	char name[LEDGER_LANE_NAME_BYTES]; /* "edge-0": what its lanes' names begin with */
+	char names
+		[2]
+		[LEDGER_LANE_NAME_BYTES]; /* "watch-0" and, of the first of a kind, "watch": what its lanes' names
+						  begin with */
 };
 
 struct sequencer {
@@ -170,13 +173,25 @@ static void on_recover(void *arg)
 
 /* ---- links ------------------------------------------------------------------------------------------------------- */
 
+/* A writer speaks for its own lanes only: "edge-0", "edge-0.2" ... */
+static bool speaks_for(const struct peer *p, struct span lane)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct span name = span_str(p->names[i]);
+
+		if (name.n > 0 && span_starts(lane, name) &&
+		    (lane.n == name.n || lane.p[name.n] == '.'))
+			return true;
+	}
+	return false;
+}
+
 static bool on_message(void *arg, struct link *l, unsigned type, struct span body)
 {
 	struct peer *p = arg;
 	struct sequencer *s = p->s;
 	struct msg_durable m;
 	struct lane_position at;
-	size_t n = strlen(p->name);
 
 	(void)l;
 	if (type != MSG_DURABLE || p->id == ROLE_CLERK)
@@ -184,8 +199,7 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 	arena_reset(&s->scratch);
 	if (!msg_durable_decode(&s->scratch, body, &m))
 		return false;
-	/* A writer speaks for its own lanes only. */
-	if (!span_starts(m.lane, span_str(p->name)) || (m.lane.n > n && m.lane.p[n] != '.'))
+	if (!speaks_for(p, m.lane))
 		return false;
 	at = (struct lane_position){m.segment, m.offset, m.seq};
 	if (!follow_durable(s->follow, m.lane, &at))
@@ -202,7 +216,9 @@ static void on_closed(void *arg, struct link *l)
 	(void)l;
 	/* The writer is gone, or only the link: recovery finds the lane's lock free, or a new Durable comes first. */
 	if (p->id != ROLE_CLERK) {
-		follow_forget(s->follow, span_str(p->name));
+		for (size_t i = 0; i < 2; i++)
+			if (*p->names[i])
+				follow_forget(s->follow, span_str(p->names[i]));
 		loop_timer_set(s->recover_timer, RECOVER_EVERY_US);
 	}
 	list_remove(&p->link);
@@ -230,7 +246,9 @@ static void on_link(struct role *r, enum role_id id, unsigned instance, int fd)
 
 	p->s = s;
 	p->id = id;
-	(void)snprintf(p->name, sizeof p->name, "%s-%u", role_name(id), instance);
+	(void)snprintf(p->names[0], sizeof p->names[0], "%s-%u", role_name(id), instance);
+	if (instance == 0)
+		(void)snprintf(p->names[1], sizeof p->names[1], "%s", role_name(id));
 	list_append(&s->peers, &p->link);
 	p->wire = link_new(role_loop(r), fd, &ops, p);
 	if (id == ROLE_CLERK)
