@@ -1,0 +1,213 @@
+/*
+ * Inside the courier role. Who holds what:
+ *
+ *   courier  one; the lane, the reader, the links, all sites and all jobs
+ *   site     where jobs wait in the order in which they were leased, its primaries and its sessions
+ *   job      one lease; waits at its site, is worked on by one session, then waits for its OUTCOME
+ *            to be durable
+ *   session  one connection to one primary; takes one job after the other
+ *   outcome  records on their way to the lane; kept until they are durable, whatever it takes
+ *
+ *   K1  The final dot of a transaction goes out only when its INTENT is durable and the clerk's
+ *       link stands.
+ *   K2  Every transaction that had an INTENT gets an OUTCOME for each of its recipients.
+ *   K3  Jobs of a site begin (MAIL is sent) in the order of their leases.
+ *   K4  Bytes that do not match their digest are never followed by a dot.
+ */
+#pragma once
+
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/fault.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+#include "queue/verdict.h"
+#include "smtp/client.h"
+
+struct link;
+struct loop;
+struct role;
+
+enum {
+	COURIER_JOBS = 256,	       /* leases held at most, as we tell the clerk */
+	COURIER_RCPTS = 100,	       /* of one transaction (RFC 5321 s4.5.3.1.8) */
+	COURIER_ADDRESSES = 8,	       /* of one host that are tried */
+	COURIER_REDIRECT_SESSIONS = 4, /* to a host an operator named */
+};
+
+struct courier {
+	struct role *role;
+	struct loop *loop;
+	struct os *os;
+	struct lane *lane;
+	struct loop_wake *lane_wake;
+	struct lane_position told; /* what the sequencer knows */
+	struct ledger_reader *reader;
+	struct link *clerk, *scout, *watch, *sequencer;
+	struct tls_context *tls;
+	struct map sites; /* by name; redirections as ">host:port" */
+	struct map hosts; /* by name */
+	struct map jobs;  /* by lease */
+	uint64_t last_question;
+	bool is_stopping, is_ending;
+	bool is_room_due;
+	size_t sessions_n;
+};
+
+/* ---- site.c ----------------------------------------------------------------------------------------------------- */
+
+struct primary {
+	struct list at;
+	char *host; /* name or literal as configured */
+	uint16_t port;
+	uint32_t weight, priority;
+	unsigned sessions;
+	bool is_gone;		 /* of an older configuration */
+	bool is_proven;		 /* the last session came up */
+	unsigned failures;	 /* in a row */
+	uint64_t failed_us;	 /* the last one; monotonic */
+	uint64_t plain_until_us; /* a handshake failed: without TLS for a while */
+};
+
+struct site {
+	struct courier *c;
+	char *name; /* as in the configuration; for a redirection that of the lease */
+	struct list primaries, sessions;
+	struct list waiting; /* jobs */
+	size_t waiting_n, sessions_n;
+	unsigned concurrency;
+	bool tls_required, is_redirect;
+	uint64_t good_told_us;	     /* evidence of success, at most once a second */
+	struct msg_site_limits told; /* what the clerk knows; site empty: nothing */
+	char last_fault[300];
+	bool is_pushing;
+};
+
+/* Reads the configuration again. */
+void sites_configure(struct courier *c);
+/* NULL: no such site. */
+struct site *site_for_lease(struct courier *c, const struct msg_lease *lease);
+void site_stop(struct courier *c, struct span name);
+struct job;
+void site_put(struct site *s, struct job *job);		    /* behind all others */
+void site_put_back(struct site *s, struct job *job);	    /* before all others */
+struct job *site_take(struct site *s);			    /* NULL: none waits */
+void site_drop_waiting(struct site *s, const char *reason); /* their leases lapse */
+/* Opens sessions as far as jobs and limits want. */
+void site_push(struct site *s);
+/* The primary could not be used; another one is tried, or what waits lapses. */
+void site_primary_failed(struct site *s, struct primary *p, const char *why);
+void site_primary_worked(struct site *s, struct primary *p);
+void sites_clerk_gone(struct courier *c);
+void sites_clerk_new(struct courier *c); /* what was told is not known to it */
+void sites_stop(struct courier *c);
+
+/* ---- session.c -------------------------------------------------------------------------------------------------- */
+
+struct session;
+void session_start(struct site *s, struct primary *p);
+/* Something changed outside: a job waits, an intent is durable, the clerk is gone. */
+void session_drive(struct session *s);
+bool session_is_free(const struct session *s); /* takes a job at once, or will soon */
+struct session *session_of(struct list *at);
+/* The clerk is gone: no dot any more (K1). What had one waits for its answer. */
+void session_clerk_gone(struct session *s);
+
+/* ---- job.c ------------------------------------------------------------------------------------------------------ */
+
+enum intent { INTENT_NONE, INTENT_PENDING, INTENT_DURABLE, INTENT_FAILED };
+
+struct job {
+	struct courier *c;
+	struct list at; /* waiting at its site */
+	struct arena arena;
+	struct msg_lease lease;	      /* in the arena */
+	struct msg_message_meta meta; /* in the arena; after job_open */
+	bool is_open;
+	struct site *site;
+	struct session *session;
+	size_t first, batch; /* recipients lease.rcpts[first .. first + batch) are under way */
+	enum intent intent;
+	bool had_intent, recorded, was_put_back;
+	unsigned awaited; /* lane results, those of intents among them */
+	unsigned intents_out;
+};
+
+void job_new(struct courier *c, struct span lease_body);
+/* Reads the message's record. False: it is damaged; what there is to do was done. */
+bool job_open(struct job *j);
+/* The transaction of the present batch begins at host: INTENT. */
+void job_intend(struct job *j, const char *host);
+/* How the batch ended: OUTCOME, notifications; the job goes on with the next batch or ends. */
+struct job_end {
+	const struct smtp_client *client; /* results of the batch; NULL: all are like `all` */
+	struct smtp_rcpt_result all;
+	const char *host;
+	const char
+		*damage; /* not NULL: the body could not be read; who was not refused gets this */
+	const char *set_aside; /* not NULL: nothing was offered, and an operator must say */
+};
+void job_end_batch(struct job *j, const struct job_end *end);
+/* Nothing was offered: the lease lapses. Frees j. */
+void job_lapse(struct job *j, const char *reason);
+void job_settle(struct job *j); /* frees it when nothing is left to wait for */
+
+/* ---- record.c: what goes to the lane ---------------------------------------------------------------------------- */
+
+void record_intent(struct job *j, const char *host);
+void record_outcome(struct job *j, const struct job_end *end);
+
+/* ---- notify.c --------------------------------------------------------------------------------------------------- */
+
+struct notice_facts {
+	const struct msg_lease_rcpt *rcpt;
+	bool is_failure; /* else: passed on to a server without DSN */
+	uint16_t code;
+	const char *enhanced, *text, *host;
+};
+/* Meta and body of the notification as a MESSAGE. False: the original cannot be read. */
+bool notice_make(struct job *j, const struct notice_facts *facts, struct buf *meta,
+		 struct buf *body);
+
+/* ---- links.c ---------------------------------------------------------------------------------------------------- */
+
+void links_accept(struct courier *c, unsigned peer_role, int fd);
+void links_send(struct courier *c, struct link *l, unsigned type,
+		struct buf *body); /* frees body */
+void tell_lease_done(struct courier *c, const struct job *j, const char *reason);
+void tell_room_soon(struct courier *c);
+void tell_durable(struct courier *c);
+void tell_limits(struct site *s, const struct smtp_capabilities *caps);
+void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
+		   unsigned code, const char *text);
+
+/* ---- resolve.c -------------------------------------------------------------------------------------------------- */
+
+struct host;
+struct sockaddr_storage;
+/* Calls back once, at once for literals and what is known. n == 0: why says the reason. Cancel with resolve_forget. */
+struct resolve_wait {
+	struct list at;
+	void (*on_addresses)(void *arg, const struct sockaddr_storage *addresses, size_t n,
+			     const char *why);
+	void *arg;
+};
+void resolve_ask(struct courier *c, const char *name, struct resolve_wait *wait);
+bool resolve_is_literal(const char *name);
+void resolve_forget(struct resolve_wait *wait);
+void resolve_answer(struct courier *c, const struct msg_resolve_answer *answer);
+void resolve_scout_gone(struct courier *c);
+
+/* ---- main.c: metrics -------------------------------------------------------------------------------------------- */
+
+/* When it stops: ends the role if nothing is left to do. */
+void courier_check_end(struct courier *c);
+
+struct say_metric;
+extern struct say_metric courier_metric_delivered, courier_metric_refused, courier_metric_deferred,
+	courier_metric_unsure, courier_metric_unreached, courier_metric_bytes,
+	courier_metric_sessions, courier_metric_connects, courier_metric_leases,
+	courier_metric_notices, courier_metric_tls_fallbacks, courier_metric_damaged;

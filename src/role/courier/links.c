@@ -1,0 +1,271 @@
+/*
+ * What courier says to clerk, scout, watch and sequencer, and hears from them. All of them are
+ * treated as hostile: a message that does not decode, or is not theirs to send, ends the link.
+ *
+ * A lost link: clerk - no further dots, leases given up (design section 6); scout - last good
+ * addresses; watch - evidence is not sent; sequencer - its new link begins with Durable.
+ */
+#include "role/courier/courier.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/must.h"
+#include "ipc/link.h"
+#include "loop/loop.h"
+#include "os/os.h"
+#include "role/common/role.h"
+#include "say/say.h"
+
+#define EVIDENCE_US 1000000u
+
+void links_send(struct courier *c, struct link *l, unsigned type, struct buf *body)
+{
+	(void)c;
+	if (l && link_send(l, type, buf_span(body)) != OK)
+		say(SAY_WARNING, "link.full", "type", SAY_U64(type), NULL);
+	buf_fini(body);
+}
+
+/* ---- to the clerk ----------------------------------------------------------------------------------------------- */
+
+static uint32_t room(const struct courier *c)
+{
+	if (c->is_stopping || c->jobs.n >= COURIER_JOBS)
+		return 0;
+	return (uint32_t)(COURIER_JOBS - c->jobs.n);
+}
+
+static void say_hello(struct courier *c)
+{
+	struct msg_courier_hello m = {
+		.courier = span_str(role_full_name(c->role)),
+		.room = room(c),
+		.lane = span_str(lane_name(c->lane)),
+		.lane_seq = lane_durable(c->lane).seq,
+	};
+	struct buf body = {0};
+	size_t cursor = 0;
+	struct span key;
+	void *value;
+
+	m.leases = must_alloc((c->jobs.n + 1) * sizeof *m.leases);
+	while (map_next(&c->jobs, &cursor, &key, &value))
+		m.leases[m.leases_n++] = ((struct job *)value)->lease.lease;
+	msg_courier_hello_encode(&body, &m);
+	free(m.leases);
+	links_send(c, c->clerk, MSG_COURIER_HELLO, &body);
+	sites_clerk_new(c);
+}
+
+void tell_lease_done(struct courier *c, const struct job *j, const char *reason)
+{
+	const struct msg_lease_done m = {.lease = j->lease.lease,
+					 .had_intent = j->had_intent,
+					 .recorded = j->recorded,
+					 .reason = span_str(reason)};
+	struct buf body = {0};
+
+	if (!c->clerk)
+		return;
+	msg_lease_done_encode(&body, &m);
+	links_send(c, c->clerk, MSG_LEASE_DONE, &body);
+}
+
+static void tell_room(void *arg)
+{
+	struct courier *c = arg;
+	struct buf body = {0};
+
+	c->is_room_due = false;
+	if (!c->clerk)
+		return;
+	msg_room_encode(&body, &(struct msg_room){.room = room(c)});
+	links_send(c, c->clerk, MSG_ROOM, &body);
+}
+
+void tell_room_soon(struct courier *c)
+{
+	if (c->is_room_due || !c->clerk)
+		return;
+	c->is_room_due = true;
+	loop_defer(c->loop, tell_room, c);
+}
+
+void tell_limits(struct site *s, const struct smtp_capabilities *caps)
+{
+	struct msg_site_limits now = {.site = span_str(s->name),
+				      .size = caps->size_bytes,
+				      .smtputf8 = caps->smtputf8,
+				      .eightbit = caps->eightbit};
+	struct buf body = {0};
+
+	if (s->is_redirect || !s->c->clerk)
+		return;
+	if (s->told.site.n && s->told.size == now.size && s->told.smtputf8 == now.smtputf8 &&
+	    s->told.eightbit == now.eightbit)
+		return;
+	s->told = now;
+	msg_site_limits_encode(&body, &now);
+	links_send(s->c, s->c->clerk, MSG_SITE_LIMITS, &body);
+}
+
+static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct courier *c = arg;
+	struct msg_stop_site stop;
+	struct arena a;
+	bool ok;
+
+	(void)l;
+	if (type == MSG_LEASE) {
+		job_new(c, body);
+		return true;
+	}
+	if (type != MSG_STOP_SITE)
+		return false;
+	arena_init(&a, 4096);
+	ok = msg_stop_site_decode(&a, body, &stop);
+	if (ok)
+		site_stop(c, stop.site);
+	arena_fini(&a);
+	return ok;
+}
+
+static void on_clerk_closed(void *arg, struct link *l)
+{
+	struct courier *c = arg;
+
+	if (l != c->clerk)
+		return;
+	c->clerk = NULL;
+	say(SAY_NOTICE, "clerk.away", "leases", SAY_U64(c->jobs.n), NULL);
+	sites_clerk_gone(c);
+}
+
+/* ---- to the others ---------------------------------------------------------------------------------------------- */
+
+void tell_durable(struct courier *c)
+{
+	struct lane_position now = lane_durable(c->lane);
+	struct buf body = {0};
+
+	if (!c->sequencer || (now.segment == c->told.segment && now.offset == c->told.offset &&
+			      now.seq == c->told.seq))
+		return;
+	c->told = now;
+	msg_durable_encode(&body, &(struct msg_durable){.lane = span_str(lane_name(c->lane)),
+							.segment = now.segment,
+							.offset = now.offset,
+							.seq = now.seq});
+	links_send(c, c->sequencer, MSG_DURABLE, &body);
+}
+
+void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
+		   unsigned code, const char *text)
+{
+	struct courier *c = s->c;
+	uint64_t now = loop_now_us(c->loop);
+	struct buf body = {0};
+
+	if (!c->watch || s->is_redirect)
+		return;
+	if (attempt == ATTEMPT_ACCEPTED && s->good_told_us && now - s->good_told_us < EVIDENCE_US)
+		return;
+	if (attempt == ATTEMPT_ACCEPTED)
+		s->good_told_us = now;
+	msg_delivery_evidence_encode(&body,
+				     &(struct msg_delivery_evidence){.site = span_str(s->name),
+								     .host = span_str(host),
+								     .attempt = (uint8_t)attempt,
+								     .stage = span_str(stage),
+								     .code = (uint16_t)code,
+								     .text = span_str(text),
+								     .at_us = os_wall_us(c->os)});
+	links_send(c, c->watch, MSG_DELIVERY_EVIDENCE, &body);
+}
+
+static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct msg_resolve_answer answer;
+	struct arena a;
+	bool ok;
+
+	(void)l;
+	if (type != MSG_RESOLVE_ANSWER)
+		return false;
+	arena_init(&a, 64 << 10);
+	ok = msg_resolve_answer_decode(&a, body, &answer);
+	if (ok)
+		resolve_answer(arg, &answer);
+	arena_fini(&a);
+	return ok;
+}
+
+static void on_scout_closed(void *arg, struct link *l)
+{
+	struct courier *c = arg;
+
+	if (l != c->scout)
+		return;
+	c->scout = NULL;
+	resolve_scout_gone(c);
+}
+
+static bool on_nothing(void *arg, struct link *l, unsigned type, struct span body)
+{
+	(void)arg, (void)l, (void)type, (void)body;
+	return false; /* watch and sequencer have nothing to say to us */
+}
+
+static void on_watch_closed(void *arg, struct link *l)
+{
+	struct courier *c = arg;
+
+	if (l == c->watch)
+		c->watch = NULL;
+}
+
+static void on_sequencer_closed(void *arg, struct link *l)
+{
+	struct courier *c = arg;
+
+	if (l == c->sequencer)
+		c->sequencer = NULL;
+}
+
+/* ---- new links -------------------------------------------------------------------------------------------------- */
+
+static void replace(struct courier *c, struct link **at, const struct link_ops *ops, int fd)
+{
+	link_close(*at);
+	*at = link_new(c->loop, fd, ops, c);
+}
+
+void links_accept(struct courier *c, unsigned peer_role, int fd)
+{
+	static const struct link_ops clerk = {.on_message = on_clerk, .on_closed = on_clerk_closed};
+	static const struct link_ops scout = {.on_message = on_scout, .on_closed = on_scout_closed};
+	static const struct link_ops watch = {.on_message = on_nothing,
+					      .on_closed = on_watch_closed};
+	static const struct link_ops sequencer = {.on_message = on_nothing,
+						  .on_closed = on_sequencer_closed};
+
+	if (peer_role == ROLE_CLERK) {
+		if (c->clerk)
+			sites_clerk_gone(
+				c); /* another clerk knows nothing of what the last one granted */
+		replace(c, &c->clerk, &clerk, fd);
+		say_hello(c);
+	} else if (peer_role == ROLE_SCOUT) {
+		replace(c, &c->scout, &scout, fd);
+	} else if (peer_role == ROLE_WATCH) {
+		replace(c, &c->watch, &watch, fd);
+	} else if (peer_role == ROLE_SEQUENCER) {
+		replace(c, &c->sequencer, &sequencer, fd);
+		c->told = (struct lane_position){0};
+		tell_durable(c);
+	} else {
+		(void)close(fd);
+	}
+}

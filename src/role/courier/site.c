@@ -1,0 +1,352 @@
+/*
+ * Sites: jobs wait here in lease order; sessions to the primaries take them. A primary is chosen by
+ * priority, then by the least sessions for its weight. One that failed is left alone for a while if
+ * there is another; the only one is tried again after LEAST_PAUSE_US, so that a site that is back
+ * gets its mail at once. Until a primary has proved itself, one session at a time goes there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/must.h"
+#include "loop/loop.h"
+#include "role/common/role.h"
+#include "role/courier/courier.h"
+#include "say/say.h"
+
+#define LEAST_PAUSE_US 500000u
+#define MOST_PAUSE_US  30000000u
+#define SMTP_PORT      25
+
+/* ---- configuration ---------------------------------------------------------------------------------------------- */
+
+static struct site *site_new(struct courier *c, struct span key, struct span name)
+{
+	struct site *s = must_alloc(sizeof *s);
+
+	s->c = c;
+	s->name = must_alloc(name.n + 1);
+	if (name.n)
+		memcpy(s->name, name.p, name.n);
+	list_init(&s->primaries);
+	list_init(&s->sessions);
+	list_init(&s->waiting);
+	(void)map_put(&c->sites, key, s);
+	return s;
+}
+
+static struct primary *primary_of(struct site *s, struct span host, uint16_t port)
+{
+	struct primary *p;
+
+	LIST_EACH(at, &s->primaries)
+	{
+		p = LIST_ENTRY(at, struct primary, at);
+		if (p->port == port && span_eq_nocase(span_str(p->host), host))
+			return p;
+	}
+	p = must_alloc(sizeof *p);
+	p->host = must_alloc(host.n + 1);
+	if (host.n)
+		memcpy(p->host, host.p, host.n);
+	p->port = port;
+	p->weight = 1;
+	list_append(&s->primaries, &p->at);
+	return p;
+}
+
+/* Our share of a limit that holds for all couriers together. */
+static unsigned share_of(const struct courier *c, unsigned all)
+{
+	const struct msg_config *config = role_config(c->role);
+	unsigned couriers = config->couriers ? config->couriers : 1;
+	unsigned share = all / couriers + (role_instance(c->role) < all % couriers);
+
+	return share ? share : 1;
+}
+
+static void site_configure(struct courier *c, const struct msg_site *from)
+{
+	struct site *s = map_get(&c->sites, from->name);
+
+	if (!s)
+		s = site_new(c, from->name, from->name);
+	s->concurrency = share_of(c, from->concurrency ? from->concurrency : 20);
+	s->tls_required = span_eq(from->tls, SPAN_LIT("required"));
+	for (size_t i = 0; i < from->primaries_n; i++) {
+		const struct msg_primary *wanted = &from->primaries[i];
+		struct primary *p =
+			primary_of(s, wanted->host, wanted->port ? wanted->port : SMTP_PORT);
+
+		p->weight = wanted->weight ? wanted->weight : 1;
+		p->priority = wanted->priority;
+		p->is_gone = false;
+	}
+}
+
+void sites_configure(struct courier *c)
+{
+	const struct msg_config *config = role_config(c->role);
+	size_t cursor = 0;
+	struct span name;
+	void *value;
+
+	while (map_next(&c->sites, &cursor, &name, &value)) {
+		LIST_EACH(at, &((struct site *)value)->primaries)
+		LIST_ENTRY(at, struct primary, at)->is_gone = true;
+	}
+	for (size_t i = 0; i < config->sites_n; i++)
+		site_configure(c, &config->sites[i]);
+}
+
+/* "host", "host:port", "[2001:db8::1]:port": where an operator wants it. */
+static void split_port(struct span *host, uint16_t *port)
+{
+	ssize_t colon = span_rchr(*host, ':');
+	uint64_t n;
+
+	*port = SMTP_PORT;
+	if (colon <= 0 || !span_to_u64(span_from(*host, (size_t)colon + 1), 65535, &n) || !n)
+		return;
+	if (host->p[0] != '[' && span_chr(*host, ':') != colon)
+		return; /* an IPv6 address without brackets */
+	if (host->p[0] == '[' && host->p[colon - 1] != ']')
+		return;
+	*port = (uint16_t)n;
+	*host = span_first(*host, (size_t)colon);
+}
+
+static struct site *site_redirected(struct courier *c, const struct msg_lease *lease)
+{
+	struct span host = lease->redirect_host;
+	struct buf key = {0};
+	struct site *s;
+	uint16_t port;
+
+	buf_printf(&key, ">%.*s", SPAN_FMT(host));
+	s = map_get(&c->sites, buf_span(&key));
+	if (!s) {
+		s = site_new(c, buf_span(&key), lease->site);
+		s->is_redirect = true;
+		s->concurrency = COURIER_REDIRECT_SESSIONS;
+		split_port(&host, &port);
+		(void)primary_of(s, host, port);
+	}
+	buf_fini(&key);
+	return s;
+}
+
+struct site *site_for_lease(struct courier *c, const struct msg_lease *lease)
+{
+	struct site *s;
+
+	if (lease->redirect_host.n)
+		return site_redirected(c, lease);
+	s = map_get(&c->sites, lease->site);
+	LIST_EACH(at, s ? &s->primaries : &(struct list){0})
+	{
+		if (!s)
+			break;
+		if (!LIST_ENTRY(at, struct primary, at)->is_gone)
+			return s;
+	}
+	return NULL;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+
+void site_put(struct site *s, struct job *job)
+{
+	list_append(&s->waiting, &job->at);
+	s->waiting_n++;
+	site_push(s);
+}
+
+void site_put_back(struct site *s, struct job *job)
+{
+	list_append(s->waiting.next,
+		    &job->at); /* before the first: appended to it as if it were the head */
+	s->waiting_n++;
+	site_push(s);
+}
+
+struct job *site_take(struct site *s)
+{
+	struct list *first = list_shift(&s->waiting);
+
+	if (!first)
+		return NULL;
+	s->waiting_n--;
+	return LIST_ENTRY(first, struct job, at);
+}
+
+void site_drop_waiting(struct site *s, const char *reason)
+{
+	struct job *j;
+
+	while ((j = site_take(s))) {
+		if (j->awaited)
+			continue; /* its record's result settles it */
+		job_lapse(j, reason);
+	}
+}
+
+void site_stop(struct courier *c, struct span name)
+{
+	struct site *s = map_get(&c->sites, name);
+
+	if (s)
+		site_drop_waiting(s, "the site was stopped");
+}
+
+/* ---- primaries -------------------------------------------------------------------------------------------------- */
+
+static uint64_t pause_of(const struct primary *p)
+{
+	unsigned doublings = p->failures > 6 ? 6 : p->failures - 1;
+	uint64_t pause = (uint64_t)LEAST_PAUSE_US << doublings;
+
+	return pause < MOST_PAUSE_US ? pause : MOST_PAUSE_US;
+}
+
+static bool may_use(const struct primary *p, uint64_t now_us, bool is_last_resort)
+{
+	if (p->is_gone)
+		return false;
+	if (!p->is_proven && p->sessions)
+		return false; /* one at a time until it has come up */
+	return !p->failures ||
+	       now_us - p->failed_us >= (is_last_resort ? LEAST_PAUSE_US : pause_of(p));
+}
+
+static bool is_better(const struct primary *a, const struct primary *b)
+{
+	if (a->priority != b->priority)
+		return a->priority < b->priority;
+	return (uint64_t)(a->sessions + 1) * b->weight < (uint64_t)(b->sessions + 1) * a->weight;
+}
+
+static struct primary *choose(const struct site *s, bool is_last_resort)
+{
+	uint64_t now = loop_now_us(s->c->loop);
+	struct primary *best = NULL;
+
+	LIST_EACH(at, &s->primaries)
+	{
+		struct primary *p = LIST_ENTRY(at, struct primary, at);
+
+		if (may_use(p, now, is_last_resort) && (!best || is_better(p, best)))
+			best = p;
+	}
+	return best;
+}
+
+void site_primary_failed(struct site *s, struct primary *p, const char *why)
+{
+	p->failures++;
+	p->is_proven = false;
+	p->failed_us = loop_now_us(s->c->loop);
+	(void)snprintf(s->last_fault, sizeof s->last_fault, "%s: %.200s", p->host, why);
+	say(SAY_INFO, "primary.failed", "site", SAY_STR(s->name), "host", SAY_STR(p->host),
+	    "failures", SAY_U64(p->failures), "why", SAY_STR(why), NULL);
+}
+
+void site_primary_worked(struct site *s, struct primary *p)
+{
+	bool was_proven = p->is_proven;
+
+	p->failures = 0;
+	p->is_proven = true;
+	if (!was_proven)
+		site_push(s);
+}
+
+/* ---- sessions --------------------------------------------------------------------------------------------------- */
+
+static size_t free_sessions(const struct site *s)
+{
+	size_t n = 0;
+
+	LIST_EACH(at, &s->sessions)
+	n += session_is_free(session_of(at));
+	return n;
+}
+
+static void wake_sessions(struct site *s)
+{
+	LIST_EACH_SAFE(at, &s->sessions)
+	{
+		if (s->waiting_n && session_is_free(session_of(at)))
+			session_drive(session_of(at));
+	}
+}
+
+static void open_sessions(struct site *s)
+{
+	while (s->waiting_n > free_sessions(s) && s->sessions_n < s->concurrency) {
+		struct primary *p = choose(s, false);
+
+		if (!p && !s->sessions_n)
+			p = choose(s, true);
+		if (!p)
+			break;
+		session_start(s, p);
+	}
+	if (s->waiting_n && !s->sessions_n)
+		site_drop_waiting(s, s->last_fault[0] ? s->last_fault : "no primary can be used");
+}
+
+void site_push(struct site *s)
+{
+	if (s->is_pushing || !s->waiting_n)
+		return;
+	s->is_pushing = true;
+	wake_sessions(s);
+	open_sessions(s);
+	s->is_pushing = false;
+}
+
+/* ---- all sites -------------------------------------------------------------------------------------------------- */
+
+static void each_site(struct courier *c, void (*what)(struct site *s))
+{
+	size_t cursor = 0;
+	struct span name;
+	void *value;
+
+	while (map_next(&c->sites, &cursor, &name, &value))
+		what(value);
+}
+
+static void clerk_gone(struct site *s)
+{
+	site_drop_waiting(s, "the clerk is away");
+	LIST_EACH_SAFE(at, &s->sessions)
+	session_clerk_gone(session_of(at));
+}
+
+void sites_clerk_gone(struct courier *c)
+{
+	each_site(c, clerk_gone);
+}
+
+static void forget_told(struct site *s)
+{
+	s->told = (struct msg_site_limits){0};
+}
+
+void sites_clerk_new(struct courier *c)
+{
+	each_site(c, forget_told);
+}
+
+static void stop_one(struct site *s)
+{
+	site_drop_waiting(s, "the courier is stopping");
+	LIST_EACH_SAFE(at, &s->sessions)
+	session_drive(session_of(at));
+}
+
+void sites_stop(struct courier *c)
+{
+	each_site(c, stop_one);
+}
