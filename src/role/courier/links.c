@@ -139,6 +139,7 @@ static void on_clerk_closed(void *arg, struct link *l)
 	if (l != c->clerk)
 		return;
 	c->clerk = NULL;
+	role_link_lost(c->role, ROLE_CLERK, 0);
 	say(SAY_NOTICE, "clerk.away", "leases", SAY_U64(c->jobs.n), NULL);
 	sites_clerk_gone(c);
 }
@@ -209,6 +210,7 @@ static void on_scout_closed(void *arg, struct link *l)
 	if (l != c->scout)
 		return;
 	c->scout = NULL;
+	role_link_lost(c->role, ROLE_SCOUT, 0);
 	resolve_scout_gone(c);
 }
 
@@ -222,16 +224,20 @@ static void on_watch_closed(void *arg, struct link *l)
 {
 	struct courier *c = arg;
 
-	if (l == c->watch)
-		c->watch = NULL;
+	if (l != c->watch)
+		return;
+	c->watch = NULL;
+	role_link_lost(c->role, ROLE_WATCH, 0);
 }
 
 static void on_sequencer_closed(void *arg, struct link *l)
 {
 	struct courier *c = arg;
 
-	if (l == c->sequencer)
-		c->sequencer = NULL;
+	if (l != c->sequencer)
+		return;
+	c->sequencer = NULL;
+	role_link_lost(c->role, ROLE_SEQUENCER, 0);
 }
 
 /* ---- new links -------------------------------------------------------------------------------------------------- */

@@ -38,7 +38,7 @@ struct session {
 	struct ledger_body *body;
 	bool body_is_out; /* all of it was given to the engine */
 	char damage[400]; /* the body could not be read */
-	bool is_connected, is_plain, was_ready, is_idle, is_over, is_driving;
+	bool is_connected, is_plain, was_ready, is_idle, is_over, is_driving, is_shaking;
 	bool is_given_up; /* by us, before the dot */
 	unsigned done;	  /* transactions on this connection */
 };
@@ -352,8 +352,11 @@ static bool step(struct session *s)
 	case SMTP_WANT_INPUT:
 		return false;
 	case SMTP_WANT_TLS:
-		conn_start_tls(s->conn, s->c->tls, false,
-			       resolve_is_literal(s->primary->host) ? NULL : s->primary->host);
+		if (!s->is_shaking)
+			conn_start_tls(s->conn, s->c->tls, false,
+				       resolve_is_literal(s->primary->host) ? NULL
+									    : s->primary->host);
+		s->is_shaking = true;
 		return false;
 	case SMTP_WANT_MAIL:
 		be_ready(s);
@@ -493,7 +496,7 @@ static void session_connect(struct session *s)
 	options.tls = tls_policy(s);
 	smtp_client_free(s->client);
 	s->client = smtp_client_new(&options);
-	s->is_connected = false;
+	s->is_connected = s->is_shaking = false;
 	if (to->ss_family == AF_INET6)
 		((struct sockaddr_in6 *)to)->sin6_port = port;
 	else

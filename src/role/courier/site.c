@@ -135,6 +135,16 @@ static struct site *site_redirected(struct courier *c, const struct msg_lease *l
 	return s;
 }
 
+static bool has_primary(const struct site *s)
+{
+	LIST_EACH(at, &s->primaries)
+	{
+		if (!LIST_ENTRY(at, struct primary, at)->is_gone)
+			return true;
+	}
+	return false;
+}
+
 struct site *site_for_lease(struct courier *c, const struct msg_lease *lease)
 {
 	struct site *s;
@@ -142,14 +152,7 @@ struct site *site_for_lease(struct courier *c, const struct msg_lease *lease)
 	if (lease->redirect_host.n)
 		return site_redirected(c, lease);
 	s = map_get(&c->sites, lease->site);
-	LIST_EACH(at, s ? &s->primaries : &(struct list){0})
-	{
-		if (!s)
-			break;
-		if (!LIST_ENTRY(at, struct primary, at)->is_gone)
-			return s;
-	}
-	return NULL;
+	return s && has_primary(s) ? s : NULL;
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------------------- */

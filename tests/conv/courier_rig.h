@@ -1,0 +1,97 @@
+/*
+ * The real holdfast-courier process between a clerk, a sequencer and a primary that the test plays itself, on one loop:
+ * the supervisor's part (configuration, links), a ledger lane "edge-0" with messages, and an SMTP server whose answers
+ * a test chooses. What the courier wrote to its lane is read back from the disk.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+
+struct conn;
+struct link;
+struct listener;
+struct loop;
+struct loop_timer;
+
+enum { RIG_MAX = 64 };
+
+struct rig_message {
+	struct record_ref ref;
+	struct buf body;
+	char id[33];
+};
+
+struct rig_delivery { /* what the primary took */
+	char sender[300], rcpts[400];
+	struct buf data; /* dots removed */
+};
+
+struct rig {
+	struct loop *loop;
+	struct loop_timer *limit;
+	char folder[64];
+	pid_t courier;
+	bool courier_ended;
+	struct link *channel, *clerk, *sequencer, *watch;
+	struct lane *lane;
+
+	/* The primary. Answers without CRLF; NULL: the usual one; "": hangs up; "silence": none. */
+	struct listener *listener;
+	struct sockaddr_in at;
+	const char *greeting, *ehlo, *mail, *rcpt, *data, *dot;
+	void (*on_dot)(struct rig *r);	/* before the dot is answered */
+	void (*on_data)(struct rig *r); /* at the DATA command */
+	const char *bad_rcpt;		/* this address gets "550 5.1.1 no such user" */
+	unsigned connections, dots;
+	struct conn *last; /* connection; NULL when it ended */
+	struct rig_delivery taken[RIG_MAX];
+	size_t taken_n;
+
+	/* What came over the links. */
+	struct msg_lease_done done[RIG_MAX]; /* reasons are copies */
+	size_t done_n;
+	unsigned hellos, durables, rooms;
+	uint64_t hello_leases[RIG_MAX];
+	size_t hello_leases_n;
+	struct {
+		uint8_t attempt;
+		char stage[16];
+		unsigned code;
+	} evidence[RIG_MAX];
+	size_t evidence_n;
+	struct msg_site_limits limits;
+
+	struct rig_message messages[RIG_MAX];
+	size_t messages_n;
+	uint64_t next_lease;
+};
+
+/* What is NULL or zero takes a default. */
+struct rig_options {
+	const char *tls; /* "required" */
+	unsigned concurrency;
+	bool no_primary; /* nobody listens */
+};
+void rig_open(struct rig *r, const struct rig_options *options);
+void rig_close(struct rig *r); /* stops the courier in order and checks that it ended well */
+
+/* Appends a message; returns its index. */
+size_t rig_store(struct rig *r, struct span body, const char *sender,
+		 const char *rcpts /* "a@b,c@d" */);
+/* Leases message m to the courier. edit may change the lease before it is sent; NULL: as it is. */
+uint64_t rig_lease(struct rig *r, size_t m, const char *sender, const char *rcpts,
+		   void (*edit)(struct msg_lease *l));
+void rig_clerk_new(struct rig *r);  /* a new link of the clerk */
+void rig_clerk_gone(struct rig *r); /* the clerk dies */
+/* Runs the loop until so many LeaseDone came in all, or fails the test after some seconds. */
+void rig_await_done(struct rig *r, size_t n);
+void rig_await(struct rig *r, bool (*is_true)(struct rig *r), const char *what);
+
+/* All records of the courier's lane, one line each, separated by '\n':
+ * "INTENT n rcpts=0,1", "OUTCOME n stage=dot 0:accepted/delivered/250:ID", "MESSAGE dsn to=a@b site=s id=..." */
+void rig_lane(struct rig *r, struct buf *out);
