@@ -126,8 +126,10 @@ struct views_lease {
 enum rc views_lease(struct views *v, uint32_t site, uint64_t number, uint64_t now_us,
 		    struct arena *a, struct views_lease *out, struct fault *why) MUST_USE;
 
-/* True while an operator holds the domain of this mailbox although its site is up. */
-bool views_domain_held(struct views *v, uint64_t addr, uint64_t now_us);
+/* What an operator said of the domain of this mailbox, beside its site's state. */
+enum views_hold { VIEWS_HOLD_AUTO, VIEWS_HOLD_ON, VIEWS_HOLD_OFF };
+enum views_hold views_domain_hold(struct views *v, uint64_t addr, uint64_t now_us);
+bool views_any_hold(struct views *v, uint32_t site, enum views_hold hold, uint64_t now_us);
 
 /* Grows whenever what recipients.map says has changed. */
 uint64_t views_recipients_version(const struct views *v);

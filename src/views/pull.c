@@ -2,7 +2,7 @@
 #include "base/must.h"
 #include "views/internal.h"
 
-enum { DAY_S = 86400 };
+enum { DAY_S = 86400, LONGEST_WAIT_S = 2 * DAY_S };
 
 static size_t take(struct views *v, sqlite3_stmt *q, struct views_candidate *out, size_t max)
 {
@@ -53,7 +53,7 @@ enum rc views_ready_of(struct views *v, uint32_t site, uint64_t addr, uint64_t a
 enum rc views_due(struct views *v, uint32_t site, uint64_t now_us, struct views_candidate *out,
 		  size_t max, size_t *out_n, struct fault *why)
 {
-	*out_n = take(
+	size_t n = take(
 		v,
 		views_bind(
 			v,
@@ -61,6 +61,17 @@ enum rc views_due(struct views *v, uint32_t site, uint64_t now_us, struct views_
 			" WHERE site = ? AND state = 2 AND next_us <= ? ORDER BY next_us LIMIT ?",
 			"iii", I(site), I(now_us), I(max)),
 		out, max);
+
+	/* Later than any schedule says: the clock was set back since. */
+	*out_n = n + take(v,
+			  views_bind(v,
+				     "SELECT number, rcpt, addr, 0 FROM delivery INDEXED BY "
+				     "delivery_deferred"
+				     " WHERE site = ? AND state = 2 AND next_us > ? ORDER BY "
+				     "next_us LIMIT ?",
+				     "iii", I(site), I(now_us + (uint64_t)LONGEST_WAIT_S * 1000000),
+				     I(max - n)),
+			  out + n, max - n);
 	return views_end(v, why);
 }
 
@@ -240,16 +251,31 @@ enum rc views_lease(struct views *v, uint32_t site, uint64_t number, uint64_t no
 	return views_end(v, why);
 }
 
-bool views_domain_held(struct views *v, uint64_t addr, uint64_t now_us)
+enum views_hold views_domain_hold(struct views *v, uint64_t addr, uint64_t now_us)
+{
+	sqlite3_stmt *q = views_bind(
+		v,
+		"SELECT d.hold FROM domain d, address a WHERE a.id = ? AND d.hold != '' AND"
+		" (d.hold_until_us = 0 OR d.hold_until_us > ?) AND lower(a.text) LIKE '%@' || "
+		"d.name",
+		"ii", I(addr), I(now_us));
+	enum views_hold hold = VIEWS_HOLD_AUTO;
+
+	if (views_row(v, q))
+		hold = span_eq(views_text(q, 0), SPAN_LIT("on")) ? VIEWS_HOLD_ON : VIEWS_HOLD_OFF;
+	views_done(q);
+	return hold;
+}
+
+bool views_any_hold(struct views *v, uint32_t site, enum views_hold hold, uint64_t now_us)
 {
 	sqlite3_stmt *q =
 		views_bind(v,
-			   "SELECT 1 FROM domain d, address a WHERE a.id = ? AND d.hold = 'on' AND"
-			   " (d.hold_until_us = 0 OR d.hold_until_us > ?)"
-			   " AND lower(a.text) LIKE '%@' || d.name",
-			   "ii", I(addr), I(now_us));
-	bool held = views_row(v, q);
+			   "SELECT 1 FROM domain d JOIN site s ON s.name = d.site WHERE s.id = ?"
+			   " AND d.hold = ? AND (d.hold_until_us = 0 OR d.hold_until_us > ?)",
+			   "izi", I(site), hold == VIEWS_HOLD_ON ? "on" : "off", I(now_us));
+	bool any = views_row(v, q);
 
 	views_done(q);
-	return held;
+	return any;
 }

@@ -1,0 +1,86 @@
+/* Inside src/role/clerk only. */
+#pragma once
+
+#include "base/arena.h"
+#include "ipc/link.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+#include "queue/queue.h"
+#include "role/clerk/clerk.h"
+#include "say/say.h"
+#include "views/apply.h"
+
+struct loop_timer;
+
+struct clerk_courier {
+	struct clerk *clerk;
+	unsigned instance;
+	struct link *link; /* NULL: none */
+	bool has_hello, is_settled;
+	uint32_t lane_id, room;
+	uint64_t lane_seq;
+	uint64_t lost_us; /* monotonic; 0: never was here, or is */
+};
+
+/* A lane with offers that no courier accounts for. */
+struct stale_lane {
+	uint32_t lane_id;
+	uint64_t since_us;
+};
+
+enum { STALE_MAX = 64 };
+
+struct clerk {
+	struct loop *loop;
+	struct os *os;
+	char *data_dir, *ledger_dir;
+	const struct msg_config *config;
+	struct clerk_ops ops;
+
+	struct queue_schedule schedule;
+	struct views *views;
+	struct queue *queue;
+	struct order *order;
+	struct ledger_reader *reader;
+	struct order_entry *entries; /* one batch */
+
+	struct link *sequencer;
+	uint64_t ordered, ordered_at_first; /* sizes of the order, as told */
+	bool has_heard, is_current;	    /* current: caught up once since the start */
+	bool may_grant;
+	bool are_sites_changed, is_broken;
+
+	struct clerk_courier couriers[QUEUE_COURIERS_MAX];
+	struct stale_lane stale[STALE_MAX];
+	size_t stale_n;
+
+	struct loop_timer *apply_timer, *pump_timer, *tick_timer;
+	uint64_t pump_at_us; /* 0: not set */
+	uint64_t started_us, wall_less_mono_us, newest_mono_us, newest_us;
+	uint64_t published_version, published_us;
+	uint64_t applied, granted;
+	bool are_domains_held;
+	struct arena arena;
+};
+
+/* Wall clock as it was at the start, and monotonic since (test K-09). */
+uint64_t clerk_wall_us(const struct clerk *c);
+/* For the age of messages: never beyond what the newest record makes plausible. */
+uint64_t clerk_age_now_us(const struct clerk *c);
+uint64_t clerk_mono_us(const struct clerk *c);
+/* False when rc is not OK: the end was begun. */
+bool clerk_ok(struct clerk *c, enum rc rc, const struct fault *why);
+void clerk_condition(struct clerk *c);
+
+void apply_soon(struct clerk *c);
+void on_apply(void *arg);
+
+void sites_refresh(struct clerk *c);
+void pump_soon(struct clerk *c, uint64_t after_us);
+void on_pump(void *arg);
+
+void couriers_look(struct clerk *c); /* after each batch and each second: settle what can be */
+void courier_stop_site(struct clerk *c, struct span site);
+enum rc courier_send(struct clerk *c, unsigned instance, unsigned type, struct span body);
+
+void recipients_publish(struct clerk *c);
