@@ -31,8 +31,7 @@ static void on_done(void *arg, const struct lane_result *result)
 
 static void body_make(struct buf *body, uint64_t number, uint64_t bytes)
 {
-	static const char line[] =
-		"The quick brown fox jumps over the lazy dog, 0123456789 times.\r\n";
+	struct span line = SPAN_LIT("The quick brown fox jumps over the lazy dog, 0123456789 times.\r\n");
 
 	buf_init(body, 0);
 	(void)buf_printf(body,
