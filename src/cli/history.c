@@ -1,5 +1,7 @@
 /* holdfast history: every decision, by whom, and why, newest last. */
+#include "cli/control.h"
 #include "cli/queue.h"
+#include "os/os.h"
 
 struct telling {
 	struct cli *c;
@@ -99,31 +101,101 @@ static bool on_act(void *arg, const struct views_act *a)
 	return true;
 }
 
+/* ---- without the views ------------------------------------------------------------------------------------------- */
+
+static struct span span_in(const json_t *o, const char *key)
+{
+	return span_str(json_string_value(json_object_get(o, key)));
+}
+
+static uint64_t number_in(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Watch remembers its own last acts: all that there is when the views are away. Newest first, so turned round. */
+static bool tell_from_watch(struct telling *t, const char *data, uint32_t last)
+{
+	struct msg_history_ask ask = {last};
+	struct msg_status_answer answer;
+	struct fault why = {0};
+	struct buf body = {0};
+	struct span bytes;
+	json_t *root = NULL;
+	const json_t *list;
+
+	msg_history_ask_encode(&body, &ask);
+	if (control_ask(t->c, data, MSG_HISTORY_ASK, buf_span(&body), MSG_STATUS_ANSWER, 5000,
+			&bytes, &why) == OK &&
+	    msg_status_answer_decode(&t->c->arena, bytes, &answer))
+		root = json_loadb((const char *)answer.json.p, answer.json.n,
+				  JSON_REJECT_DUPLICATES, NULL);
+	buf_fini(&body);
+	list = json_object_get(root, "history");
+	for (size_t i = json_array_size(list); i > 0; i--) {
+		const json_t *o = json_array_get(list, i - 1);
+		struct views_act a = {.at_us = number_in(o, "at_us"),
+				      .verb = span_in(o, "verb"),
+				      .object = span_in(o, "object"),
+				      .argument = span_in(o, "argument"),
+				      .reason = span_in(o, "reason"),
+				      .actor = span_in(o, "actor"),
+				      .class = span_in(o, "class"),
+				      .until_us = number_in(o, "until_us"),
+				      .confidence = (uint32_t)number_in(o, "confidence")};
+
+		(void)on_act(t, &a);
+	}
+	json_decref(root);
+	return list != NULL;
+}
+
+/* OK; else why. has_views false: what was told is of watch alone. */
+static enum rc tell(struct telling *t, const char *data, uint32_t last, bool *out_has_views,
+		    struct fault *why)
+{
+	struct views *views = NULL;
+	enum rc rc = views_open_read(data, &views, why);
+
+	*out_has_views = rc == OK;
+	if (rc == OK)
+		rc = views_history(views, last, on_act, t, why);
+	else if (tell_from_watch(t, data, last))
+		rc = OK;
+	views_close(views);
+	return rc;
+}
+
 int cmd_history(struct cli *c)
 {
+	struct telling t = {
+		.c = c, .now_us = os_wall_us(os_real()), .acts = c->is_json ? json_array() : NULL};
+	struct msg_config config = {0};
 	struct fault why = {0};
-	struct queue_ask q;
+	bool is_complete, has_views;
 	uint64_t last = 20;
+	const char *data;
 	enum rc rc;
 
 	if (!cli_number(c, "last", 1, 1000000, &last))
 		return CLI_USAGE;
-	if (!queue_begin(c, &q))
+	if (!cli_find_data(c, &data, &config, &is_complete))
 		return CLI_NO;
-	struct telling t = {.c = c, .now_us = q.now_us, .acts = c->is_json ? json_array() : NULL};
-
-	rc = views_history(q.views, (uint32_t)last, on_act, &t, &why);
-	views_close(q.views);
+	rc = tell(&t, data, (uint32_t)last, &has_views, &why);
 	if (rc != OK) {
 		json_decref(t.acts);
 		buf_fini(&t.out);
 		return queue_failed(c, &why);
 	}
 	if (t.acts)
-		cli_print_json(json_pack("{s:b, s:o}", "ok", true, "history", t.acts));
+		cli_print_json(json_pack("{s:b, s:o}", "ok", has_views, "history", t.acts));
 	else if (t.n == 0)
 		(void)puts("Nothing has been decided yet.");
 	(void)fwrite(t.out.p, 1, t.out.n, stdout);
 	buf_fini(&t.out);
+	if (!has_views)
+		return cli_no(c, "%s; this is what the watch role itself did last", why.text);
 	return CLI_FINE;
 }
