@@ -7,7 +7,7 @@
 	}
 
 static const struct cli_option run_options[] = {
-	{"roles", "FOLDER", "where the role programs are (beside this one, or as installed)"},
+	{"roles", "FOLDER", "where the programs of the roles are"},
 	END,
 };
 static const struct cli_option check_options[] = {
@@ -64,9 +64,8 @@ const struct cli_command cli_commands[] = {
 	 .help = "Run Holdfast until it is told to stop",
 	 .options = run_options,
 	 .run = cmd_run,
-	 .more = "Stays in the foreground and logs to stderr. SIGTERM stops it in order, SIGHUP "
-		 "reloads the\n"
-		 "configuration. Nothing is started unless the whole configuration is good.\n"},
+	 .more = "Stays in the foreground and logs to stderr. SIGTERM stops it in order, SIGHUP\n"
+		 "reloads the configuration. Nothing starts unless all of it is good.\n"},
 	{.name = "check-config",
 	 .args = "",
 	 .help = "Check the configuration and the files it names",
@@ -106,7 +105,7 @@ const struct cli_command cli_commands[] = {
 	 .has_json = true,
 	 .run = cmd_hold,
 	 .more = "on: mail is kept here. off: mail is handed on whatever the probes say. auto: as "
-		 "the probes\n"
+		 "the probes "
 		 "say. An order for a domain beats that of its site. on and off end by "
 		 "themselves.\n"},
 	{.name = "continuity",

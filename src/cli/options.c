@@ -330,9 +330,27 @@ static void help_all(FILE *to)
 		    to);
 }
 
+/* Paragraphs are wrapped; lines that begin with blanks are left as they are. */
+static void put_more(const struct cli *c, const char *more, FILE *to)
+{
+	struct span rest = span_str(more);
+	struct buf text = {0};
+
+	(void)fputc('\n', to);
+	while (rest.n) {
+		struct span line = span_cut(&rest, '\n');
+
+		if (span_starts(line, SPAN_LIT("  ")))
+			buf_printf(&text, "%.*s\n", SPAN_FMT(line));
+		else
+			term_wrap(&c->term, &text, line, 0);
+	}
+	(void)fputs(buf_cstr(&text), to);
+	buf_fini(&text);
+}
+
 void cli_help(const struct cli *c, const struct cli_command *one, FILE *to)
 {
-	(void)c;
 	if (!one) {
 		help_all(to);
 		return;
@@ -350,7 +368,7 @@ void cli_help(const struct cli *c, const struct cli_command *one, FILE *to)
 		(void)fputs("  --json               print one JSON object\n", to);
 	(void)fputs("  --config FILE        the configuration (" DEFAULT_CONFIG ")\n", to);
 	if (one->more)
-		(void)fprintf(to, "\n%s", one->more);
+		put_more(c, one->more, to);
 }
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
