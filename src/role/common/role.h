@@ -75,8 +75,10 @@ struct role_ops {
 	void (*on_link)(struct role *r, enum role_id peer, unsigned peer_instance, int fd);
 	/* A listening socket, bound by the supervisor: service is the configuration's name of it ("smtp"). */
 	void (*on_listen)(struct role *r, const char *service, int fd);
-	void (*on_reload)(struct role *r, const struct msg_config *was); /* role_config is the new one; may be NULL */
-	void (*on_stop)(struct role *r); /* NULL: ends at once */
+	void (*on_reload)(
+		struct role *r,
+		const struct msg_config *was); /* role_config is the new one; may be NULL */
+	void (*on_stop)(struct role *r);       /* NULL: ends at once */
 	/* What the supervisor tells this role alone (watch: Roles, RoleMetrics, ReloadResult). False: malformed,
 	 * which ends the role. May be NULL: such messages are malformed then. */
 	bool (*on_super)(struct role *r, unsigned type, struct span body);

@@ -368,6 +368,52 @@ class Closed(Case):
         self.assertIn("data=. key=readable", self.text())
         os.chmod(self.folder, 0o755)
 
+    def trials(self, to, wanted):
+        got = {name: self.order(name, to)[1] for name in wanted}
+        self.assertEqual(got, wanted)
+
+    def sandboxed(self):
+        if "event=sandbox.off" in self.text():
+            self.skipTest("sanitizer build")
+        match = re.search(r"role.started role=edge-0 .*landlock=(\d+) seccomp=(yes|no)", self.text())
+        self.assertEqual(match.group(2), "yes")
+        return int(match.group(1))
+
+    def test_an_edge_can_do_what_it_must_and_no_more(self):
+        self.start()
+        abi = self.sandboxed()
+        self.trials(None, {"execve": "EPERM", "inet": "EPERM", "inet-udp": "EPERM", "unix": "EPERM", "raw": "EPERM",
+                           "fork": "EPERM", "exec-memory": "EPERM", "ptrace": "EPERM", "kill-parent": "EPERM", "io-uring": "EPERM",
+                           "thread": "EPERM", "write-data": "yes"})
+        if abi:
+            self.trials(None, {"open": "EACCES", "open-outside": "EACCES", "write-elsewhere": "EACCES"})
+
+    def test_a_role_that_connects_may_make_inet_sockets_alone(self):
+        self.start()
+        abi = self.sandboxed()
+        self.trials("watch", {"execve": "EPERM", "inet": "yes", "inet-udp": "yes", "unix": "EPERM", "raw": "EPERM", "fork": "EPERM",
+                              "thread": "yes", "exec-memory": "EPERM", "io-uring": "EPERM"})
+        if abi:
+            self.trials("watch", {"open": "EACCES", "write-data": "EACCES"})
+
+    def test_a_forbidden_call_kills_where_tests_ask_for_it(self):
+        self.start(env={"HOLDFAST_SECCOMP": "kill"})
+        self.sandboxed()
+        self.order("execve")
+        self.wait_for(r'event=role.ended role=edge-\d last_words="killed by signal 31')
+
+    def test_no_core_dumps_no_new_privileges(self):
+        self.start()
+        self.sandboxed()
+        for name, pid in self.pids().items():
+            with open(f"/proc/{pid}/status") as f:
+                status = f.read()
+            self.assertIn("NoNewPrivs:\t1", status, name)
+            self.assertIn("Seccomp:\t2", status, name)
+            with open(f"/proc/{pid}/limits") as f:
+                self.assertRegex(f.read(), r"Max core file size +0 +0 ")
+            self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, 0, "dumpable")
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], "-v", *(["-k", sys.argv[3]] if len(sys.argv) > 3 else [])])
