@@ -151,6 +151,17 @@ static const int for_all[] = {
 	SCMP_SYS(getpeername),
 };
 
+/* libseccomp's own macros leave a field out, which clang warns of. */
+static struct scmp_arg_cmp is(unsigned arg, uint64_t value)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_EQ, value, 0};
+}
+
+static struct scmp_arg_cmp has_bits(unsigned arg, uint64_t mask, uint64_t value)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 static bool allow(scmp_filter_ctx f, int call)
 {
 	return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 0) == 0;
@@ -159,16 +170,16 @@ static bool allow(scmp_filter_ctx f, int call)
 /* Only with this value of the first argument. */
 static bool allow_first(scmp_filter_ctx f, int call, uint64_t value)
 {
-	return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, SCMP_A0(SCMP_CMP_EQ, value)) == 0;
+	return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, is(0, value)) == 0;
 }
 
 static bool allow_checked(scmp_filter_ctx f)
 {
 	/* No memory that is or becomes code; nothing is loaded late. */
 	bool ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0 &&
+				   has_bits(2, PROT_EXEC, 0)) == 0 &&
 		  seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
+				   has_bits(2, PROT_EXEC, 0)) == 0;
 
 	/* abort() and nothing else: signals stay within the process. */
 	ok = ok && allow_first(f, SCMP_SYS(tgkill), (uint64_t)getpid());
@@ -176,15 +187,11 @@ static bool allow_checked(scmp_filter_ctx f)
 	     allow_first(f, SCMP_SYS(prctl), PR_GET_NAME) &&
 	     allow_first(f, SCMP_SYS(prctl), PR_SET_VMA);
 	/* Limits are read, not set. */
-	ok = ok && seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-				    SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)) == 0;
 	ok = ok &&
-	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			      SCMP_A1(SCMP_CMP_EQ, FIONREAD)) == 0 &&
-	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			      SCMP_A1(SCMP_CMP_EQ, FIONBIO)) == 0 &&
-	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			      SCMP_A1(SCMP_CMP_EQ, TCGETS)) == 0;
+	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, is(0, 0), is(2, 0)) == 0;
+	ok = ok && seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, is(1, FIONREAD)) == 0 &&
+	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, is(1, FIONBIO)) == 0 &&
+	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, is(1, TCGETS)) == 0;
 	return ok;
 }
 
@@ -195,7 +202,7 @@ static bool allow_threads(scmp_filter_ctx f)
 				CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
 	return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				SCMP_A0(SCMP_CMP_MASKED_EQ, thread | spaces, thread)) == 0;
+				has_bits(0, thread | spaces, thread)) == 0;
 }
 
 static bool allow_sockets(scmp_filter_ctx f, uint64_t type)
@@ -203,9 +210,8 @@ static bool allow_sockets(scmp_filter_ctx f, uint64_t type)
 	static const uint64_t families[] = {AF_INET, AF_INET6};
 
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-		if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, families[i]),
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, type)) != 0)
+		if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is(0, families[i]),
+				     has_bits(1, SOCKET_TYPE_MASK, type)) != 0)
 			return false;
 	}
 	return true;
