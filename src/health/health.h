@@ -209,6 +209,12 @@ void health_init(struct health *h, const struct health_limits *limits, uint64_t 
  */
 void health_restore(struct health *h, enum health_state seen, enum health_state effective,
 		    enum health_hold hold, uint64_t hold_for_us, uint64_t now_us);
+/*
+ * What is left of a lease after a restart, by the wall clock: never more than was given, whatever that clock did
+ * meanwhile (K-09). Set back, a lease lasts at most its whole span again; set ahead, it ends early, and its end is
+ * recorded like any.
+ */
+uint64_t health_lease_left(uint64_t given_wall_us, uint64_t until_wall_us, uint64_t now_wall_us);
 /* The configuration was read again. Ends with what a TICK would do. */
 void health_configure(struct health *h, const struct health_limits *limits, uint64_t now_us,
 		      struct health_actions *out);

@@ -74,6 +74,15 @@ void health_restore(struct health *h, enum health_state seen, enum health_state 
 	snprintf(h->evidence, sizeof h->evidence, "as recorded before this start");
 }
 
+uint64_t health_lease_left(uint64_t given, uint64_t until, uint64_t now)
+{
+	uint64_t whole = until > given ? until - given : 0;
+
+	if (now >= until)
+		return 0;
+	return until - now < whole ? until - now : whole;
+}
+
 enum health_hold health_hold_now(const struct health *h)
 {
 	return h->hold == HOLD_AUTO ? h->limits.configured : h->hold;

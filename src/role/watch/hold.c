@@ -105,7 +105,7 @@ static void put(struct watch *w, struct span name, const struct override *o, uin
 
 void hold_restore_domain(struct watch *w, struct span name, const struct override *o)
 {
-	put(w, name, o, watch_lease_left(o->given_us, o->until_us, os_wall_us(w->os)));
+	put(w, name, o, health_lease_left(o->given_us, o->until_us, os_wall_us(w->os)));
 }
 
 void holds_start(struct watch *w)

@@ -96,9 +96,6 @@ bool past_read(struct watch *w, struct fault *why);
 void past_note_act(struct watch *w, const struct msg_act_meta *m,
 		   uint64_t at_us); /* history ring */
 
-/* What is left of a lease: never more than it was given, whatever the wall clock did since (K-09). */
-uint64_t watch_lease_left(uint64_t given_at_wall_us, uint64_t until_wall_us, uint64_t now_wall_us);
-
 /* ---- sites (site.c, probe.c) ------------------------------------------------------------------------ */
 
 struct override {

@@ -25,15 +25,6 @@ struct past {
 	size_t n;
 };
 
-uint64_t watch_lease_left(uint64_t given, uint64_t until, uint64_t now)
-{
-	uint64_t whole = until > given ? until - given : 0;
-
-	if (now >= until)
-		return 0;
-	return until - now < whole ? until - now : whole;
-}
-
 void past_note_act(struct watch *w, const struct msg_act_meta *m, uint64_t at_us)
 {
 	struct history_line *h = &w->history[w->history_n++ % WATCH_HISTORY];

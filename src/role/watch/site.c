@@ -275,7 +275,7 @@ void sites_start(struct watch *w)
 
 		if (s->past.any || s->hold.mode != HOLD_AUTO)
 			health_restore(&s->health, s->past.seen, s->past.effective, s->hold.mode,
-				       watch_lease_left(s->hold.given_us, s->hold.until_us, wall),
+				       health_lease_left(s->hold.given_us, s->hold.until_us, wall),
 				       now);
 		s->recorded = s->health.effective;
 		health_configure(&s->health, &l, now, &did);

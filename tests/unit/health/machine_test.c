@@ -236,6 +236,32 @@ static void configuration_may_hold_and_let_go(void **state)
 	assert_true(play(&p, "!none =probation"));
 }
 
+/* K-09: the wall clock may be anywhere after a restart. */
+static void k_09_a_lease_never_grows(void **state)
+{
+	static const uint64_t given = 1800000000ull * 1000000, hour = 3600ull * 1000000;
+	static const uint64_t year = 365 * 24 * 3600ull * 1000000;
+	static const struct {
+		uint64_t now, left;
+	} rows_of[] = {
+		{given, hour},
+		{given + hour / 4, hour * 3 / 4},
+		{given + hour - 1, 1},
+		{given + hour, 0},
+		{given + 2 * hour, 0},
+		{given + 50 * year, 0},
+		{given - hour, hour},
+		{given - 10 * year, hour},
+		{0, hour},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows_of / sizeof *rows_of; i++)
+		assert_int_equal(health_lease_left(given, given + hour, rows_of[i].now),
+				 rows_of[i].left);
+	assert_int_equal(health_lease_left(given, 0, given), 0);
+}
+
 static void names_come_back(void **state)
 {
 	enum health_state s = HEALTH_UP;
@@ -266,6 +292,7 @@ int main(void)
 		cmocka_unit_test(our_own_network_lowers_confidence),
 		cmocka_unit_test(a_restart_keeps_what_was_recorded),
 		cmocka_unit_test(configuration_may_hold_and_let_go),
+		cmocka_unit_test(k_09_a_lease_never_grows),
 		cmocka_unit_test(names_come_back),
 	};
 
