@@ -182,7 +182,7 @@ static void pump(struct watch *w)
 	struct record_new records[GROUP_RECORDS];
 	size_t n;
 
-	if (!list_is_empty(&w->in_flight) || !w->lane)
+	if (!list_is_empty(&w->in_flight) || !w->lane || w->is_gathering)
 		return;
 	n = gather(w, records);
 	if (n)
@@ -201,6 +201,17 @@ void books_write(struct watch *w, struct job *j)
 		return;
 	}
 	list_append(&w->jobs, &j->on_books);
+	pump(w);
+}
+
+void books_begin(struct watch *w)
+{
+	w->is_gathering = true;
+}
+
+void books_commit(struct watch *w)
+{
+	w->is_gathering = false;
 	pump(w);
 }
 

@@ -146,9 +146,11 @@ void hold_set(struct watch *w, struct span target, enum health_hold mode, uint64
 	snprintf(o.by, sizeof o.by, "%s", by);
 	snprintf(o.reason, sizeof o.reason, "%s", reason);
 	job_act(w, j, &a);
+	books_begin(w);
 	books_write(w, j); /* before what follows from it, which site_follow writes */
 	if (!s) {
 		put(w, target, &o, for_us);
+		books_commit(w);
 		return;
 	}
 	s->hold = o;
@@ -158,6 +160,7 @@ void hold_set(struct watch *w, struct span target, enum health_hold mode, uint64
 			    .hold = {mode, for_us, span_str(by), span_str(reason)}},
 		    loop_now_us(w->loop), &did);
 	site_follow(s, &did);
+	books_commit(w);
 }
 
 /* The act could not be written: what was decided on it is taken back. */

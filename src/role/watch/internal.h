@@ -86,6 +86,9 @@ void job_act(struct watch *w, struct job *j, const struct act *a);
 void job_fact(struct job *j, const struct msg_directory_meta *m);
 /* Takes j over. on_done comes from the loop. An operator's job is refused at once when too much waits. */
 void books_write(struct watch *w, struct job *j);
+/* Jobs written between the two reach the disk as one group: an order and what follows from it. */
+void books_begin(struct watch *w);
+void books_commit(struct watch *w);
 bool books_open(struct watch *w, struct fault *why);
 void books_close(struct watch *w);
 size_t books_waiting(const struct watch *w);
@@ -244,6 +247,7 @@ struct watch {
 	struct link *sequencer;
 	struct list jobs, in_flight; /* struct job */
 	size_t jobs_n;
+	bool is_gathering;
 	/* names */
 	struct link *scout;
 	struct loop_timer *names_timer;
