@@ -24,6 +24,23 @@ struct peer {
 
 /* ---- couriers: passive evidence ---- */
 
+static bool is_connecting(struct span stage)
+{
+	return span_eq(stage, SPAN_LIT("connect")) || span_eq(stage, SPAN_LIT("greeting")) ||
+	       span_eq(stage, SPAN_LIT("ehlo")) || span_eq(stage, SPAN_LIT("tls"));
+}
+
+/* A courier that counts nothing says at least what the attempt was: one recipient. */
+static void count_one(struct health_delivery *d, struct span stage)
+{
+	if (d->accepted || d->refused_good || d->refused_unknown || d->deferred || d->at_connection)
+		return;
+	d->accepted = d->attempt == ATTEMPT_ACCEPTED;
+	d->deferred = d->attempt == ATTEMPT_4XX;
+	d->refused_unknown = d->attempt == ATTEMPT_5XX;
+	d->at_connection = d->attempt == ATTEMPT_UNREACHED && is_connecting(stage);
+}
+
 static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m)
 {
 	struct health_observation o = {.sight = SIGHT_DELIVERY};
@@ -43,6 +60,7 @@ static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m
 		.deferred = m->deferred,
 		.detail = span_str(detail),
 	};
+	count_one(&o.delivery, m->stage);
 	site_see(s, &o);
 }
 
