@@ -51,6 +51,8 @@ struct qsite {
 	} senders[SENDER_SLOTS];
 	uint64_t turns;
 	size_t out; /* leases */
+	unsigned lapses; /* since the last outcome */
+	uint64_t not_before_us;
 };
 
 struct courier {

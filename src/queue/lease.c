@@ -5,6 +5,8 @@
 #include "base/must.h"
 #include "queue/internal.h"
 
+enum { LAPSES_BEFORE_PAUSE = 8 };
+
 struct queue *queue_new(uint64_t first_lease)
 {
 	struct queue *q = must_alloc(sizeof *q);
@@ -179,6 +181,17 @@ unsigned queue_deaths(const struct queue *q, uint64_t number)
 	return d ? d->n : 0;
 }
 
+/*
+ * The courier gave it back. On probation the oldest message is the canary, so the site waits with its mailbox; and a site
+ * nobody can connect to is not asked for every mailbox in turn.
+ */
+static void pause_site(struct qsite *s, uint64_t not_before_us)
+{
+	s->lapses++;
+	if (s->phase == PHASE_PROBATION || s->lapses >= LAPSES_BEFORE_PAUSE)
+		s->not_before_us = not_before_us;
+}
+
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
 void queue_on_intent(struct queue *q, uint64_t lease)
@@ -196,6 +209,7 @@ void queue_on_outcome(struct queue *q, uint64_t lease, uint64_t number, uint32_t
 
 	if (!l || l->number != number || l->site == 0)
 		return;
+	qsite_of(q, l->site)->lapses = 0;
 	l->was_accepted |= was_accepted;
 	for (size_t i = 0; i < l->n; i++)
 		if (l->rcpts[i].rcpt == rcpt) {
@@ -222,10 +236,12 @@ bool queue_on_done(struct queue *q, unsigned courier, uint64_t lease, bool had_i
 	l->is_done = true;
 	if (had_intent || recorded || l->has_intent)
 		return true; /* the OUTCOME comes through the ledger */
-	if (l->site == 0)
+	if (l->site == 0) {
 		end(q, l);
-	else
-		lapse(q, l, now_us + QUEUE_LAPSE_PAUSE_US);
+		return true;
+	}
+	pause_site(qsite_of(q, l->site), now_us + QUEUE_LAPSE_PAUSE_US);
+	lapse(q, l, now_us + QUEUE_LAPSE_PAUSE_US);
 	return true;
 }
 

@@ -140,6 +140,10 @@ static uint64_t room_of(struct qsite *s, uint64_t now_us, uint64_t *again_us)
 			*again_us = s->ramp.not_before_us > now_us ? s->ramp.not_before_us : 0;
 		room = ramp < room ? ramp : room;
 	}
+	if (s->not_before_us > now_us) {
+		*again_us = s->not_before_us;
+		room = 0;
+	}
 	if (pace_room(&s->pace, now_us) == 0) {
 		*again_us = pace_again_us(&s->pace, now_us);
 		room = 0;

@@ -95,6 +95,8 @@ void window_clear(struct qsite *s)
 			flow_drop(s, f);
 	}
 	s->again_n = 0;
+	s->lapses = 0;
+	s->not_before_us = 0;
 	s->due_look_us = 0;
 	s->all = (struct cursor){.number = UINT64_MAX, .rcpt = -1};
 	s->live = s->all;

@@ -54,6 +54,8 @@ struct site *site_of(struct views *v, struct span name, enum site_kind kind)
 		  "0, 0,"
 		  " 0, 0, 0, 0, 0, 0, 0, '')",
 		  "isiiz", I(s->id), name, I(kind), I(s->phase), s->state);
+	if (v->ops.on_site)
+		v->ops.on_site(v->ops.arg, s->id);
 	return s;
 }
 

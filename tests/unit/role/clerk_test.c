@@ -1,0 +1,899 @@
+/*
+ * The clerk against a real ledger on disk, the sequencer's own numbering, and couriers played here over socket pairs:
+ * records in, leases out, and what happens when couriers and the clerk itself die.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/must.h"
+#include "ipc/link.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+#include "loop/loop.h"
+#include "os/os.h"
+#include "publish/publish.h"
+#include "queue/schedule.h"
+#include "role/clerk/clerk.h"
+#include "role/sequencer/follow.h"
+#include "say/say.h"
+#include "views/views.h"
+
+enum {
+	LEASES_MAX = 600,
+	LANES = 4,
+	EDGE = 0,
+	WATCH = 1,
+	COURIER = 2 /* and 3 */,
+	AWAIT_US = 10000000
+};
+
+struct got {
+	uint64_t lease, number;
+	uint32_t rcpts[8];
+	size_t n;
+	uint32_t unsure_before, tries;
+	uint8_t phase;
+	char set_aside[100], redirect[64];
+	bool is_over;
+};
+
+struct world;
+struct played { /* a courier */
+	struct world *w;
+	unsigned instance;
+	struct link *link;
+	struct got got[LEASES_MAX];
+	size_t n;
+	unsigned stops;
+};
+
+struct world {
+	struct loop *loop;
+	char dir[64], ledger[80];
+	struct lane *lanes[LANES];
+	struct follow *follow;
+	struct clerk *clerk;
+	struct link *sequencer;
+	struct played couriers[2];
+	struct msg_config config;
+	struct msg_site site;
+	uint64_t messages;
+	bool is_broken;
+	struct loop_timer *beat;
+	bool (*until)(struct world *w);
+	uint64_t deadline_us;
+	bool is_met;
+};
+
+/* ---- the ledger ------------------------------------------------------------------------------------------------- */
+
+static void on_durable(void *arg, const struct lane_result *result)
+{
+	(void)arg;
+	assert_int_equal(result->rc, OK);
+}
+
+static void record(struct world *w, unsigned lane, enum record_type type, struct buf meta,
+		   const char *body)
+{
+	struct record_new r = {
+		.type = type, .received_us = os_wall_us(os_real()), .meta = buf_span(&meta)};
+
+	if (body)
+		buf_append(&r.body, span_str(body));
+	lane_append(w->lanes[lane], &r, 1, 0, false, on_durable, NULL);
+	while (lane_step(w->lanes[lane]))
+		;
+	lane_collect(w->lanes[lane]);
+	buf_fini(&meta);
+}
+
+/* Numbers what is new, and says so. */
+static void order(struct world *w)
+{
+	struct fault why = {0};
+	struct buf b = {0};
+	size_t n;
+
+	for (unsigned i = 0; i < LANES; i++) {
+		struct lane_position at = lane_durable(w->lanes[i]);
+
+		assert_true(follow_durable(w->follow, span_str(lane_name(w->lanes[i])), &at));
+	}
+	do {
+		if (follow_step(w->follow, 1000, &n, &why) != OK)
+			fail_msg("%s", why.text);
+	} while (n > 0);
+	msg_ordered_encode(&b, &(struct msg_ordered){.size = order_size(follow_order(w->follow))});
+	if (w->sequencer)
+		assert_int_equal(link_send(w->sequencer, MSG_ORDERED, buf_span(&b)), OK);
+	buf_fini(&b);
+}
+
+static void message(struct world *w, const char *to, const char *and_to)
+{
+	struct msg_rcpt rcpts[2] = {
+		{.address = span_str(to), .domain = SPAN_LIT("x.example"), .site = SPAN_LIT("hq")},
+		{.address = span_str(and_to),
+		 .domain = SPAN_LIT("x.example"),
+		 .site = SPAN_LIT("hq")}};
+	char id[33];
+	struct msg_message_meta m = {
+		.sender = SPAN_LIT("s@far.example"), .rcpts = rcpts, .rcpts_n = and_to ? 2 : 1};
+	struct buf b = {0};
+
+	snprintf(id, sizeof id, "%016llx%016llx", (unsigned long long)queue_mix(w->messages),
+		 (unsigned long long)w->messages);
+	w->messages++;
+	m.id = span_str(id);
+	msg_message_meta_encode(&b, &m);
+	record(w, EDGE, RECORD_MESSAGE, b, "Subject: x\r\n\r\nhello\r\n");
+}
+
+static void act(struct world *w, const char *verb, const char *object, const char *argument)
+{
+	struct msg_act_meta m = {.id = SPAN_LIT("an-act"),
+				 .verb = span_str(verb),
+				 .object = span_str(object),
+				 .argument = span_str(argument),
+				 .reason = SPAN_LIT("test"),
+				 .actor = SPAN_LIT("test")};
+	struct buf b = {0};
+
+	msg_act_meta_encode(&b, &m);
+	record(w, WATCH, RECORD_ACT, b, NULL);
+}
+
+static void intent(struct world *w, unsigned lane, const struct got *g)
+{
+	struct msg_intent_meta m = {.lease = g->lease, .number = g->number, .rcpts_n = g->n};
+	uint32_t rcpts[8];
+	struct buf b = {0};
+
+	memcpy(rcpts, g->rcpts, sizeof rcpts);
+	m.rcpts = rcpts;
+	msg_intent_meta_encode(&b, &m);
+	record(w, lane, RECORD_INTENT, b, NULL);
+}
+
+static void outcome(struct world *w, unsigned lane, const struct got *g, enum attempt attempt,
+		    enum disposition then)
+{
+	struct msg_rcpt_outcome o[8] = {0};
+	struct msg_outcome_meta m = {.lease = g->lease,
+				     .number = g->number,
+				     .rcpts = o,
+				     .rcpts_n = g->n,
+				     .phase = g->phase};
+	struct buf b = {0};
+
+	for (size_t i = 0; i < g->n; i++)
+		o[i] = (struct msg_rcpt_outcome){.rcpt = g->rcpts[i],
+						 .attempt = (uint8_t)attempt,
+						 .disposition = (uint8_t)then};
+	msg_outcome_meta_encode(&b, &m);
+	record(w, lane, RECORD_OUTCOME, b, NULL);
+}
+
+/* ---- the couriers ----------------------------------------------------------------------------------------------- */
+
+static bool on_message(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct played *p = arg;
+	struct arena a;
+	struct msg_lease m;
+	struct got *g;
+
+	(void)l;
+	if (type == MSG_STOP_SITE) {
+		p->stops++;
+		return true;
+	}
+	assert_int_equal(type, MSG_LEASE);
+	arena_init(&a, 1 << 20);
+	assert_true(msg_lease_decode(&a, body, &m));
+	assert_true(p->n < LEASES_MAX);
+	g = &p->got[p->n++];
+	*g = (struct got){.lease = m.lease,
+			  .number = m.number,
+			  .n = m.rcpts_n,
+			  .phase = m.phase,
+			  .unsure_before = m.rcpts[0].unsure_before,
+			  .tries = m.rcpts[0].tries};
+	for (size_t i = 0; i < m.rcpts_n; i++)
+		g->rcpts[i] = m.rcpts[i].rcpt;
+	snprintf(g->set_aside, sizeof g->set_aside, "%.*s", SPAN_FMT(m.set_aside));
+	snprintf(g->redirect, sizeof g->redirect, "%.*s", SPAN_FMT(m.redirect_host));
+	arena_fini(&a);
+	return true;
+}
+
+static void on_closed(void *arg, struct link *l)
+{
+	struct played *p = arg;
+
+	(void)l;
+	p->link = NULL;
+}
+
+static int pair(struct loop *loop, const struct link_ops *ops, void *arg, struct link **out)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	*out = link_new(loop, fds[0], ops, arg);
+	return fds[1];
+}
+
+static void courier_start(struct world *w, unsigned i, uint32_t room, const uint64_t *leases,
+			  size_t n)
+{
+	static const struct link_ops ops = {.on_message = on_message, .on_closed = on_closed};
+	struct played *p = &w->couriers[i];
+	struct msg_courier_hello m = {.courier = SPAN_LIT("courier"),
+				      .room = room,
+				      .leases = (uint64_t *)leases,
+				      .leases_n = n,
+				      .lane = span_str(lane_name(w->lanes[COURIER + i])),
+				      .lane_seq = lane_durable(w->lanes[COURIER + i]).seq};
+	struct buf b = {0};
+
+	p->w = w;
+	p->instance = i;
+	p->n = 0;
+	clerk_link_courier(w->clerk, i, pair(w->loop, &ops, p, &p->link));
+	msg_courier_hello_encode(&b, &m);
+	assert_int_equal(link_send(p->link, MSG_COURIER_HELLO, buf_span(&b)), OK);
+	buf_fini(&b);
+}
+
+static void courier_die(struct world *w, unsigned i)
+{
+	link_close(w->couriers[i].link);
+	w->couriers[i].link = NULL;
+}
+
+static void lease_done(struct world *w, unsigned i, const struct got *g, bool had_intent,
+		       bool recorded)
+{
+	struct buf b = {0};
+
+	msg_lease_done_encode(&b, &(struct msg_lease_done){.lease = g->lease,
+							   .had_intent = had_intent,
+							   .recorded = recorded});
+	assert_int_equal(link_send(w->couriers[i].link, MSG_LEASE_DONE, buf_span(&b)), OK);
+	buf_clear(&b);
+	msg_room_encode(&b, &(struct msg_room){.room = 20});
+	assert_int_equal(link_send(w->couriers[i].link, MSG_ROOM, buf_span(&b)), OK);
+	buf_fini(&b);
+}
+
+/* Takes every lease it has got and delivers it. */
+static void deliver_all(struct world *w, unsigned i)
+{
+	struct played *p = &w->couriers[i];
+
+	for (size_t k = 0; k < p->n; k++) {
+		struct got *g = &p->got[k];
+
+		if (g->is_over)
+			continue;
+		g->is_over = true;
+		if (g->set_aside[0]) {
+			outcome(w, COURIER + i, g, ATTEMPT_5XX, DISPOSE_DECIDE);
+			lease_done(w, i, g, false, true);
+			continue;
+		}
+		intent(w, COURIER + i, g);
+		outcome(w, COURIER + i, g, ATTEMPT_ACCEPTED, DISPOSE_DELIVERED);
+		lease_done(w, i, g, true, true);
+	}
+	order(w);
+}
+
+/* ---- the loop --------------------------------------------------------------------------------------------------- */
+
+static void on_beat(void *arg)
+{
+	struct world *w = arg;
+
+	w->is_met = w->until(w);
+	if (w->is_met || loop_now_us(w->loop) > w->deadline_us) {
+		loop_stop(w->loop);
+		return;
+	}
+	loop_timer_set(w->beat, 1000);
+}
+
+static void await_line(struct world *w, bool (*until)(struct world *w), const char *what, int line)
+{
+	w->until = until;
+	w->deadline_us = os_mono_us(os_real()) + AWAIT_US;
+	loop_timer_set(w->beat, 0);
+	loop_run(w->loop);
+	if (!w->is_met)
+		fail_msg("line %d: never: %s", line, what);
+}
+#define AWAIT(w, until) await_line(w, until, #until, __LINE__)
+
+static uint64_t beats;
+static bool some_beats(struct world *w)
+{
+	(void)w;
+	return beats-- == 0;
+}
+
+/* Long enough for what must not happen to happen. */
+static void idle(struct world *w, uint64_t ms)
+{
+	beats = ms;
+	AWAIT(w, some_beats);
+}
+
+static void on_condition(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
+static void on_broken(void *arg, const struct fault *why)
+{
+	struct world *w = arg;
+
+	(void)why;
+	w->is_broken = true;
+}
+
+static void on_link_lost(void *arg, bool is_sequencer, unsigned instance)
+{
+	(void)arg;
+	(void)is_sequencer;
+	(void)instance;
+}
+
+static bool on_sequencer_message(void *arg, struct link *l, unsigned type, struct span body)
+{
+	(void)arg;
+	(void)l;
+	(void)type;
+	(void)body;
+	return false;
+}
+
+static void on_sequencer_closed(void *arg, struct link *l)
+{
+	(void)l;
+	((struct world *)arg)->sequencer = NULL;
+}
+
+static void clerk_start(struct world *w)
+{
+	static const struct link_ops ops = {.on_message = on_sequencer_message,
+					    .on_closed = on_sequencer_closed};
+	struct clerk_ops clerk_ops = {on_condition, on_broken, on_link_lost, w};
+	struct fault why = {0};
+
+	w->is_broken = false;
+	if (clerk_new(w->loop, os_real(), w->dir, &w->config, &clerk_ops, &w->clerk, &why) != OK)
+		fail_msg("%s", why.text);
+	clerk_link_sequencer(w->clerk, pair(w->loop, &ops, w, &w->sequencer));
+	order(w);
+}
+
+static void clerk_die(struct world *w)
+{
+	clerk_free(w->clerk);
+	w->clerk = NULL;
+	link_close(w->sequencer);
+	w->sequencer = NULL;
+	for (unsigned i = 0; i < 2; i++)
+		courier_die(w, i);
+}
+
+static struct world *world_new(uint32_t couriers)
+{
+	static const char *const names[LANES] = {"edge-0", "watch", "courier-0", "courier-1"};
+	struct world *w = must_alloc(sizeof *w);
+	struct fault why = {0};
+	char path[128];
+
+	say_init("test", SAY_ERROR);
+	snprintf(w->dir, sizeof w->dir, "/tmp/hf-clerk-XXXXXX");
+	must(mkdtemp(w->dir));
+	snprintf(w->ledger, sizeof w->ledger, "%s/ledger", w->dir);
+	must(mkdir(w->ledger, 0700) == 0);
+	snprintf(path, sizeof path, "%s/publish", w->dir);
+	must(mkdir(path, 0700) == 0);
+	w->loop = loop_new();
+	w->beat = loop_timer_new(w->loop, on_beat, w);
+	for (unsigned i = 0; i < LANES; i++) {
+		struct lane_options o = {
+			.os = os_real(), .ledger_dir = w->ledger, .name = names[i]};
+
+		if (lane_open(&o, &w->lanes[i], &why) != OK)
+			fail_msg("%s", why.text);
+	}
+	if (follow_open(os_real(), w->ledger, &w->follow, &why) != OK)
+		fail_msg("%s", why.text);
+	w->site = (struct msg_site){.name = SPAN_LIT("hq"), .concurrency = 20};
+	w->config = (struct msg_config){.sites = &w->site, .sites_n = 1, .couriers = couriers};
+	clerk_start(w);
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	char command[128];
+
+	clerk_die(w);
+	follow_close(w->follow);
+	for (unsigned i = 0; i < LANES; i++)
+		lane_close(w->lanes[i]);
+	loop_timer_free(w->beat);
+	loop_free(w->loop);
+	snprintf(command, sizeof command, "rm -rf %s", w->dir);
+	must(system(command) == 0);
+	free(w);
+}
+
+/* ---- what is awaited -------------------------------------------------------------------------------------------- */
+
+static bool is_held(struct world *w, uint64_t n)
+{
+	struct clerk_figures f;
+
+	clerk_figures(w->clerk, &f);
+	return f.held == n && f.lag == 0 && f.leases == 0;
+}
+
+static bool nothing_held(struct world *w)
+{
+	return is_held(w, 0);
+}
+
+static bool one_held(struct world *w)
+{
+	return is_held(w, 1);
+}
+
+static bool twenty_held(struct world *w)
+{
+	return is_held(w, 20);
+}
+
+static bool one_lease(struct world *w)
+{
+	return w->couriers[0].n == 1;
+}
+
+static bool two_leases(struct world *w)
+{
+	return w->couriers[0].n == 2;
+}
+
+static bool is_stopped(struct world *w)
+{
+	return w->couriers[0].stops > 0;
+}
+
+static bool is_broken(struct world *w)
+{
+	return w->is_broken;
+}
+
+static bool drains(struct world *w)
+{
+	if (w->couriers[0].link)
+		deliver_all(w, 0);
+	if (w->couriers[1].link)
+		deliver_all(w, 1);
+	return nothing_held(w);
+}
+
+static bool on_site(void *arg, const struct views_site *s)
+{
+	snprintf(arg, 300, "%.*s", SPAN_FMT(s->drain.receipt));
+	return false;
+}
+
+static void receipt(struct world *w, char out[300])
+{
+	struct views *v = NULL;
+	struct fault why = {0};
+
+	out[0] = '\0';
+	if (views_open_read(w->dir, &v, &why) != OK || views_each_site(v, on_site, out, &why) != OK)
+		fail_msg("%s", why.text);
+	views_close(v);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------ */
+
+static void holds_then_hands_back_with_a_receipt(void **state)
+{
+	struct world *w = world_new(1);
+	char text[300];
+
+	(void)state;
+	act(w, "site.state", "hq", "down");
+	for (int i = 0; i < 10; i++)
+		message(w, "a@x.example", "b@x.example");
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, twenty_held);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n, 0); /* down: nothing */
+	act(w, "site.state", "hq", "probation");
+	order(w);
+	AWAIT(w, one_lease);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n, 1); /* the canary, alone: the oldest, both recipients */
+	assert_int_equal(w->couriers[0].got[0].n, 2);
+	assert_int_equal(w->couriers[0].got[0].phase, PHASE_PROBATION);
+	deliver_all(w, 0);
+	act(w, "site.state", "hq", "up");
+	AWAIT(w, drains);
+	for (size_t i = 1; i < w->couriers[0].n; i++)
+		assert_true(w->couriers[0].got[i].number > w->couriers[0].got[i - 1].number);
+	receipt(w, text);
+	assert_string_equal(text, "20 of 20 handed back, 0 duplicates, 0 need a decision");
+	world_free(w);
+}
+
+static void a_refusal_at_rcpt_is_not_offered_again_at_once(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	/* LeaseDone comes before its OUTCOME is ordered. */
+	lease_done(w, 0, &w->couriers[0].got[0], false, true);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n, 1);
+	outcome(w, COURIER, &w->couriers[0].got[0], ATTEMPT_4XX, DISPOSE_RETRY);
+	order(w);
+	AWAIT(w, one_held);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n, 1);
+	act(w, "queue.retry", "state=deferred", "");
+	order(w);
+	AWAIT(w, two_leases);
+	assert_int_equal(w->couriers[0].got[1].tries, 1);
+	world_free(w);
+}
+
+static void a_dead_courier_without_intent_loses_nothing(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	courier_die(w, 0);
+	idle(w, 20);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	assert_int_equal(w->couriers[0].got[0].unsure_before, 0);
+	AWAIT(w, drains);
+	world_free(w);
+}
+
+/* K2: with an INTENT and no OUTCOME it is sent once more, and the receipt says so. */
+static void a_dead_courier_with_intent_is_a_possible_duplicate(void **state)
+{
+	struct world *w = world_new(1);
+	char text[300];
+
+	(void)state;
+	act(w, "site.state", "hq", "down");
+	message(w, "a@x.example", NULL);
+	act(w, "site.state", "hq", "up");
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	intent(w, COURIER, &w->couriers[0].got[0]); /* durable, not ordered yet */
+	courier_die(w, 0);
+	idle(w, 20);
+	courier_start(w, 0, 50, NULL, 0);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n,
+			 0); /* its lane is not applied up to where it was found */
+	order(w);
+	AWAIT(w, one_lease);
+	assert_int_equal(w->couriers[0].got[0].unsure_before, 1);
+	AWAIT(w, drains);
+	receipt(w, text);
+	assert_string_equal(text, "1 of 1 handed back, 1 possible duplicate, 0 need a decision");
+	world_free(w);
+}
+
+/* The same, and the second courier dies of it too: no third time. */
+static void a_second_lost_answer_is_for_a_decision(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	for (int i = 0; i < 2; i++) {
+		courier_start(w, 0, 50, NULL, 0);
+		AWAIT(w, one_lease);
+		assert_string_equal(w->couriers[0].got[0].set_aside, "");
+		intent(w, COURIER, &w->couriers[0].got[0]);
+		courier_die(w, 0);
+		order(w);
+		idle(w, 20);
+	}
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	assert_string_equal(w->couriers[0].got[0].set_aside,
+			    "its answer was lost twice: it may be there");
+	deliver_all(w, 0);
+	AWAIT(w, one_held);
+	world_free(w);
+}
+
+/* K-07 */
+static void k_07_a_message_three_couriers_died_of_is_set_aside(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	for (int i = 0; i < 3; i++) {
+		courier_start(w, 0, 50, NULL, 0);
+		AWAIT(w, one_lease);
+		assert_string_equal(w->couriers[0].got[0].set_aside, "");
+		courier_die(w, 0);
+		idle(w, 20);
+	}
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	assert_true(w->couriers[0].got[0].set_aside[0] != '\0');
+	message(w, "b@x.example", NULL);
+	deliver_all(w, 0);
+	AWAIT(w, two_leases); /* the others go on */
+	deliver_all(w, 0);
+	AWAIT(w, one_held);
+	world_free(w);
+}
+
+/* K1: the clerk dies; a courier keeps what it sent; nothing is offered twice. */
+static void a_new_clerk_waits_for_the_couriers_of_before(void **state)
+{
+	struct world *w = world_new(2);
+	struct got kept;
+	uint64_t lease;
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	courier_start(w, 1, 0, NULL, 0);
+	AWAIT(w, one_lease);
+	kept = w->couriers[0].got[0];
+	lease = kept.lease;
+	intent(w, COURIER, &kept);
+	clerk_die(w);
+	message(w, "a@x.example", NULL);
+	clerk_start(w);
+	courier_start(w, 1, 50, NULL, 0);
+	idle(w, 100);
+	assert_int_equal(w->couriers[1].n, 0); /* courier 0 has not said hello */
+	courier_start(w, 0, 50, &lease, 1);
+	AWAIT(w, one_lease); /* number two, to the courier that has number one out */
+	assert_true(w->couriers[0].got[0].number != kept.number);
+	assert_int_equal(w->couriers[1].n, 0);
+	outcome(w, COURIER, &kept, ATTEMPT_ACCEPTED, DISPOSE_DELIVERED);
+	lease_done(w, 0, &kept, true, true);
+	AWAIT(w, drains);
+	assert_int_equal(w->couriers[0].n, 1);
+	world_free(w);
+}
+
+static void down_stops_and_takes_back(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_lease);
+	act(w, "site.state", "hq", "down");
+	order(w);
+	AWAIT(w, is_stopped);
+	lease_done(w, 0, &w->couriers[0].got[0], false, false);
+	AWAIT(w, one_held);
+	idle(w, 20);
+	assert_int_equal(w->couriers[0].n, 1);
+	act(w, "site.state", "hq", "up"); /* and at once again: no pause left over */
+	order(w);
+	AWAIT(w, two_leases);
+	world_free(w);
+}
+
+static void a_held_domain_waits_and_a_released_one_goes_though_down(void **state)
+{
+	struct world *w = world_new(1);
+	struct msg_fact fact = {.key = SPAN_LIT("x.example"), .value = SPAN_LIT("hq")};
+	struct msg_directory_meta m = {.kind = SPAN_LIT("domain"), .facts = &fact, .facts_n = 1};
+	struct buf b = {0};
+
+	(void)state;
+	msg_directory_meta_encode(&b, &m);
+	record(w, WATCH, RECORD_DIRECTORY, b, NULL);
+	act(w, "hold.set", "x.example", "on");
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_held);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n, 0);
+	act(w, "hold.set", "x.example", "auto");
+	order(w);
+	AWAIT(w, one_lease);
+	deliver_all(w, 0);
+	AWAIT(w, nothing_held);
+	act(w, "site.state", "hq", "down");
+	message(w, "a@x.example", NULL);
+	order(w);
+	idle(w, 50);
+	assert_int_equal(w->couriers[0].n, 1);
+	act(w, "hold.set", "x.example", "off");
+	order(w);
+	AWAIT(w, two_leases);
+	world_free(w);
+}
+
+static void a_redirect_to_a_host_does_not_wait_for_the_site(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "down");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, one_held);
+	act(w, "queue.redirect", "state=held", "other.example:2525");
+	order(w);
+	AWAIT(w, one_lease);
+	assert_string_equal(w->couriers[0].got[0].redirect, "other.example:2525");
+	world_free(w);
+}
+
+static bool is_published(struct world *w)
+{
+	struct publish_view *v;
+	char path[128];
+	uint32_t value = 0;
+	bool yes;
+
+	snprintf(path, sizeof path, "%s/publish/recipients.map", w->dir);
+	v = publish_open(os_real(), path);
+	yes = publish_get(v, SPAN_LIT("a@x.example"), &value) && value == RECIPIENT_GOOD;
+	publish_close(v);
+	return yes;
+}
+
+static void what_was_accepted_is_published(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	act(w, "site.state", "hq", "up");
+	message(w, "a@x.example", NULL);
+	order(w);
+	courier_start(w, 0, 50, NULL, 0);
+	AWAIT(w, drains);
+	AWAIT(w, is_published);
+	world_free(w);
+}
+
+/* D-09, O-04: deleted under the running clerk or damaged, it comes back the same. */
+static void d_09_views_lost_between_two_lives_are_rebuilt(void **state)
+{
+	struct world *w = world_new(1);
+	char command[200];
+
+	(void)state;
+	act(w, "site.state", "hq", "down");
+	for (int i = 0; i < 20; i++)
+		message(w, "a@x.example", NULL);
+	order(w);
+	AWAIT(w, twenty_held);
+	clerk_die(w);
+	snprintf(command, sizeof command, "rm -rf %s/views/g*", w->dir);
+	assert_int_equal(system(command), 0);
+	clerk_start(w);
+	AWAIT(w, twenty_held);
+	assert_false(w->is_broken);
+	clerk_die(w);
+	snprintf(command, sizeof command,
+		 "for f in %s/views/g*/queue.db; do dd if=/dev/zero of=$f bs=4096 seek=1 count=30 "
+		 "conv=notrunc "
+		 "2>/dev/null; done",
+		 w->dir);
+	assert_int_equal(system(command), 0);
+	clerk_start(w);
+	AWAIT(w, twenty_held);
+	world_free(w);
+}
+
+/* The order is shorter than what the views have: they are of another ledger. */
+static void views_of_another_ledger_are_thrown_away(void **state)
+{
+	struct world *w = world_new(1);
+	struct buf b = {0};
+
+	(void)state;
+	act(w, "site.state", "hq", "down");
+	for (int i = 0; i < 20; i++)
+		message(w, "a@x.example", NULL);
+	order(w);
+	AWAIT(w, twenty_held);
+	clerk_die(w);
+	{
+		static const struct link_ops ops = {.on_message = on_sequencer_message,
+						    .on_closed = on_sequencer_closed};
+		struct clerk_ops clerk_ops = {on_condition, on_broken, on_link_lost, w};
+		struct fault why = {0};
+
+		assert_int_equal(clerk_new(w->loop, os_real(), w->dir, &w->config, &clerk_ops,
+					   &w->clerk, &why),
+				 OK);
+		clerk_link_sequencer(w->clerk, pair(w->loop, &ops, w, &w->sequencer));
+	}
+	msg_ordered_encode(&b, &(struct msg_ordered){.size = 5});
+	assert_int_equal(link_send(w->sequencer, MSG_ORDERED, buf_span(&b)), OK);
+	buf_fini(&b);
+	AWAIT(w, is_broken);
+	clerk_die(w);
+	clerk_start(w);
+	AWAIT(w, twenty_held);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holds_then_hands_back_with_a_receipt),
+		cmocka_unit_test(a_refusal_at_rcpt_is_not_offered_again_at_once),
+		cmocka_unit_test(a_dead_courier_without_intent_loses_nothing),
+		cmocka_unit_test(a_dead_courier_with_intent_is_a_possible_duplicate),
+		cmocka_unit_test(a_second_lost_answer_is_for_a_decision),
+		cmocka_unit_test(k_07_a_message_three_couriers_died_of_is_set_aside),
+		cmocka_unit_test(a_new_clerk_waits_for_the_couriers_of_before),
+		cmocka_unit_test(down_stops_and_takes_back),
+		cmocka_unit_test(a_held_domain_waits_and_a_released_one_goes_though_down),
+		cmocka_unit_test(a_redirect_to_a_host_does_not_wait_for_the_site),
+		cmocka_unit_test(what_was_accepted_is_published),
+		cmocka_unit_test(d_09_views_lost_between_two_lives_are_rebuilt),
+		cmocka_unit_test(views_of_another_ledger_are_thrown_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
