@@ -159,7 +159,7 @@ class Alone:
             self.link(peer)
         self.channel.send("Ready")
         wait_for(lambda: self.channel.of("Started") or self.process.poll() is not None, 10, "the role to start:\n" + self.log())
-        assert self.process.poll() is None, self.log()
+        assert self.process.poll() is None, f"ended with {self.process.poll()}: {self.log()}"
         return self
 
     def send_config(self, is_reload, **changes):

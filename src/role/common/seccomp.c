@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -201,8 +202,10 @@ static bool allow_threads(scmp_filter_ctx f)
 	const uint64_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
 				CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
+	/* A lane's preparer makes itself nice; without privileges a thread can only go down. */
 	return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				has_bits(0, thread | spaces, thread)) == 0;
+				has_bits(0, thread | spaces, thread)) == 0 &&
+	       allow_first(f, SCMP_SYS(setpriority), PRIO_PROCESS);
 }
 
 static bool allow_sockets(scmp_filter_ctx f, uint64_t type)
