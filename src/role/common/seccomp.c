@@ -187,6 +187,9 @@ static bool allow_checked(scmp_filter_ctx f)
 	ok = ok && allow_first(f, SCMP_SYS(prctl), PR_SET_NAME) &&
 	     allow_first(f, SCMP_SYS(prctl), PR_GET_NAME) &&
 	     allow_first(f, SCMP_SYS(prctl), PR_SET_VMA);
+	/* A thread may make itself less important. */
+	ok = ok && seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
+				    is(0, PRIO_PROCESS), is(1, 0)) == 0;
 	/* Limits are read, not set. */
 	ok = ok &&
 	     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, is(0, 0), is(2, 0)) == 0;
@@ -220,8 +223,16 @@ static bool allow_sockets(scmp_filter_ctx f, uint64_t type)
 	return true;
 }
 
-static bool fill(scmp_filter_ctx f, const struct role_sandbox *plan)
+/* A lane has threads, and they start after the sandbox closed. */
+static bool needs_threads(const struct sandbox_job *job)
 {
+	return job->plan->threads || job->id == ROLE_EDGE || job->id == ROLE_COURIER ||
+	       job->id == ROLE_WATCH;
+}
+
+static bool fill(scmp_filter_ctx f, const struct sandbox_job *job)
+{
+	const struct role_sandbox *plan = job->plan;
 	bool ok = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
 		  seccomp_attr_set(f, SCMP_FLTATR_CTL_LOG, 1) == 0;
 
@@ -230,7 +241,7 @@ static bool fill(scmp_filter_ctx f, const struct role_sandbox *plan)
 		ok = allow(f, for_all[i]);
 	ok = ok && allow_checked(f);
 	ok = ok && seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
-	if (plan->threads)
+	if (needs_threads(job))
 		ok = ok && allow_threads(f);
 	if (plan->network_client)
 		ok = ok && allow_sockets(f, SOCK_STREAM) && allow(f, SCMP_SYS(connect));
@@ -262,7 +273,7 @@ bool sandbox_seccomp(const struct sandbox_job *job, bool *out_is_on, struct faul
 		return true;
 	f = seccomp_init(mode && strcmp(mode, "kill") == 0 ? SCMP_ACT_KILL_PROCESS
 							   : SCMP_ACT_ERRNO(EPERM));
-	if (!f || !fill(f, job->plan)) {
+	if (!f || !fill(f, job)) {
 		fault_set(why, "the seccomp filter could not be made");
 		seccomp_release(f);
 		return false;

@@ -384,7 +384,7 @@ class Closed(Case):
         abi = self.sandboxed()
         self.trials(None, {"execve": "EPERM", "inet": "EPERM", "inet-udp": "EPERM", "unix": "EPERM", "raw": "EPERM",
                            "fork": "EPERM", "exec-memory": "EPERM", "ptrace": "EPERM", "kill-parent": "EPERM", "io-uring": "EPERM",
-                           "thread": "EPERM", "write-data": "yes"})
+                           "thread": "yes", "write-data": "yes"})
         if abi:
             self.trials(None, {"open": "EACCES", "open-outside": "EACCES", "write-elsewhere": "EACCES"})
 
@@ -395,6 +395,12 @@ class Closed(Case):
                               "thread": "yes", "exec-memory": "EPERM", "io-uring": "EPERM"})
         if abi:
             self.trials("watch", {"open": "EACCES", "write-data": "EACCES"})
+
+    def test_who_has_no_lane_makes_no_threads(self):
+        self.start()
+        self.sandboxed()
+        self.order("thread-by-others")  # edge passes it on over its link to the sequencer
+        self.wait_for(r"sequencer notice event=test.thread result=EPERM")
 
     def test_a_forbidden_call_kills_where_tests_ask_for_it(self):
         self.start(env={"HOLDFAST_SECCOMP": "kill"})

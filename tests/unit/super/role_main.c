@@ -196,6 +196,13 @@ static void obey(struct role *r, int fd, const char *order)
 				 : "not asked\n";
 		buf_fini(&body);
 	}
+	if (strcmp(order, "thread-by-others") == 0) {
+		for (size_t i = 0; i < peers_n; i++) {
+			if (peers[i].link)
+				(void)link_send(peers[i].link, MSG_STOP_SITE, SPAN_NONE);
+		}
+		answer = "passed on\n";
+	}
 	if (strcmp(order, "malformed") == 0) {
 		for (size_t i = 0; i < peers_n; i++) {
 			if (peers[i].link)
@@ -251,6 +258,11 @@ static bool on_link_message(void *arg, struct link *l, unsigned type, struct spa
 	struct peer *p = arg;
 
 	(void)l;
+	if (type == MSG_STOP_SITE) {
+		say(SAY_NOTICE, "test.thread", "result",
+		    SAY_STR(try_thread() == 0 ? "yes" : strerrorname_np(errno)), NULL);
+		return true;
+	}
 	if (type != MSG_CONDITION)
 		return false;
 	say(SAY_NOTICE, "test.heard", "from", SAY_STR(role_name(p->id)), "instance",
