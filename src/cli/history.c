@@ -63,15 +63,29 @@ static void put_what(struct telling *t, const struct views_act *a, struct buf *l
 		buf_printf(line, " until %s", term_time(&until, a->until_us, t->now_us));
 }
 
+/* How sure watch was, where it judged; an operator is always sure. */
 static void put_why(const struct views_act *a, struct buf *line)
 {
-	if (a->class.n && a->confidence)
+	if (!span_eq(a->verb, SPAN_LIT("site.state")))
+		;
+	else if (a->class.n && a->confidence)
 		buf_printf(line, "%.*s, %u %% sure: ", SPAN_FMT(a->class), a->confidence);
 	else if (a->class.n)
 		buf_printf(line, "%.*s: ", SPAN_FMT(a->class));
 	buf_append(line, a->reason);
 	if (a->result.n && !span_eq(a->result, a->reason))
 		buf_printf(line, "%s%.*s", line->n ? "; " : "", SPAN_FMT(a->result));
+}
+
+/* "operator root (uid 0)" is "root" here; --json has it all. */
+static struct span short_actor(struct span actor)
+{
+	struct span name = actor;
+
+	if (!span_starts(name, SPAN_LIT("operator ")) || name.p[name.n - 1] != ')')
+		return actor;
+	name = span_from(name, 9);
+	return span_chr(name, ' ') > 0 ? span_cut(&name, ' ') : actor;
 }
 
 static bool on_act(void *arg, const struct views_act *a)
@@ -90,7 +104,7 @@ static bool on_act(void *arg, const struct views_act *a)
 		   term_on(&t->c->term, ink_of(a)));
 	put_what(t, a, &line);
 	if (a->actor.n && !span_eq(a->actor, SPAN_LIT("watch")))
-		buf_printf(&line, ", by %.*s", SPAN_FMT(a->actor));
+		buf_printf(&line, ", by %.*s", SPAN_FMT(short_actor(a->actor)));
 	term_put(&t->out, buf_span(&line), room);
 	buf_printf(&t->out, "%s\n", term_off(&t->c->term, ink_of(a)));
 	buf_clear(&line);

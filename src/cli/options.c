@@ -424,7 +424,7 @@ bool cli_confirm(const struct cli *c, const char *question)
 	if (cli_flag(c, "yes"))
 		return true;
 	if (!isatty(STDIN_FILENO)) {
-		(void)cli_no(c, "%s: give --yes, as there is no terminal to ask on", question);
+		(void)cli_no(c, "%s There is no terminal to ask on: give --yes", question);
 		return false;
 	}
 	(void)fprintf(stderr, "%s [y/N] ", question);

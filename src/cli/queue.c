@@ -91,7 +91,7 @@ static void put_row(const struct queue_ask *q, const struct views_row *r, struct
 	struct term_text text;
 	struct buf line = {0};
 
-	term_cell(out, r->id, W_ID, false);
+	term_cell(out, span_first(r->id, W_ID), W_ID, false);
 	term_cell(out,
 		  span_str(term_span_of_time(
 			  &text, q->now_us > r->received_us ? q->now_us - r->received_us : 0)),
@@ -124,11 +124,26 @@ struct listing {
 	uint32_t rcpt_index;
 };
 
+static void put_header(struct listing *l)
+{
+	const struct term *t = &l->q->c->term;
+	struct buf *out = &l->out;
+
+	buf_printf(out, "%s", term_on(t, INK_DIM));
+	term_cell(out, SPAN_LIT("ID"), W_ID, false);
+	term_cell(out, SPAN_LIT("AGE"), W_AGE + 1, true);
+	term_cell(out, SPAN_LIT("SIZE"), W_SIZE + 1, true);
+	buf_printf(out, "  ");
+	term_cell(out, SPAN_LIT("STATE"), W_STATE, false);
+	buf_printf(out, " RECIPIENT%s\n", term_off(t, INK_DIM));
+}
+
 static bool on_row(void *arg, const struct views_row *r)
 {
 	struct listing *l = arg;
 
-	l->shown++;
+	if (l->shown++ == 0 && !l->rows)
+		put_header(l);
 	l->number = r->number;
 	l->rcpt_index = r->rcpt_index;
 	if (l->rows)

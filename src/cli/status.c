@@ -198,18 +198,21 @@ static void put_headline(const struct cli *c, const struct status *s, struct buf
 	enum term_ink ink = t.down				  ? INK_RED
 			    : t.trying || s->held || s->missing_n ? INK_YELLOW
 								  : INK_GREEN;
+	struct buf line = {0};
 	struct term_text n;
 
-	buf_printf(out, "%s", term_on(&c->term, ink));
-	put_states(s, t, out);
+	put_states(s, t, &line);
 	if (!s->has_views)
-		buf_printf(out, "; what is held cannot be seen now.");
+		buf_printf(&line, "; what is held cannot be seen now.");
 	else if (s->held)
-		buf_printf(out, "; %s deliver%s held.", term_count(&n, s->held),
+		buf_printf(&line, "; %s deliver%s held.", term_count(&n, s->held),
 			   s->held == 1 ? "y is" : "ies are");
 	else
-		buf_printf(out, "; nothing is held.");
-	buf_printf(out, "%s\n\n", term_off(&c->term, ink));
+		buf_printf(&line, "; nothing is held.");
+	buf_printf(out, "%s", term_on(&c->term, ink));
+	term_wrap(&c->term, out, buf_span(&line), 0);
+	buf_printf(out, "%s\n", term_off(&c->term, ink));
+	buf_fini(&line);
 }
 
 /* Widths of the columns behind the name: state, since, held, size, oldest. */
@@ -224,7 +227,7 @@ enum {
 
 static size_t name_width(const struct cli *c, const struct status *s)
 {
-	size_t most = c->term.width > W_ALL + 12 ? c->term.width - W_ALL : 12, width = 8;
+	size_t most = c->term.width > W_ALL + 8 ? c->term.width - W_ALL : 8, width = 8;
 
 	for (size_t i = 0; i < s->sites_n; i++) {
 		size_t columns = term_columns(span_str(s->sites[i].name));

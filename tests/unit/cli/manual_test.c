@@ -85,7 +85,8 @@ static void every_command_and_option_is_completed(void **state)
 		char first[40];
 
 		(void)snprintf(first, sizeof first, "%.*s", (int)strcspn(c->name, " "), c->name);
-		if (!(has(&text, " ", second ? second + 1 : first, "") || has(&text, "\"", second ? second + 1 : first, " ")) ||
+		if (!(has(&text, " ", second ? second + 1 : first, "") ||
+		      has(&text, "\"", second ? second + 1 : first, " ")) ||
 		    !(has(&text, " ", first, "") || has(&text, "\"", first, " "))) {
 			print_error("the completion does not have: %s\n", c->name);
 			fail();

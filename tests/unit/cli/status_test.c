@@ -1,0 +1,165 @@
+/* The screen of `holdfast status`, as a tired administrator sees it at 80 columns. */
+#include "cli/status.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#define S 1000000ull
+
+/* A fixed moment, far from midnight in every time zone that matters: only ages are shown. */
+#define NOW (1795299503ull * S)
+
+static char *shown(struct status *s, unsigned width)
+{
+	struct cli c = {.term = {.width = width}};
+	static char copy[8192];
+	struct buf out = {0};
+
+	status_print(&c, s, &out);
+	(void)snprintf(copy, sizeof copy, "%s", buf_cstr(&out));
+	buf_fini(&out);
+	for (char *line = copy; *line; line += strcspn(line, "\n") + 1)
+		assert_true(term_columns(span_first(span_str(line), strcspn(line, "\n"))) <= width);
+	return copy;
+}
+
+static struct status_site site(const char *name, const char *state)
+{
+	return (struct status_site){.name = name,
+				    .state = state,
+				    .reason = "",
+				    .stopped = "",
+				    .receipt = "",
+				    .since_us = NOW - 7860 * S,
+				    .is_counted = true};
+}
+
+static void all_is_well(void **state)
+{
+	struct status_site one = site("head-office", "up");
+	struct status s = {.now_us = NOW,
+			   .sites = &one,
+			   .sites_n = 1,
+			   .has_views = true,
+			   .has_lag = true,
+			   .has_disk = true,
+			   .free_bytes = 41ull << 30,
+			   .reserve_bytes = 512 << 20};
+
+	(void)state;
+	assert_string_equal(shown(&s, 80),
+			    "head-office is up; nothing is held.\n"
+			    "\n"
+			    "SITE        STATE      SINCE          HELD       SIZE   OLDEST\n"
+			    "head-office up         2h 11m            0        0 B        -\n"
+			    "\n"
+			    "Disk     41.0 GiB free; new mail would be refused below 512 MiB\n"
+			    "Views    up to date\n"
+			    "Decide   0 need a decision\n");
+}
+
+static void an_outage_and_a_drain_with_its_forecast(void **state)
+{
+	struct status_site two[] = {site("head-office", "down"), site("branch", "up")};
+	json_t *live = json_pack("{s:[{s:s, s:s, s:i, s:s}, {s:s, s:s}]}", "roles", "name", "scout",
+				 "state", "waiting", "restarts", 3, "last_words", "must failed",
+				 "name", "edge-0", "state", "running");
+	struct status s = {.now_us = NOW,
+			   .sites = two,
+			   .sites_n = 2,
+			   .live = live,
+			   .has_views = true,
+			   .has_lag = true,
+			   .lag_records = 312,
+			   .held = 6544,
+			   .decide = 3,
+			   .has_disk = true,
+			   .free_bytes = 100 << 20,
+			   .reserve_bytes = 512 << 20};
+
+	(void)state;
+	two[0].reason = "3 failed probes in a row: mail.example.com:25 at connect: connect: "
+			"Connection refused";
+	two[0].held = 4812;
+	two[0].held_bytes = 325058560;
+	two[0].oldest_us = NOW - 7800 * S;
+	two[1].held = 1732;
+	two[1].held_bytes = 1 << 20;
+	two[1].oldest_us = NOW - 3 * 86400 * S;
+	two[1].has_drain = two[1].drain_is_open = true;
+	two[1].drain_back = 3080;
+	two[1].drain_total = 4812;
+	two[1].per_second = 41;
+	two[1].remaining_us = 42 * S;
+	assert_string_equal(
+		shown(&s, 80),
+		"1 of 2 sites does not take mail; 6,544 deliveries are held.\n"
+		"\n"
+		"SITE        STATE      SINCE          HELD       SIZE   OLDEST\n"
+		"head-office down       2h 11m        4,812    310 MiB   2h 10m\n"
+		"  3 failed probes in a row: mail.example.com:25 at connect: connect: Connection\n"
+		"  refused\n"
+		"branch      up         2h 11m        1,732    1.0 MiB    3d 0h\n"
+		"  [############--------] 3,080 of 4,812 handed back, 41/s, 42s to go\n"
+		"\n"
+		"Disk     100 MiB free, below the reserve of 512 MiB: new mail is refused for now\n"
+		"         (452), the rest goes on\n"
+		"Views    312 records behind; counts above are that old\n"
+		"Roles    1 of 2 running\n"
+		"         scout is waiting to be started again, restarted 3 times; last words:\n"
+		"         must failed\n"
+		"Decide   3 deliveries need a decision: holdfast queue list --match "
+		"state=decide\n");
+	/* Narrow and wide: nothing stands over the edge. */
+	(void)shown(&s, 60);
+	(void)shown(&s, 200);
+	status_free(&s);
+}
+
+static void what_is_missing_is_said(void **state)
+{
+	struct status_site one =
+		site("a-site-with-a-name-that-is-much-longer-than-its-column", "unknown");
+	struct status s = {.now_us = NOW,
+			   .sites = &one,
+			   .sites_n = 1,
+			   .missing = {"live state: Holdfast is not running here"},
+			   .missing_n = 1};
+	const char *text = shown(&s, 80);
+	json_t *o = status_json(&s);
+
+	(void)state;
+	assert_non_null(strstr(text, "It is not known whether a-site-with"));
+	assert_non_null(strstr(text, "what is held cannot be seen now"));
+	assert_non_null(strstr(text, "\nMissing  live state: Holdfast is not running here\n"));
+	assert_null(strstr(text, "0 need a decision"));
+	assert_false(json_is_true(json_object_get(o, "ok")));
+	assert_null(json_object_get(o, "held"));
+	json_decref(o);
+}
+
+/* The words of a primary come from outside. */
+static void a_primary_cannot_write_on_the_terminal(void **state)
+{
+	struct status_site one = site("s", "down");
+	struct status s = {.now_us = NOW, .sites = &one, .sites_n = 1, .has_views = true};
+
+	(void)state;
+	one.reason = "550 \033[2J\033]0;owned\007 go away";
+	assert_null(strchr(shown(&s, 80), '\033'));
+	assert_null(strchr(shown(&s, 80), '\007'));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_is_well),
+		cmocka_unit_test(an_outage_and_a_drain_with_its_forecast),
+		cmocka_unit_test(what_is_missing_is_said),
+		cmocka_unit_test(a_primary_cannot_write_on_the_terminal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
