@@ -100,7 +100,7 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 	else if (peer == ROLE_COURIER)
 		clerk_link_courier(s->clerk, instance, fd);
 	else
-		must(!"a link the clerk has no use for");
+		must_never("a link the clerk has no use for");
 }
 
 static void on_reload(struct role *r, const struct msg_config *was)

@@ -111,7 +111,7 @@ static struct row *row_of(struct model *m, uint64_t number, uint32_t rcpt)
 	for (size_t i = 0; i < m->n; i++)
 		if (m->rows[i].number == number && m->rows[i].rcpt == rcpt)
 			return &m->rows[i];
-	must(!"no such row");
+	must_never("no such row");
 	return NULL;
 }
 
