@@ -80,7 +80,10 @@ struct site {
 	size_t waiting_n, sessions_n;
 	unsigned concurrency;
 	bool tls_required, is_redirect;
-	uint64_t good_told_us;	     /* evidence of success, at most once a second */
+	uint64_t results_told_us; /* to watch: at most once a second, each one on probation */
+	struct {
+		uint32_t accepted, refused_good, refused_unknown, deferred;
+	} untold;		     /* recipients' answers that watch has not been told of */
 	struct msg_site_limits told; /* what the clerk knows; site empty: nothing */
 	char last_fault[300];
 	bool is_pushing;
@@ -181,6 +184,9 @@ void tell_lease_done(struct courier *c, const struct job *j, const char *reason)
 void tell_room_soon(struct courier *c);
 void tell_durable(struct courier *c);
 void tell_limits(struct site *s, const struct smtp_capabilities *caps);
+/* An answer of the primary for one recipient; told later, as counts. */
+void note_result(struct site *s, enum attempt attempt, bool known_good);
+void tell_results(struct site *s, const char *host, bool on_probation);
 void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
 		   unsigned code, const char *text);
 

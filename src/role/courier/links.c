@@ -162,27 +162,54 @@ void tell_durable(struct courier *c)
 	links_send(c, c->sequencer, MSG_DURABLE, &body);
 }
 
+void note_result(struct site *s, enum attempt attempt, bool known_good)
+{
+	s->untold.accepted += attempt == ATTEMPT_ACCEPTED;
+	s->untold.refused_good += attempt == ATTEMPT_5XX && known_good;
+	s->untold.refused_unknown += attempt == ATTEMPT_5XX && !known_good;
+	s->untold.deferred += attempt == ATTEMPT_4XX;
+}
+
+void tell_results(struct site *s, const char *host, bool on_probation)
+{
+	uint64_t now = loop_now_us(s->c->loop);
+	bool refused = s->untold.refused_good || s->untold.refused_unknown;
+
+	if (!s->untold.accepted && !refused && !s->untold.deferred)
+		return;
+	if (!on_probation && s->results_told_us && now - s->results_told_us < EVIDENCE_US)
+		return;
+	s->results_told_us = now;
+	tell_evidence(s, host,
+		      s->untold.accepted ? ATTEMPT_ACCEPTED
+		      : refused		 ? ATTEMPT_5XX
+					 : ATTEMPT_4XX,
+		      "dot", 0, "");
+}
+
 void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
 		   unsigned code, const char *text)
 {
 	struct courier *c = s->c;
-	uint64_t now = loop_now_us(c->loop);
 	struct buf body = {0};
 
 	if (!c->watch || s->is_redirect)
 		return;
-	if (attempt == ATTEMPT_ACCEPTED && s->good_told_us && now - s->good_told_us < EVIDENCE_US)
-		return;
-	if (attempt == ATTEMPT_ACCEPTED)
-		s->good_told_us = now;
-	msg_delivery_evidence_encode(&body,
-				     &(struct msg_delivery_evidence){.site = span_str(s->name),
-								     .host = span_str(host),
-								     .attempt = (uint8_t)attempt,
-								     .stage = span_str(stage),
-								     .code = (uint16_t)code,
-								     .text = span_str(text),
-								     .at_us = os_wall_us(c->os)});
+	msg_delivery_evidence_encode(
+		&body, &(struct msg_delivery_evidence){
+			       .site = span_str(s->name),
+			       .host = span_str(host),
+			       .attempt = (uint8_t)attempt,
+			       .stage = span_str(stage),
+			       .code = (uint16_t)code,
+			       .text = span_str(text),
+			       .at_us = os_wall_us(c->os),
+			       .at_connection = attempt == ATTEMPT_UNREACHED || code == 421,
+			       .accepted = s->untold.accepted,
+			       .refused_good = s->untold.refused_good,
+			       .refused_unknown = s->untold.refused_unknown,
+			       .deferred = s->untold.deferred});
+	memset(&s->untold, 0, sizeof s->untold);
 	links_send(c, c->watch, MSG_DELIVERY_EVIDENCE, &body);
 }
 

@@ -278,6 +278,8 @@ static void add_line(struct outcome *o, struct job *j, const struct job_end *end
 	if (notify && !add_notice(o, j, rcpt, &r, end->host) && d == DISPOSE_DSN)
 		d = DISPOSE_DECIDE;
 	count(d, attempt);
+	if (end->client && !end->set_aside && !end->damage && !r.is_local)
+		note_result(j->site, attempt, rcpt->known_good);
 	out->stage = r.stage;
 	out->outcome = (struct msg_rcpt_outcome){
 		.rcpt = rcpt->rcpt,

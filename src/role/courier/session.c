@@ -91,25 +91,13 @@ static bool was_stale(const struct session *s)
 	       f.stage <= SMTP_STAGE_MAIL;
 }
 
-static void tell_success(const struct session *s)
-{
-	for (size_t i = 0; i < smtp_client_results(s->client); i++) {
-		struct smtp_rcpt_result r = smtp_client_result(s->client, i);
-
-		if (r.result == SMTP_RESULT_ACCEPTED) {
-			tell_evidence(s->site, s->primary->host, ATTEMPT_ACCEPTED, "dot", r.code,
-				      r.text);
-			return;
-		}
-	}
-}
-
 static void end_transaction(struct session *s)
 {
 	struct job *j = s->job;
 	const struct job_end end = {.client = s->client,
 				    .host = s->primary->host,
 				    .damage = s->damage[0] ? s->damage : NULL};
+	bool on_probation = j->lease.phase == PHASE_PROBATION;
 
 	body_close(s);
 	if (was_stale(s)) {
@@ -123,8 +111,8 @@ static void end_transaction(struct session *s)
 	}
 	s->job = NULL;
 	s->done++;
-	tell_success(s);
 	job_end_batch(j, &end);
+	tell_results(s->site, s->primary->host, on_probation);
 	s->damage[0] = '\0';
 }
 
