@@ -3,7 +3,8 @@
  *
  * A question lives until libunbound calls back for it, which may be long after its deadline: it is never
  * cancelled there (that path of the library is little travelled); its owner has been told LATER and forgets
- * it. libunbound answers from its cache from inside the call that asks; such answers wait for the loop.
+ * it. Answers wait for the loop: libunbound gives those of its cache from inside the call that asks, and is not to
+ * be asked the next question from inside its callback.
  *
  * The library is set up for the days when the network is down: hosts that did not answer are tried again
  * soon (infra-*), failures are remembered for seconds only.
@@ -28,7 +29,7 @@
 
 struct dns {
 	struct loop *loop;
-	struct ub_ctx *ctx;
+	struct ub_ctx *ctx; /* NULL: in dns_free */
 	struct list questions;
 	unsigned questions_n;
 };
@@ -40,7 +41,6 @@ struct question {
 	struct loop_timer *timer;
 	struct arena memory; /* of the answer */
 	struct dns_answer answer;
-	bool is_asking;	   /* inside ub_resolve_event */
 	bool is_in_flight; /* libunbound will call back */
 	bool is_ready;	   /* answer is to be told by the timer */
 	void (*on_answer)(void *arg, const struct dns_answer *answer); /* NULL: told already */
@@ -108,17 +108,15 @@ static void on_reply(void *arg, int rcode, void *packet, int packet_n, int secur
 	(void)why_bogus;
 	(void)was_ratelimited;
 	q->is_in_flight = false;
-	if (q->on_answer) {
-		read_reply(q, rcode,
-			   span_of(packet, packet && packet_n > 0 ? (size_t)packet_n : 0));
-		q->answer.secure = security == 2;
-		if (security == 1)
-			q->answer = (struct dns_answer){.rc = BROKEN};
+	if (!q->on_answer) { /* told LATER already */
+		question_free(q);
+		return;
 	}
-	if (q->is_asking)
-		tell_soon(q, q->answer.rc);
-	else
-		tell(q, &q->answer);
+	read_reply(q, rcode, span_of(packet, packet && packet_n > 0 ? (size_t)packet_n : 0));
+	q->answer.secure = security == 2;
+	if (security == 1)
+		q->answer = (struct dns_answer){.rc = BROKEN};
+	tell_soon(q, q->answer.rc);
 }
 
 void dns_ask(struct dns *d, const char *name, enum dns_type type, uint32_t timeout_ms,
@@ -134,14 +132,13 @@ void dns_ask(struct dns *d, const char *name, enum dns_type type, uint32_t timeo
 	q->timer = loop_timer_new(d->loop, on_time, q);
 	arena_init(&q->memory, ANSWER_LIMIT_BYTES);
 	list_append(&d->questions, &q->link);
-	if (++d->questions_n > DNS_ASK_LIMIT) {
+	if (++d->questions_n > DNS_ASK_LIMIT || !d->ctx) {
 		tell_soon(q, LATER);
 		return;
 	}
 	loop_timer_set(q->timer, (uint64_t)timeout_ms * 1000);
-	q->is_asking = q->is_in_flight = true;
+	q->is_in_flight = true;
 	error = ub_resolve_event(d->ctx, name, (int)type, CLASS_IN, q, on_reply, NULL);
-	q->is_asking = false;
 	if (error) {
 		q->is_in_flight = false;
 		tell_soon(q, error == UB_SYNTAX ? REFUSED : LATER);
@@ -259,6 +256,7 @@ void dns_free(struct dns *d)
 	if (!d)
 		return;
 	ub_ctx_delete(d->ctx); /* calls nobody back */
+	d->ctx = NULL;	       /* whoever asks again when told gets the same answer */
 	while (!list_is_empty(&d->questions)) {
 		struct question *q = LIST_ENTRY(d->questions.next, struct question, link);
 
