@@ -13,6 +13,7 @@
 #include "queue/schedule.h"
 #include "views/views.h"
 
+struct arena;
 struct os;
 struct order_entry;
 struct record;
