@@ -39,7 +39,7 @@ static bool header_at(const struct scan *s, uint64_t at, struct record_header *o
 	if (h.lane_id != s->lane_id || h.segment != s->segment ||
 	    (s->has_nonce && h.nonce != s->nonce))
 		return false;
-	if (record_length(&h) > s->bytes.n - at)
+	if (h.span > s->bytes.n - at)
 		return false;
 	*out = h;
 	return true;

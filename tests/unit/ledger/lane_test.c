@@ -89,14 +89,17 @@ static struct buf body_of(size_t n, unsigned char c)
 	return b;
 }
 
-static void append(struct lane *lane, enum record_type type, size_t n, unsigned char c, struct answer *a)
+static void append(struct lane *lane, enum record_type type, size_t n, unsigned char c,
+		   struct answer *a)
 {
-	struct record_new r = {.type = type, .received_us = c, .meta = SPAN_LIT("meta"), .body = body_of(n, c)};
+	struct record_new r = {
+		.type = type, .received_us = c, .meta = SPAN_LIT("meta"), .body = body_of(n, c)};
 
 	lane_append(lane, &r, 1, 0, false, on_done, a);
 }
 
-static void finish(struct fixture *f, struct lane *lane, bool threaded, struct answer *a, unsigned n)
+static void finish(struct fixture *f, struct lane *lane, bool threaded, struct answer *a,
+		   unsigned n)
 {
 	while (a->n < n) {
 		struct pollfd p = {f->wake, POLLIN, 0};
@@ -130,7 +133,8 @@ static void check_body(struct ledger_reader *r, struct record_ref ref, size_t n,
 
 static void what_is_appended_is_read_back(struct fixture *f, bool threaded)
 {
-	static const size_t sizes[] = {0, 1, 7, 8, 4096, 20000, 131072, 131073, 100000, 100000, 100000, 100000};
+	static const size_t sizes[] = {0,      1,      7,      8,      4096,   20000,
+				       131072, 131073, 100000, 100000, 100000, 100000};
 	enum { N = sizeof sizes / sizeof *sizes };
 	struct lane *lane = open_lane(f, threaded, 256 << 10);
 	struct answer a = {0};
@@ -245,7 +249,8 @@ static void chunks_make_one_message(void **state)
 	struct fixture *f = *state;
 	struct lane *lane = open_lane(f, false, 64 << 10);
 	struct record_ref chunks[5];
-	struct record_new r = {.type = RECORD_MESSAGE, .meta = SPAN_LIT("m"), .chunks = chunks, .chunks_n = 5};
+	struct record_new r = {
+		.type = RECORD_MESSAGE, .meta = SPAN_LIT("m"), .chunks = chunks, .chunks_n = 5};
 	uint64_t epoch = lane_epoch(lane);
 	struct ledger_reader *reader;
 	struct answer a = {0};
@@ -267,7 +272,8 @@ static void chunks_make_one_message(void **state)
 	assert_true(got.is_chunked);
 	assert_int_equal(got.body_bytes, 100000);
 	check_body(reader, a.last.ref, 100000, 0);
-	lane_append(lane, &r, 1, epoch + 1, true, on_done, &a); /* of another epoch: the chunks may be gone */
+	lane_append(lane, &r, 1, epoch + 1, true, on_done,
+		    &a); /* of another epoch: the chunks may be gone */
 	finish(f, lane, false, &a, 7);
 	assert_int_equal(a.last.rc, BROKEN);
 	r.body_bytes = 99999;
@@ -296,9 +302,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(read_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(read_back_threaded, setup, teardown),
-		cmocka_unit_test_setup_teardown(reopening_goes_on_in_a_new_segment, setup, teardown),
+		cmocka_unit_test_setup_teardown(reopening_goes_on_in_a_new_segment, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_taken_name_leads_to_the_next, setup, teardown),
-		cmocka_unit_test_setup_teardown(d_16_a_group_that_just_fits_a_segment_and_one_byte_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			d_16_a_group_that_just_fits_a_segment_and_one_byte_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(chunks_make_one_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(closing_refuses_what_waits, setup, teardown),
 	};
