@@ -164,7 +164,7 @@ struct health {
 	bool accepted_ever;
 	uint64_t delivery_failed_at_us, accepted_at_us, delivery_at_us;
 	/* Since window_us: while on probation all of it, else the present window of the valve. */
-	uint32_t accepted, refused_good, refused_unknown, deferred;
+	uint32_t accepted, refused_good, refused_unknown, deferred, unreached;
 	uint64_t window_us;
 	uint64_t falls_us[HEALTH_FALLS_KEPT]; /* ring */
 	unsigned falls_n, flap_shift;

@@ -163,7 +163,7 @@ static void settle(struct health *h, enum health_state was, uint64_t now,
 
 static void fresh_window(struct health *h, uint64_t now)
 {
-	h->accepted = h->refused_good = h->refused_unknown = h->deferred = 0;
+	h->accepted = h->refused_good = h->refused_unknown = h->deferred = h->unreached = 0;
 	h->window_us = now;
 }
 
@@ -215,26 +215,36 @@ static void turn(struct health *h, enum health_state next, uint64_t now, struct 
 
 /* ---- probation and refusals ---- */
 
+static uint32_t answered(const struct health *h)
+{
+	return h->accepted + h->refused_good + h->refused_unknown + h->deferred;
+}
+
 static void stop(struct health *h, uint64_t now, struct health_actions *out)
 {
-	explain(h, LAYER_DELIVERY, 80,
-		"the primary refused %u of %u recipients, %u of them known to be good: drain "
-		"stopped, nothing bounces",
-		h->refused_good + h->refused_unknown,
-		h->accepted + h->refused_good + h->refused_unknown + h->deferred, h->refused_good);
+	if (answered(h))
+		explain(h, LAYER_DELIVERY, 80,
+			"the primary refused %u of %u recipients, %u of them known to be good: "
+			"drain "
+			"stopped, nothing bounces",
+			h->refused_good + h->refused_unknown, answered(h), h->refused_good);
+	else
+		explain(h, LAYER_DELIVERY, 80,
+			"probes are good, but %u deliveries came to no answer: drain stopped",
+			h->unreached);
 	turn(h, HEALTH_STOPPED, now, out);
 }
 
 static void finish_probation(struct health *h, uint64_t now, struct health_actions *out)
 {
-	uint32_t attempts = h->accepted + h->refused_good + h->refused_unknown + h->deferred;
+	uint32_t attempts = answered(h);
 	uint64_t last =
 		h->delivery_at_us > h->state_since_us ? h->delivery_at_us : h->state_since_us;
 	bool few_refused = h->refused_good * 20ull <= attempts * (uint64_t)REFUSED_SHARE_20TH;
 	bool quiet = now - last >= h->limits.quiet_us && h->good >= h->limits.recover;
 	bool long_enough = now - h->state_since_us >= h->limits.refused_us && h->good;
 
-	if (attempts == 0 && quiet)
+	if (attempts == 0 && h->unreached == 0 && quiet)
 		explain(h, LAYER_NONE, 90, "%u good probes and nothing was waiting", h->good);
 	else if (h->accepted >= h->limits.ramp_accepted && few_refused)
 		explain(h, LAYER_NONE, 95, "probation passed: %u of %u accepted", h->accepted,
@@ -249,7 +259,7 @@ static void finish_probation(struct health *h, uint64_t now, struct health_actio
 			"good)",
 			h->accepted, attempts, h->deferred, h->refused_good + h->refused_unknown,
 			h->refused_good);
-	else if (long_enough && attempts) {
+	else if (long_enough && (attempts || h->unreached)) {
 		stop(h, now, out);
 		return;
 	} else
@@ -359,6 +369,7 @@ static void on_delivery(struct health *h, const struct health_delivery *d, uint6
 	h->refused_good += d->refused_good;
 	h->refused_unknown += d->refused_unknown;
 	h->deferred += d->deferred;
+	h->unreached += d->at_connection;
 	if (d->accepted) {
 		h->accepted_ever = true;
 		h->accepted_at_us = now;
@@ -374,9 +385,7 @@ static void on_delivery(struct health *h, const struct health_delivery *d, uint6
 		}
 		out->probe_now = true;
 	}
-	if (serves &&
-	    verdict_valve_closes(h->accepted + h->refused_good + h->refused_unknown + h->deferred,
-				 h->refused_good))
+	if (serves && verdict_valve_closes(answered(h), h->refused_good))
 		stop(h, now, out);
 	else if (h->state == HEALTH_PROBATION)
 		finish_probation(h, now, out);
