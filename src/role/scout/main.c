@@ -321,6 +321,11 @@ static bool on_start(struct role *r, struct fault *why)
 	return true;
 }
 
+static void end(void *arg)
+{
+	role_end(arg);
+}
+
 static void on_stop(struct role *r)
 {
 	struct list *first = &askers;
@@ -339,7 +344,7 @@ static void on_stop(struct role *r)
 		a->open = 0;
 		asker_unref(a);
 	}
-	role_end(r);
+	loop_defer(role_loop(r), end, r); /* connections end first */
 }
 
 /* Another DNS server needs files and is taken at the next start; everything else is taken at once. */

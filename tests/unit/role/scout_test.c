@@ -241,6 +241,23 @@ static int open_world(void **state)
 	return 0;
 }
 
+static void on_turned(void *arg)
+{
+	*(bool *)arg = true;
+	loop_stop(w.loop);
+}
+
+static void turn(uint64_t us)
+{
+	bool is_over = false;
+	struct loop_timer *t = loop_timer_new(w.loop, on_turned, &is_over);
+
+	loop_timer_set(t, us);
+	while (!is_over)
+		loop_run(w.loop);
+	loop_timer_free(t);
+}
+
 static int close_world(void **state)
 {
 	(void)state;
@@ -248,6 +265,7 @@ static int close_world(void **state)
 	recipients_free(w.scout.recipients);
 	resolver_free(w.scout.resolver);
 	must(w.scout.checks == 0);
+	turn(20000); /* connections end from the loop */
 	listener_free(w.listener);
 	loop_fd_free(w.dns_io);
 	(void)close(w.dns_fd);
@@ -315,23 +333,6 @@ static void wait_for(struct heard *h, unsigned calls)
 {
 	while (h->calls < calls)
 		loop_run(w.loop);
-}
-
-static void on_turned(void *arg)
-{
-	*(bool *)arg = true;
-	loop_stop(w.loop);
-}
-
-static void turn(uint64_t us)
-{
-	bool is_over = false;
-	struct loop_timer *t = loop_timer_new(w.loop, on_turned, &is_over);
-
-	loop_timer_set(t, us);
-	while (!is_over)
-		loop_run(w.loop);
-	loop_timer_free(t);
 }
 
 /* --- clients */
