@@ -76,7 +76,7 @@ static void add(struct header_walk *w, struct span bytes)
 	w->field_n += bytes.n;
 }
 
-/* The bytes of the present line up to its LF, which is not among them. */
+/* The bytes of the present line up to its LF, which is not among them. No CR is kept. */
 static void take_line_part(struct header_walk *w, struct span part)
 {
 	if (part.n == 0)
@@ -86,19 +86,15 @@ static void take_line_part(struct header_walk *w, struct span part)
 		if (part.p[0] != ' ' && part.p[0] != '\t' && part.p[0] != '\r')
 			look_at_field(w);
 	}
-	if (w->ended_cr && w->line_n > 1)
-		add(w, SPAN_LIT("\r"));
 	w->line_n += part.n;
-	w->ended_cr = part.p[part.n - 1] == '\r';
-	if (w->ended_cr)
-		part.n--;
-	add(w, part);
+	while (part.n && w->field_n < sizeof w->field)
+		add(w, span_cut(&part, '\r'));
 }
 
 /* True when the line that ends here is the last of the header section. */
 static bool end_line(struct header_walk *w)
 {
-	bool is_empty = w->line_n == 0 || (w->line_n == 1 && w->ended_cr);
+	bool is_empty = w->line_n == 0 || (w->line_n == 1 && w->first == '\r');
 	bool is_blank = w->first == ' ' || w->first == '\t';
 	bool is_field = is_blank || w->field_n == sizeof w->field ||
 			!span_is_empty(field_name(span_of(w->field, w->field_n)));
@@ -107,7 +103,6 @@ static bool end_line(struct header_walk *w)
 	if (is_empty || is_field)
 		w->seen += w->line_n + 1;
 	w->line_n = 0;
-	w->ended_cr = false;
 	return is_empty || !is_field;
 }
 

@@ -33,7 +33,6 @@ struct header_walk {
 	uint64_t seen;	     /* bytes of finished lines */
 	uint64_t line_n;     /* bytes of the present line so far */
 	unsigned char first; /* of the present line */
-	bool ended_cr;
 	bool has_message_id, has_subject, has_from;
 	size_t field_n;
 	unsigned char field[HEADER_FIELD_KEPT];

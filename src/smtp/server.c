@@ -405,7 +405,7 @@ void smtp_server_tick(struct smtp_server *s, uint64_t now_us)
 	s->now_us = now_us;
 	if (s->deadline_us == 0 || now_us < s->deadline_us)
 		return;
-	if (s->state == ST_DATA && s->data_fault != DATA_FINE) {
+	if (s->state == ST_DATA && s->data_faults != 0) {
 		server_data_refuse(s);
 		if (s->state == ST_GONE)
 			return;

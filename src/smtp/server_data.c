@@ -17,7 +17,7 @@ void server_on_data(struct smtp_server *s, struct span args)
 void server_data_begin(struct smtp_server *s)
 {
 	s->data_at = AT_LINE;
-	s->data_fault = DATA_FINE;
+	s->data_faults = 0;
 	s->data_dropped = false;
 	s->data_n = s->data_skipped = 0;
 	s->data_since_us = s->now_us;
@@ -28,17 +28,10 @@ void server_data_begin(struct smtp_server *s)
 static void arm_data(struct smtp_server *s)
 {
 	const struct smtp_server_limits *l = &s->service->limits;
-	uint64_t idle = s->now_us + (s->data_fault == DATA_FINE ? l->data_us : l->bad_data_us);
-	uint64_t whole = s->data_since_us + l->data_us +
-			 (s->data_n + s->data_skipped) / SERVER_DATA_RATE * 1000000;
+	uint64_t idle = s->now_us + (s->data_faults == 0 ? l->data_us : l->bad_data_us);
+	uint64_t whole = s->data_since_us + l->data_us + s->data_n / SERVER_DATA_RATE * 1000000;
 
 	s->deadline_us = idle < whole ? idle : whole;
-}
-
-static void set_fault(struct smtp_server *s, enum data_fault fault)
-{
-	if (s->data_fault == DATA_FINE)
-		s->data_fault = fault;
 }
 
 /* Bytes that are content: counted and checked for NUL. */
@@ -46,15 +39,13 @@ static void count(struct smtp_server *s, struct span piece)
 {
 	uint64_t limit = s->service->limits.message_bytes;
 
-	if (s->data_fault != DATA_FINE) {
-		s->data_skipped += piece.n;
-		return;
-	}
 	s->data_n += piece.n;
+	if (s->data_faults)
+		s->data_skipped += piece.n;
 	if (piece.n && memchr(piece.p, 0, piece.n))
-		set_fault(s, DATA_NUL);
+		s->data_faults |= DATA_NUL;
 	if (limit && s->data_n > limit)
-		set_fault(s, DATA_TOO_BIG);
+		s->data_faults |= DATA_TOO_BIG;
 }
 
 /* From a line's start or inside one: all of p that is plain content. Returns its length; data_at says where it ends. */
@@ -72,7 +63,7 @@ static size_t scan_lines(struct smtp_server *s, const unsigned char *p, size_t n
 		cr = memchr(p + i, '\r', n - i);
 		line = (cr ? (size_t)(cr - p) : n) - i;
 		if (line && memchr(p + i, '\n', line))
-			set_fault(s, DATA_BARE_LF);
+			s->data_faults |= DATA_BARE_LF;
 		i += line;
 		if (!cr)
 			return i;
@@ -85,7 +76,7 @@ static size_t scan_lines(struct smtp_server *s, const unsigned char *p, size_t n
 			s->data_at = AT_LINE;
 		} else {
 			i += 1;
-			set_fault(s, DATA_BARE_CR);
+			s->data_faults |= DATA_BARE_CR;
 		}
 	}
 }
@@ -94,9 +85,9 @@ static size_t scan_lines(struct smtp_server *s, const unsigned char *p, size_t n
 static struct span after_cr(struct smtp_server *s, struct span *in)
 {
 	if (in->p[0] != '\n') {
-		set_fault(s, DATA_BARE_CR);
+		s->data_faults |= DATA_BARE_CR;
 		s->data_at = AT_INSIDE;
-		return SPAN_NONE;
+		return SPAN_LIT("\r");
 	}
 	*in = span_from(*in, 1);
 	s->data_at = AT_LINE;
@@ -120,41 +111,33 @@ static bool after_dot_cr(struct smtp_server *s, struct span *in)
 		*in = span_from(*in, 1);
 		return true;
 	}
-	set_fault(s, DATA_BARE_CR);
+	s->data_faults |= DATA_BARE_CR;
 	s->data_at = AT_INSIDE;
 	return false;
 }
 
 void server_data_refuse(struct smtp_server *s)
 {
-	switch (s->data_fault) {
-	case DATA_FINE:
-		break;
-	case DATA_BARE_CR:
-		server_reply(s, 554, "5.6.0",
-			     "The message has a CR without LF: lines must end in CR LF; it is not "
-			     "accepted");
-		break;
-	case DATA_BARE_LF:
-		server_reply(s, 554, "5.6.0",
-			     "The message has a LF without CR: lines must end in CR LF; it is not "
-			     "accepted");
-		break;
-	case DATA_NUL:
+	if (s->data_faults & DATA_NUL)
 		server_reply(
 			s, 554, "5.6.0",
 			"The message has a NUL byte, which mail must not have; it is not accepted");
-		break;
-	case DATA_TOO_BIG:
+	else if (s->data_faults & DATA_BARE_LF)
+		server_reply(s, 554, "5.6.0",
+			     "The message has a LF without CR: lines must end in CR LF; it is not "
+			     "accepted");
+	else if (s->data_faults & DATA_BARE_CR)
+		server_reply(s, 554, "5.6.0",
+			     "The message has a CR without LF: lines must end in CR LF; it is not "
+			     "accepted");
+	else
 		server_reply(s, 552, "5.3.4",
 			     "The message is larger than is taken here; EHLO shows the limit");
-		break;
-	}
 }
 
 static enum smtp_step finish(struct smtp_server *s)
 {
-	if (s->data_fault == DATA_FINE) {
+	if (s->data_faults == 0) {
 		server_move(s, ST_STORE);
 		server_ask(s, SMTP_STORE);
 		return SMTP_STORE;
@@ -192,6 +175,7 @@ enum smtp_step server_data_step(struct smtp_server *s, struct span *in, struct s
 	case AT_DOT_CR:
 		if (after_dot_cr(s, in))
 			return finish(s);
+		piece = SPAN_LIT("\r");
 		break;
 	case AT_LINE:
 	case AT_INSIDE:
@@ -206,7 +190,7 @@ enum smtp_step server_data_step(struct smtp_server *s, struct span *in, struct s
 	}
 	count(s, piece);
 	arm_data(s);
-	if (s->data_fault != DATA_FINE) {
+	if (s->data_faults != 0) {
 		if (is_skipped_enough(s)) {
 			server_data_refuse(s);
 			server_move(s, ST_GONE);

@@ -42,7 +42,8 @@ enum data_at {
 	AT_DOT_CR, /* behind such a dot and CR; both held back */
 };
 
-enum data_fault { DATA_FINE, DATA_BARE_CR, DATA_BARE_LF, DATA_NUL, DATA_TOO_BIG };
+/* All that is wrong with a message is gathered, so that what is said does not depend on how it was cut (R1). */
+enum data_fault_FLAGS { DATA_BARE_CR = 1, DATA_BARE_LF = 2, DATA_NUL = 4, DATA_TOO_BIG = 8 };
 
 struct smtp_server {
 	const struct smtp_service *service;
@@ -70,7 +71,7 @@ struct smtp_server {
 	unsigned rcpts_tried; /* in this transaction */
 
 	enum data_at data_at;
-	enum data_fault data_fault;
+	unsigned data_faults;
 	bool data_dropped; /* SMTP_DROP was said */
 	uint64_t data_n, data_skipped, data_since_us;
 };

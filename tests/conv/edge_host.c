@@ -22,6 +22,14 @@
 
 enum { HEAD = 16, FRAME = 256 << 10 };
 
+static void make_folder(const struct edge_host *h, const char *name)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof path, "%s/%s", h->folder, name);
+	must(mkdir(path, 0700) == 0 || errno == EEXIST);
+}
+
 void edge_host_init(struct edge_host *h)
 {
 	static struct msg_domain domains[2];
@@ -31,6 +39,10 @@ void edge_host_init(struct edge_host *h)
 	*h = (struct edge_host){.super = -1, .sequencer = -1, .scout = -1};
 	(void)snprintf(h->folder, sizeof h->folder, "/tmp/holdfast-edge-XXXXXX");
 	must(mkdtemp(h->folder));
+	make_folder(h, "ledger");
+	make_folder(h, "publish");
+	make_folder(h, "tls");
+	make_folder(h, "tls/use");
 	sites[0] = (struct msg_site){.name = SPAN_LIT("head")};
 	domains[0] = (struct msg_domain){
 		.name = SPAN_LIT("ours.example"),
@@ -66,14 +78,6 @@ void edge_host_init(struct edge_host *h)
 				.hops = 30,
 			},
 	};
-}
-
-static void make_folder(const struct edge_host *h, const char *name)
-{
-	char path[256];
-
-	(void)snprintf(path, sizeof path, "%s/%s", h->folder, name);
-	must(mkdir(path, 0700) == 0 || errno == EEXIST);
 }
 
 static int config_fd(const struct edge_host *h)
@@ -168,9 +172,6 @@ void edge_host_start(struct edge_host *h, const char *program)
 	struct buf body = {0};
 	unsigned type;
 
-	make_folder(h, "ledger");
-	make_folder(h, "publish");
-	make_folder(h, "tls");
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
 	h->pid = fork();
 	must(h->pid >= 0);

@@ -190,7 +190,7 @@ static void on_stop(struct role *r)
 int main(int argc, char **argv)
 {
 	static const char *const writes[] = {"ledger/lane-%", "ledger/lane-%.*", NULL};
-	static const char *const reads[] = {"publish", "tls", NULL};
+	static const char *const reads[] = {"publish", "tls/use", NULL};
 	static const struct role_sandbox sandbox = {
 		.threads = true,
 		.write_below = writes,

@@ -50,6 +50,7 @@ void edge_tls_load(struct edge *e)
 	    !path_of(config->tls_key, key, sizeof key))
 		return;
 	mark = mark_of(e->os, key, mark_of(e->os, certificate, 1));
+	mark |= 1; /* 0: not looked at yet */
 	if (mark == e->tls_mark)
 		return;
 	e->tls_mark = mark;
