@@ -5,6 +5,7 @@ process_test.py SUPER ROLE [TEST-NAME-PART]
 """
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -272,6 +273,25 @@ class Death(Case):
         os.close(out)
 
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become another user")
+    def test_k_11_no_process_to_be_had(self):
+        os.chmod(self.folder, 0o777)
+        self.start(user="nobody", group="nogroup")
+        self.limit_processes("1")
+        old = self.pids()["clerk"]
+        os.kill(old, signal.SIGKILL)
+        self.wait_for('role=clerk last_words="could not be started: Resource temporarily unavailable" again_in_ms=1000')
+        self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))
+        self.limit_processes(resource.getrlimit(resource.RLIMIT_NPROC)[1])
+        self.until(lambda: "clerk" in self.pids(), "new clerk")
+        self.assertEqual(self.stop(), 0)
+
+
+    def limit_processes(self, number):
+        number = "unlimited" if number == resource.RLIM_INFINITY else number
+        subprocess.run(["prlimit", "--pid", str(self.process.pid), f"--nproc={number}:"], user="nobody", group="nogroup", check=True)
+
+
 class Settings(Case):
     def test_reload_by_signal_and_by_request(self):
         self.start()
@@ -300,8 +320,37 @@ class Settings(Case):
         self.start()
         self.port = free_port()
         self.write_config()
-        self.order_port_unchanged = self.process.send_signal(signal.SIGHUP)
+        self.process.send_signal(signal.SIGHUP)
         self.wait_for(r"config.reloaded .*changes of listen wait for the next start")
+
+
+    def test_k_12_reloads_leave_nothing_behind(self):
+        self.start()
+        watched = [self.process.pid] + [self.pids()[r] for r in ("edge-0", "watch")]
+
+        def count():
+            return [len(os.listdir(f"/proc/{p}/fd")) for p in watched], [self.maps(p) for p in watched]
+
+        def reload(n):
+            for _ in range(n):
+                done = self.text().count("event=config.reloaded")
+                self.process.send_signal(signal.SIGHUP)
+                self.until(lambda: self.text().count("event=config.reloaded") > done, "reload")
+
+        def settled():
+            return self.text().count("edge-0 notice event=test.reloaded") == self.text().count("event=config.reloaded")
+
+        reload(3)
+        self.until(settled, "edge to have reloaded")
+        before = count()
+        reload(40)
+        self.until(settled, "edge to have reloaded")
+        self.assertEqual(count(), before)
+
+    @staticmethod
+    def maps(pid):
+        with open(f"/proc/{pid}/maps") as f:
+            return sum("holdfast-config" in line for line in f)
 
 
 class BadStart(Case):
@@ -360,6 +409,39 @@ class Closed(Case):
         uid, gid = self.order("user")[1].split()
         self.assertNotEqual(uid, "0")
         self.assertNotEqual(gid, "0")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
+    def test_an_installed_system_has_a_user_for_each_role(self):
+        for name, line in (("passwd", "holdfast-{}:x:{}:64200::/nonexistent:/usr/sbin/nologin\n"), ("group", "")):
+            with open("/etc/" + name) as f, open(os.path.join(self.folder, name), "w") as out:
+                out.write(f.read() + "".join(line.format(r, 64210 + i) for i, r in enumerate(ROLES)))
+                out.write("" if line else "holdfast:x:64200:\n")
+        self.start()  # under one user first: what it leaves behind is handed over
+        self.assertEqual(self.stop(), 0)
+        lane = os.path.join(self.data, "ledger/lane-courier-0")
+        os.mkdir(lane)
+        with open(os.path.join(lane, "0000000001.seg"), "w"):
+            pass
+        mounts = "".join(f"mount --bind {self.folder}/{name} /etc/{name}; " for name in ("passwd", "group"))
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", f"{mounts} exec {SUPER} {self.config} {self.roles_dir}"],
+                                            stdout=log, stderr=log, start_new_session=True)
+        self.until(lambda: all(f"role.started role={r} " in self.text() for r in ALL), "all roles to start")
+        self.assertEqual(self.order("user")[1], "64210 64200")
+        for role, pid in self.pids().items():
+            self.assertEqual(self.uid(pid), 64210 + ROLES.index(role.split("-")[0]), role)
+        self.assertEqual(os.stat(lane).st_uid, 64210 + ROLES.index("courier"))
+        self.assertEqual(os.stat(os.path.join(lane, "0000000001.seg")).st_uid, 64210 + ROLES.index("courier"))
+        key = os.stat(os.path.join(self.data, "tls/use/key.pem"))
+        self.assertEqual((key.st_uid, key.st_mode & 0o777), (64210, 0o400))
+        self.assertIn("clerk notice event=test.started generation=1 data=" + self.data + " key=EACCES", self.text())
+        self.assertIn("edge-0 notice event=test.started generation=1 data=" + self.data + " key=readable", self.text())
+        self.assertEqual(self.stop(), 0)
+
+    @staticmethod
+    def uid(pid):
+        with open(f"/proc/{pid}/status") as f:
+            return int(re.search(r"Uid:\t(\d+)", f.read()).group(1))
 
     @unittest.skipUnless(os.geteuid() == 0, "root only")
     def test_programs_and_data_below_a_closed_folder(self):
