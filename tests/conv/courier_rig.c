@@ -134,7 +134,7 @@ static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 
 	while (rest.n && !v->in_data && span_chr(rest, '\n') >= 0)
 		on_line(v, c, span_cut(&rest, '\n'));
-	if (!v->in_data)
+	if (!v->in_data || !rest.n)
 		return bytes.n - rest.n;
 	buf_append(&v->data, rest);
 	on_data_bytes(v, c);

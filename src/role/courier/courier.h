@@ -107,6 +107,7 @@ void site_primary_worked(struct site *s, struct primary *p);
 void sites_clerk_gone(struct courier *c);
 void sites_clerk_new(struct courier *c); /* what was told is not known to it */
 void sites_stop(struct courier *c);
+void sites_free(struct courier *c); /* no session is left */
 
 /* ---- session.c -------------------------------------------------------------------------------------------------- */
 
@@ -116,6 +117,8 @@ void session_start(struct site *s, struct primary *p);
 void session_drive(struct session *s);
 bool session_is_free(const struct session *s); /* takes a job at once, or will soon */
 struct session *session_of(struct list *at);
+/* No further jobs: an idle one says goodbye, one that is not up yet ends. */
+void session_stop(struct session *s);
 /* The clerk is gone: no dot any more (K1). What had one waits for its answer. */
 void session_clerk_gone(struct session *s);
 
@@ -206,6 +209,7 @@ bool resolve_is_literal(const char *name);
 void resolve_forget(struct resolve_wait *wait);
 void resolve_answer(struct courier *c, const struct msg_resolve_answer *answer);
 void resolve_scout_gone(struct courier *c);
+void resolve_free(struct courier *c);
 
 /* ---- main.c: metrics -------------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "ipc/link.h"
 #include "loop/loop.h"
 #include "role/common/role.h"
 #include "role/courier/courier.h"
@@ -98,15 +99,34 @@ static void end(void *arg)
 	struct courier *c = arg;
 
 	lane_close(c->lane);
+	ledger_reader_free(c->reader);
+	loop_wake_free(c->lane_wake);
+	link_close(c->clerk);
+	link_close(c->scout);
+	link_close(c->watch);
+	link_close(c->sequencer);
+	tls_context_unref(c->tls);
+	resolve_free(c);
+	sites_free(c);
+	map_fini(&c->jobs, NULL);
 	role_end(c->role);
+	free(c);
+}
+
+/* The last words to clerk and sequencer are sent before the links close: a turn later. */
+static void end_soon(void *arg)
+{
+	struct courier *c = arg;
+
+	loop_defer(c->loop, end, c);
 }
 
 void courier_check_end(struct courier *c)
 {
-	if (!c->is_stopping || c->is_ending || c->jobs.n)
+	if (!c->is_stopping || c->is_ending || c->jobs.n || c->sessions_n)
 		return;
 	c->is_ending = true;
-	loop_defer(c->loop, end, c);
+	loop_defer(c->loop, end_soon, c);
 }
 
 /* Unstarted leases go back; transactions under way are finished. */

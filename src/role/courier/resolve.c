@@ -185,3 +185,17 @@ void resolve_scout_gone(struct courier *c)
 				       1); /* soon, from the loop: the map must not change now */
 	}
 }
+
+static void host_free(void *value)
+{
+	struct host *h = value;
+
+	loop_timer_free(h->deadline);
+	free(h->name);
+	free(h);
+}
+
+void resolve_free(struct courier *c)
+{
+	map_fini(&c->hosts, host_free);
+}

@@ -71,6 +71,7 @@ static void session_free(struct session *s)
 	smtp_client_free(s->client);
 	free(s);
 	site_push(site);
+	courier_check_end(site->c);
 }
 
 /* ---- the end of a transaction ----------------------------------------------------------------------------------- */
@@ -159,8 +160,9 @@ static void opening_failed(struct session *s, enum rc rc, const char *text)
 		session_connect(s);
 		return;
 	}
-	tell_evidence(s->site, s->primary->host, ATTEMPT_UNREACHED, smtp_stage_name(f.stage),
-		      f.code, f.text);
+	if (!s->c->is_stopping)
+		tell_evidence(s->site, s->primary->host, ATTEMPT_UNREACHED,
+			      smtp_stage_name(f.stage), f.code, f.text);
 	site_primary_failed(s->site, s->primary, f.text);
 	s->is_over = true;
 	session_free(s);
@@ -387,6 +389,16 @@ static void drive(struct session *s)
 void session_drive(struct session *s)
 {
 	drive(s);
+}
+
+void session_stop(struct session *s)
+{
+	if (s->was_ready)
+		drive(s);
+	else if (s->conn)
+		conn_abort(s->conn);
+	else if (!s->is_over)
+		session_free(s); /* its name was being resolved */
 }
 
 void session_clerk_gone(struct session *s)

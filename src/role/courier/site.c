@@ -38,8 +38,7 @@ static struct primary *primary_of(struct site *s, struct span host, uint16_t por
 {
 	struct primary *p;
 
-	LIST_EACH(at, &s->primaries)
-	{
+	LIST_EACH (at, &s->primaries) {
 		p = LIST_ENTRY(at, struct primary, at);
 		if (p->port == port && span_eq_nocase(span_str(p->host), host))
 			return p;
@@ -91,8 +90,8 @@ void sites_configure(struct courier *c)
 	void *value;
 
 	while (map_next(&c->sites, &cursor, &name, &value)) {
-		LIST_EACH(at, &((struct site *)value)->primaries)
-		LIST_ENTRY(at, struct primary, at)->is_gone = true;
+		LIST_EACH (at, &((struct site *)value)->primaries)
+			LIST_ENTRY(at, struct primary, at)->is_gone = true;
 	}
 	for (size_t i = 0; i < config->sites_n; i++)
 		site_configure(c, &config->sites[i]);
@@ -137,8 +136,7 @@ static struct site *site_redirected(struct courier *c, const struct msg_lease *l
 
 static bool has_primary(const struct site *s)
 {
-	LIST_EACH(at, &s->primaries)
-	{
+	LIST_EACH (at, &s->primaries) {
 		if (!LIST_ENTRY(at, struct primary, at)->is_gone)
 			return true;
 	}
@@ -233,8 +231,7 @@ static struct primary *choose(const struct site *s, bool is_last_resort)
 	uint64_t now = loop_now_us(s->c->loop);
 	struct primary *best = NULL;
 
-	LIST_EACH(at, &s->primaries)
-	{
+	LIST_EACH (at, &s->primaries) {
 		struct primary *p = LIST_ENTRY(at, struct primary, at);
 
 		if (may_use(p, now, is_last_resort) && (!best || is_better(p, best)))
@@ -269,15 +266,14 @@ static size_t free_sessions(const struct site *s)
 {
 	size_t n = 0;
 
-	LIST_EACH(at, &s->sessions)
-	n += session_is_free(session_of(at));
+	LIST_EACH (at, &s->sessions)
+		n += session_is_free(session_of(at));
 	return n;
 }
 
 static void wake_sessions(struct site *s)
 {
-	LIST_EACH_SAFE(at, &s->sessions)
-	{
+	LIST_EACH_SAFE (at, &s->sessions) {
 		if (s->waiting_n && session_is_free(session_of(at)))
 			session_drive(session_of(at));
 	}
@@ -323,8 +319,8 @@ static void each_site(struct courier *c, void (*what)(struct site *s))
 static void clerk_gone(struct site *s)
 {
 	site_drop_waiting(s, "the clerk is away");
-	LIST_EACH_SAFE(at, &s->sessions)
-	session_clerk_gone(session_of(at));
+	LIST_EACH_SAFE (at, &s->sessions)
+		session_clerk_gone(session_of(at));
 }
 
 void sites_clerk_gone(struct courier *c)
@@ -345,11 +341,31 @@ void sites_clerk_new(struct courier *c)
 static void stop_one(struct site *s)
 {
 	site_drop_waiting(s, "the courier is stopping");
-	LIST_EACH_SAFE(at, &s->sessions)
-	session_drive(session_of(at));
+	LIST_EACH_SAFE (at, &s->sessions)
+		session_stop(session_of(at));
 }
 
 void sites_stop(struct courier *c)
 {
 	each_site(c, stop_one);
+}
+
+static void site_free(void *value)
+{
+	struct site *s = value;
+	struct list *first;
+
+	while ((first = list_shift(&s->primaries))) {
+		struct primary *p = LIST_ENTRY(first, struct primary, at);
+
+		free(p->host);
+		free(p);
+	}
+	free(s->name);
+	free(s);
+}
+
+void sites_free(struct courier *c)
+{
+	map_fini(&c->sites, site_free);
 }
