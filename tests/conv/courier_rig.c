@@ -403,12 +403,17 @@ static void on_limit(void *arg)
 	loop_stop(r->loop);
 }
 
+static bool has_ended(struct rig *r)
+{
+	return r->courier_ended;
+}
+
 void rig_await(struct rig *r, bool (*is_true)(struct rig *r), const char *what)
 {
 	struct loop_timer *t = loop_timer_new(r->loop, on_limit, r);
 
 	for (unsigned turns = 0; !is_true(r); turns++) {
-		if (turns > 2000)
+		if (turns > 2000 || (r->courier_ended && is_true != has_ended))
 			fail_msg("in vain: %s (%zu done, %u dots)", what, r->done_n, r->dots);
 		loop_timer_set(t, 5000);
 		loop_run(r->loop);
@@ -427,11 +432,6 @@ void rig_await_done(struct rig *r, size_t n)
 {
 	wanted_done = n;
 	rig_await(r, has_done, "leases end");
-}
-
-static bool has_ended(struct rig *r)
-{
-	return r->courier_ended;
 }
 
 static bool always_after_a_turn(struct rig *r)
@@ -467,6 +467,7 @@ void rig_close(struct rig *r)
 	assert_int_equal(link_send(r->channel, MSG_STOP_NOW, SPAN_NONE), OK);
 	rig_await(r, has_ended, "the courier ends");
 	assert_int_equal(waitpid(r->courier, &status, 0), r->courier);
+	r->courier_ended = false; /* as expected: no reason to give up waiting */
 	assert_int_equal(status, 0);
 	if (r->listener)
 		listener_free(r->listener);

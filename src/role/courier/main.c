@@ -143,8 +143,10 @@ int main(int argc, char **argv)
 {
 	static const char *const write_below[] = {"ledger/lane-%", "ledger/lane-%.*", NULL};
 	static const char *const read_below[] = {"ledger", NULL};
-	static const struct role_sandbox sandbox = {
-		.network_client = true, .write_below = write_below, .read_below = read_below};
+	static const struct role_sandbox sandbox = {.network_client = true,
+						    .threads = true,
+						    .write_below = write_below,
+						    .read_below = read_below};
 	static const struct role_ops ops = {
 		.id = ROLE_COURIER,
 		.sandbox = &sandbox,
