@@ -180,7 +180,7 @@ def test_up_then_n_03_each_mood_is_down_and_back():
             bed.primary.mood = mood
             site = bed.at("down")
             assert site["class"] in kinds, (mood, site)
-            assert "failed probes in a row" in site["reason"], site["reason"]
+            assert "failed probes in a row" in site["evidence"], site["evidence"]
             bed.primary.mood = "fine"
             bed.at("up")
         states = [h["argument"] for h in bed.history() if h["verb"] == "site.state"]
@@ -217,7 +217,7 @@ def test_failed_delivery_and_failed_probe_are_down_at_once():
         bed.evidence(attempt=3, at_connection=True, stage="connect", text="connection refused")
         site = bed.at("down", seconds=3)
         assert time.monotonic() - began < 1.5
-        assert "a delivery could not connect and the probe failed too" in site["reason"], site
+        assert "a delivery could not connect and the probe failed too" in site["evidence"], site
         bed.primary.open()
     finally:
         bed.end()
@@ -245,18 +245,18 @@ def test_hold_by_command_and_lease_end():
         answer = bed.ask("HoldSet", target="head-office", mode="on", for_ms=60000, reason="disk\r\nswap")
         assert answer["ok"] and len(answer["act_id"]) == 32 and "until" in answer["text"], answer
         site = bed.status()["sites"][0]
-        assert site["state"] == "down" and site["seen"] == "up" and site["hold"] == "on", site
-        assert "uid 0" in site["hold_by"] or "operator" in site["hold_by"]
-        assert "disk  swap" in site["hold_reason"]
+        assert site["state"] == "down" and site["seen"] == "up" and site["hold"]["mode"] == "on", site
+        assert "uid 0" in site["hold"]["by"] or "operator" in site["hold"]["by"]
+        assert "disk  swap" in site["hold"]["reason"]
         assert answer["act_id"].encode() in records(bed)
         assert bed.ask("HoldSet", target="head-office", mode="off", for_ms=300)["ok"]
         assert bed.status()["sites"][0]["state"] == "up"
-        wait_for(lambda: bed.status()["sites"][0]["hold"] == "auto")
+        wait_for(lambda: bed.status()["sites"][0]["hold"]["mode"] == "auto")
         over = next(h for h in bed.history() if h["verb"] == "hold.set")
         assert over["argument"] == "auto" and "lease" in over["reason"] and over["actor"] == "watch", over
         # domains
         assert bed.ask("HoldSet", target="Example.COM", mode="on", for_ms=400)["ok"]
-        assert bed.status()["overrides"][0]["domain"] == "example.com"
+        assert bed.status()["overrides"][0]["target"] == "example.com"
         assert b"@example.com" in read_map(bed)
         wait_for(lambda: not bed.status()["overrides"])
         wait_for(lambda: b"@example.com" not in read_map(bed))
@@ -279,9 +279,9 @@ def test_restart_keeps_states_leases_and_writes_no_fact_twice():
         bed.role.stop(9)
         bed.role.start()
         site = bed.status()["sites"][0]
-        assert site["state"] == "down" and site["hold"] == "on" and site["hold_reason"] == "kept", site
-        assert site["hold_until_us"] - site["since_us"] <= 3600 * 10**6 + 10**6
-        assert bed.status()["overrides"][0]["hold"] == "off"
+        assert site["state"] == "down" and site["hold"]["mode"] == "on" and site["hold"]["reason"] == "kept", site
+        assert site["hold"]["until_us"] - site["since_us"] <= 3600 * 10**6 + 10**6
+        assert bed.status()["overrides"][0]["mode"] == "off"
         assert records(bed).count(b"listed@example.com") == facts
         assert bed.role.links["sequencer"].of("Durable")[-1]["seq"] >= seq
         assert bed.ask("HoldSet", target="head-office", mode="auto")["ok"]
@@ -475,7 +475,7 @@ def test_neutral_controls():
         wait_for(lambda: bed.status()["controls"]["own_network_down"])
         bed.primary.close()
         site = bed.at("down")
-        assert site["confidence"] <= 30 and "our own network" in site["reason"], site
+        assert site["confidence"] <= 30 and "our own network" in site["evidence"], site
         bed.primary.open()
     finally:
         bed.end()

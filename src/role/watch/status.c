@@ -52,7 +52,7 @@ static void put_time(json_t *o, const char *key, uint64_t wall_us)
 	snprintf(key_us, sizeof key_us, "%s_us", key);
 	if (!wall_us || !gmtime_r(&t, &tm)) {
 		put(o, key, json_null());
-		put(o, key_us, json_integer(0));
+		put(o, key_us, json_null());
 		return;
 	}
 	snprintf(out, sizeof out, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900,
@@ -86,12 +86,15 @@ static json_t *primary_json(const struct primary *p)
 	return o;
 }
 
-static void put_override(json_t *o, const struct override *h)
+static json_t *override_json(const struct override *h)
 {
-	put(o, "hold", json_string(health_hold_name(h->mode)));
-	put_time(o, "hold_until", h->mode == HOLD_AUTO ? 0 : h->until_us);
-	put(o, "hold_by", text(h->by));
-	put(o, "hold_reason", text(h->reason));
+	json_t *o = json_object();
+
+	put(o, "mode", json_string(health_hold_name(h->mode)));
+	put_time(o, "until", h->mode == HOLD_AUTO ? 0 : h->until_us);
+	put(o, "by", text(h->by));
+	put(o, "reason", text(h->reason));
+	return o;
 }
 
 static json_t *probe_json(const struct site *s)
@@ -114,7 +117,7 @@ static json_t *site_json(const struct site *s)
 {
 	static const char *const phases[] = {"down", "probation", "up"};
 	const struct msg_config *c = s->watch->config;
-	json_t *o = json_object(), *domains = json_array(), *primaries = json_array();
+	json_t *o = json_object(), *domains = json_array(), *primaries = json_array(), *hold;
 
 	put(o, "name", text(s->name));
 	for (size_t i = 0; i < c->domains_n; i++) {
@@ -128,9 +131,10 @@ static json_t *site_json(const struct site *s)
 	put_time(o, "since", s->recorded_us);
 	put(o, "class", text(s->class));
 	put_number(o, "confidence", s->confidence);
-	put(o, "reason", text(s->evidence));
-	put_override(o, &s->hold);
-	put(o, "hold_configured", json_string(health_hold_name(s->health.limits.configured)));
+	put(o, "evidence", text(s->evidence));
+	hold = override_json(&s->hold);
+	put(hold, "configured", json_string(health_hold_name(s->health.limits.configured)));
+	put(o, "hold", hold);
 	put(o, "probe", probe_json(s));
 	for (size_t i = 0; i < s->primaries_n; i++)
 		(void)json_array_append_new(primaries, primary_json(&s->primaries[i]));
@@ -186,10 +190,9 @@ static json_t *domain_holds_json(struct watch *w)
 	LIST_EACH(l, &w->domain_holds)
 	{
 		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
-		json_t *o = json_object();
+		json_t *o = override_json(&d->o);
 
-		put(o, "domain", text(d->name));
-		put_override(o, &d->o);
+		put(o, "target", text(d->name));
 		(void)json_array_append_new(list, o);
 	}
 	return list;
