@@ -124,6 +124,13 @@ static void from_watch(struct cli *c, struct status *s)
 	s->live = root;
 }
 
+/* While someone has the file half edited: what the running system has loaded. */
+static void settings_from_watch(struct cli *c, struct status *s)
+{
+	s->node = text_in(c, s->live, "node");
+	s->reserve_bytes = number_in(json_object_get(s->live, "disk"), "reserve_bytes");
+}
+
 /* ---- the views -------------------------------------------------------------------------------------------------- */
 
 struct gather {
@@ -237,9 +244,11 @@ bool status_gather(struct cli *c, struct status *out)
 		return false;
 	if (is_complete)
 		from_config(c, out, &config);
-	else
-		lacks(c, out, "configuration", "it has mistakes; see holdfast check-config");
 	from_watch(c, out);
+	if (!is_complete && out->live)
+		settings_from_watch(c, out);
+	else if (!is_complete)
+		lacks(c, out, "configuration", "it has mistakes; see holdfast check-config");
 	from_views(c, out);
 	if (os_free_bytes(os_real(), out->data, &out->free_bytes) == 0)
 		out->has_disk = true;
