@@ -166,8 +166,7 @@ static size_t gather(struct watch *w, struct record_new *records)
 			break;
 		list_remove(&j->on_books);
 		list_append(&w->in_flight, &j->on_books);
-		LIST_EACH(l, &j->entries)
-		{
+		LIST_EACH (l, &j->entries) {
 			records[n++] = (struct record_new){.type = ENTRY_OF(l)->type,
 							   .received_us = now,
 							   .meta = buf_span(&ENTRY_OF(l)->meta)};

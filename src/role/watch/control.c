@@ -142,8 +142,7 @@ static void answer_json(struct client *c, struct buf *json)
 
 static struct client *client_of(struct watch *w, uint64_t id)
 {
-	LIST_EACH(l, &w->control->clients)
-	{
+	LIST_EACH (l, &w->control->clients) {
 		if (CLIENT_OF(l)->id == id)
 			return CLIENT_OF(l);
 	}
@@ -166,7 +165,7 @@ static void on_recorded(void *arg, bool is_recorded)
 {
 	struct pending *p = arg;
 	struct watch *w = p->watch;
-	struct client *c = w->control ? client_of(w, p->client) : NULL;
+	struct client *c = client_of(w, p->client);
 
 	if (!is_recorded && p->is_hold && !w->is_stopping)
 		hold_put_back(w, span_str(p->target));
@@ -360,7 +359,7 @@ static void on_reload_recorded(void *arg, bool is_recorded)
 {
 	struct pending *p = arg;
 	struct msg_reload_request m = {.id = p->client};
-	struct client *c = p->watch->control ? client_of(p->watch, p->client) : NULL;
+	struct client *c = client_of(p->watch, p->client);
 	struct buf b = {0};
 
 	msg_reload_request_encode(&b, &m);
@@ -377,7 +376,7 @@ static void on_reload_recorded(void *arg, bool is_recorded)
 
 void control_reloaded(struct watch *w, const struct msg_reload_result *m)
 {
-	struct client *c = w->control ? client_of(w, m->id) : NULL;
+	struct client *c = client_of(w, m->id);
 	char text[480];
 
 	snprintf(text, sizeof text, "%.*s", SPAN_FMT(m->text));
@@ -476,8 +475,7 @@ static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fau
 
 	(void)conn, (void)rc, (void)why;
 	list_remove(&c->on_control);
-	if (c->watch->control)
-		c->watch->control->clients_n--;
+	c->watch->control->clients_n--;
 	free(c);
 }
 
@@ -517,8 +515,14 @@ void control_listen(struct watch *w, int fd)
 
 void control_stop(struct watch *w)
 {
-	if (w->control && w->control->listener)
-		listener_free(w->control->listener);
-	if (w->control)
-		w->control->listener = NULL;
+	listener_free(w->control->listener);
+	w->control->listener = NULL;
+	LIST_EACH_SAFE (l, &w->control->clients)
+		conn_abort(CLIENT_OF(l)->conn);
+}
+
+void control_free(struct watch *w)
+{
+	free(w->control);
+	w->control = NULL;
 }

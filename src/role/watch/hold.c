@@ -19,8 +19,7 @@
 
 static struct domain_hold *find(struct watch *w, struct span name)
 {
-	LIST_EACH(l, &w->domain_holds)
-	{
+	LIST_EACH (l, &w->domain_holds) {
 		if (span_eq_nocase(name, span_str(HOLD_OF(l)->name)))
 			return HOLD_OF(l);
 	}
@@ -112,8 +111,7 @@ void holds_start(struct watch *w)
 {
 	uint64_t now = loop_now_us(w->loop);
 
-	LIST_EACH(l, &w->domain_holds)
-	{
+	LIST_EACH (l, &w->domain_holds) {
 		struct domain_hold *d = HOLD_OF(l);
 
 		loop_timer_set(d->timer, d->until_mono_us > now ? d->until_mono_us - now : 0);
@@ -122,8 +120,8 @@ void holds_start(struct watch *w)
 
 void holds_stop(struct watch *w)
 {
-	LIST_EACH_SAFE(l, &w->domain_holds)
-	drop(HOLD_OF(l));
+	LIST_EACH_SAFE (l, &w->domain_holds)
+		drop(HOLD_OF(l));
 }
 
 void hold_set(struct watch *w, struct span target, enum health_hold mode, uint64_t for_us,

@@ -200,7 +200,9 @@ void controls_stop(struct watch *w);
 void control_prepare(struct watch *w); /* names of users, while files can still be read */
 void control_listen(struct watch *w, int fd);
 void control_reloaded(struct watch *w, const struct msg_reload_result *m);
+/* Stop ends the connections; free follows when the loop has seen them end. */
 void control_stop(struct watch *w);
+void control_free(struct watch *w);
 void status_json(struct watch *w, struct buf *out);
 void history_json(struct watch *w, unsigned last, struct buf *out);
 
@@ -209,6 +211,7 @@ void metrics_listen(struct watch *w, int fd);
 void metrics_of_role(struct watch *w, const struct msg_role_metrics *m);
 void metrics_render(struct watch *w, struct buf *out);
 void metrics_stop(struct watch *w);
+void metrics_free(struct watch *w);
 
 extern struct say_metric watch_probes, watch_probes_failed, watch_changes, watch_acts,
 	watch_learned, watch_dropped;
@@ -269,6 +272,7 @@ struct watch {
 	struct control *control;
 	struct metrics *metrics;
 	struct list couriers; /* struct peer */
+	struct loop_timer *end;
 	struct role_seen roles[64];
 	size_t roles_n;
 	struct history_line history[WATCH_HISTORY]; /* ring */

@@ -136,6 +136,8 @@ static bool on_super(struct role *r, unsigned type, struct span body)
 	struct arena a;
 	bool ok = false;
 
+	if (w->is_stopping)
+		return true;
 	arena_init(&a, LINK_FRAME_LIMIT_BYTES * 4);
 	if (type == MSG_ROLES && (ok = msg_roles_decode(&a, body, &roles)))
 		take_roles(w, &roles);
@@ -188,7 +190,9 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 {
 	struct watch *w = role_state(r);
 
-	if (peer == ROLE_SCOUT)
+	if (w->is_stopping)
+		close(fd);
+	else if (peer == ROLE_SCOUT)
 		names_link(w, fd);
 	else if (peer == ROLE_SEQUENCER)
 		books_link(w, fd);
@@ -215,6 +219,8 @@ static void on_reload(struct role *r, const struct msg_config *was)
 	struct watch *w = role_state(r);
 
 	(void)was;
+	if (w->is_stopping)
+		return;
 	w->config = role_config(r);
 	sites_configure(w);
 	controls_configure(w);
@@ -222,9 +228,25 @@ static void on_reload(struct role *r, const struct msg_config *was)
 	site_publish(w);
 }
 
+/* The loop has seen the ends of all connections by now. */
+static void finish(void *arg)
+{
+	struct watch *w = arg;
+	struct role *r = w->role;
+
+	loop_timer_free(w->end);
+	control_free(w);
+	metrics_free(w);
+	tls_context_unref(w->tls_any);
+	tls_context_unref(w->tls_checked);
+	free(w);
+	role_end(r);
+}
+
 static void on_stop(struct role *r)
 {
 	struct watch *w = role_state(r);
+	struct list *l;
 
 	w->is_stopping = true;
 	control_stop(w);
@@ -235,7 +257,12 @@ static void on_stop(struct role *r)
 	sites_stop(w);
 	books_close(w);
 	names_stop(w);
-	role_end(r);
+	while ((l = list_shift(&w->couriers))) {
+		link_close(LIST_ENTRY(l, struct peer, on_watch)->link);
+		free(LIST_ENTRY(l, struct peer, on_watch));
+	}
+	w->end = loop_timer_new(w->loop, finish, w);
+	loop_timer_set(w->end, 1000);
 }
 
 int main(int argc, char **argv)

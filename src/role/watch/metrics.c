@@ -25,9 +25,17 @@ enum {
 	LISTENERS = 8,
 };
 
+/* One connection. */
+struct scrape {
+	struct list on_metrics;
+	struct watch *watch;
+	struct conn *conn;
+};
+
 struct metrics {
 	struct listener *listeners[LISTENERS];
 	size_t listeners_n, clients_n;
+	struct list scrapes;
 	struct {
 		char name[64];
 		struct buf text;
@@ -230,7 +238,7 @@ static ssize_t head_end(struct span s, bool *out_bad)
 
 static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 {
-	struct watch *w = arg;
+	struct scrape *s = arg;
 	bool is_bad = false;
 	ssize_t end = head_end(bytes, &is_bad);
 	const char *fault;
@@ -243,7 +251,7 @@ static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 	line = span_trim(span_cut(&rest, '\n'));
 	fault = end < 0 ? "400 Bad Request" : judge(line);
 	if (!fault)
-		metrics_render(w, &text);
+		metrics_render(s->watch, &text);
 	else
 		buf_printf(&text, "%s\n", fault);
 	reply(c, fault ? fault : "200 OK", buf_span(&text));
@@ -253,24 +261,32 @@ static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 
 static void on_closed(void *arg, struct conn *c, enum rc rc, const struct fault *why)
 {
-	struct watch *w = arg;
+	struct scrape *s = arg;
 
 	(void)c, (void)rc, (void)why;
-	w->metrics->clients_n--;
+	list_remove(&s->on_metrics);
+	s->watch->metrics->clients_n--;
+	free(s);
 }
 
 static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bool is_last)
 {
 	static const struct conn_ops ops = {.on_bytes = on_bytes, .on_closed = on_closed};
 	struct watch *w = arg;
+	struct scrape *s;
 
 	(void)peer;
 	if (is_last || w->metrics->clients_n >= METRICS_CLIENTS) {
 		close(fd);
 		return;
 	}
+	s = must_alloc(sizeof *s);
+	s->watch = w;
+	list_init(&s->on_metrics);
+	list_append(&w->metrics->scrapes, &s->on_metrics);
 	w->metrics->clients_n++;
-	conn_deadline(conn_accept(w->loop, fd, &ops, w), 10 * WATCH_SECOND_US);
+	s->conn = conn_accept(w->loop, fd, &ops, s);
+	conn_deadline(s->conn, 10 * WATCH_SECOND_US);
 }
 
 void metrics_listen(struct watch *w, int fd)
@@ -287,6 +303,7 @@ void metrics_listen(struct watch *w, int fd)
 void metrics_start(struct watch *w)
 {
 	w->metrics = must_alloc(sizeof *w->metrics);
+	list_init(&w->metrics->scrapes);
 }
 
 void metrics_stop(struct watch *w)
@@ -294,4 +311,14 @@ void metrics_stop(struct watch *w)
 	for (size_t i = 0; i < w->metrics->listeners_n; i++)
 		listener_free(w->metrics->listeners[i]);
 	w->metrics->listeners_n = 0;
+	LIST_EACH_SAFE (l, &w->metrics->scrapes)
+		conn_abort(LIST_ENTRY(l, struct scrape, on_metrics)->conn);
+}
+
+void metrics_free(struct watch *w)
+{
+	for (size_t i = 0; i < w->metrics->roles_n; i++)
+		buf_fini(&w->metrics->roles[i].text);
+	free(w->metrics);
+	w->metrics = NULL;
 }

@@ -123,8 +123,7 @@ static bool on_answer(struct watch *w, struct arena *a, struct span body)
 
 	if (!msg_resolve_answer_decode(a, body, &m))
 		return false;
-	LIST_EACH_SAFE(l, &w->hosts)
-	{
+	LIST_EACH_SAFE (l, &w->hosts) {
 		struct host *h = LIST_ENTRY(l, struct host, on_table);
 
 		if (h->question == m.id && m.id) {
@@ -161,8 +160,8 @@ static void on_closed(void *arg, struct link *l)
 	if (w->scout != l)
 		return;
 	w->scout = NULL;
-	LIST_EACH(at, &w->hosts)
-	LIST_ENTRY(at, struct host, on_table)->asked_us = 0; /* the timer gives them up */
+	LIST_EACH (at, &w->hosts)
+		LIST_ENTRY(at, struct host, on_table)->asked_us = 0; /* the timer gives them up */
 }
 
 void names_link(struct watch *w, int fd)
@@ -171,8 +170,7 @@ void names_link(struct watch *w, int fd)
 
 	link_close(w->scout);
 	w->scout = link_new(w->loop, fd, &ops, w);
-	LIST_EACH(at, &w->hosts)
-	{
+	LIST_EACH (at, &w->hosts) {
 		struct host *h = LIST_ENTRY(at, struct host, on_table);
 
 		h->question = 0;
@@ -187,8 +185,7 @@ static void on_timer(void *arg)
 	struct watch *w = arg;
 	uint64_t now = loop_now_us(w->loop);
 
-	LIST_EACH_SAFE(l, &w->hosts)
-	{
+	LIST_EACH_SAFE (l, &w->hosts) {
 		struct host *h = LIST_ENTRY(l, struct host, on_table);
 
 		if (!h->question || now - h->asked_us < ANSWER_US)

@@ -311,8 +311,7 @@ void site_publish(struct watch *w)
 
 	for (size_t i = 0; i < w->sites_n; i++)
 		publish_add(p, span_str(w->sites[i]->name), (uint32_t)w->sites[i]->recorded);
-	LIST_EACH(l, &w->domain_holds)
-	{
+	LIST_EACH (l, &w->domain_holds) {
 		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
 
 		snprintf(key, sizeof key, "@%s", d->name);

@@ -187,8 +187,7 @@ static json_t *domain_holds_json(struct watch *w)
 {
 	json_t *list = json_array();
 
-	LIST_EACH(l, &w->domain_holds)
-	{
+	LIST_EACH (l, &w->domain_holds) {
 		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
 		json_t *o = override_json(&d->o);
 

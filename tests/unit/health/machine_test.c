@@ -89,7 +89,7 @@ static const struct row {
 	{"N-03 421", "good greet4 greet4 greet4 =down class:greeting"},
 	{"N-03 4xx at RCPT", "good rcpt4 rcpt4 rcpt4 =down class:rcpt"},
 	{"N-03 TLS fails", "good tls tls tls =down class:tls"},
-	{"N-03 half-open: no DNS", "good dns dns dns =down class:dns"},
+	{"no DNS", "good dns dns dns =down class:dns"},
 	{"N-03 mixed failures count together", "good bad tls hang =down class:greeting"},
 	/* controls (H5) */
 	{"controls failing do not prevent hold", "good ctl:0 bad bad bad =down"},
