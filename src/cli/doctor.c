@@ -120,11 +120,15 @@ static void put_server_lines(struct doctor *d, struct buf *out)
 		put_heading(d, "Lines for the primary", out);
 		term_wrap(
 			&d->c->term, out,
-			SPAN_LIT("None is needed for what can be seen from here. Filters that act "
-				 "after DATA "
-				 "(rspamd, DMARC) cannot be seen: let them skip this machine too. "
-				 "`holdfast doctor --server postfix` (exim, exchange, m365) prints "
-				 "the lines."),
+			span_str(doctor_text(
+				d,
+				"%s Filters that act after DATA (rspamd, DMARC) cannot be seen: "
+				"let them skip this "
+				"machine too. `holdfast doctor --server postfix` (exim, exchange, "
+				"m365) prints the "
+				"lines.",
+				d->has_silent ? "Not known, as a primary could not be asked."
+					      : "None is needed for what can be seen from here.")),
 			2);
 		return;
 	}

@@ -38,6 +38,8 @@ struct doctor {
 	/* Our addresses as the primaries see them. */
 	char ours[DOCTOR_ADDRESSES][64];
 	size_t ours_n;
+	bool dns_is_away; /* it did not answer: ask no more */
+	bool has_silent;  /* a primary could not be asked */
 	bool needs_lines; /* a primary refused or delayed us */
 };
 

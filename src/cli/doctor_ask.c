@@ -27,7 +27,7 @@ void doctor_ask(struct doctor *d, const char *name, unsigned type, struct doctor
 	struct waiting w = {d, out};
 
 	*out = (struct doctor_records){.rc = LATER};
-	if (!d->dns)
+	if (!d->dns || d->dns_is_away)
 		return;
 	dns_ask(d->dns, name, (enum dns_type)type, d->config.dns_timeout_ms + 3000, on_answer, &w);
 	loop_run(d->loop);

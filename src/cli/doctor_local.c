@@ -121,7 +121,8 @@ static void check_name(struct doctor *d)
 
 	doctor_ask(d, node, DNS_A, &a);
 	doctor_ask(d, node, DNS_AAAA, &aaaa);
-	if (a.rc == LATER && aaaa.rc == LATER)
+	d->dns_is_away = a.rc == LATER && aaaa.rc == LATER;
+	if (d->dns_is_away)
 		doctor_say(d, DOCTOR_BAD, "dns", "check dns.server or /etc/resolv.conf",
 			   "no answer from the name server: primaries cannot be found by name");
 	else if (!a.n && !aaaa.n)

@@ -62,6 +62,7 @@ static bool find_address(struct target *t, const char *host)
 		doctor_ask(t->d, host, DNS_AAAA, &found);
 	if (found.n)
 		return set_address(t, found.record[0].data.p, found.record[0].data.n);
+	t->d->has_silent = true;
 	doctor_say(t->d, DOCTOR_BAD, t->topic, "correct the name, or check the name server",
 		   found.rc == LATER ? "no answer from the name server about %s"
 				     : "the name %s has no address",
@@ -366,6 +367,8 @@ void doctor_domains(struct doctor *d)
 {
 	const char *only = cli_value(d->c, "site");
 
+	if (d->dns_is_away)
+		return; /* said once, and once is enough */
 	for (size_t i = 0; i < d->config.domains_n; i++) {
 		if (!only || span_eq(d->config.domains[i].site, span_str(only)))
 			judge_mx(d, &d->config.domains[i]);
