@@ -85,6 +85,38 @@ static void s_12_a_line_without_end_is_given_up(void **state)
 	assert_in_range(flood(to_data, '.', "552 5.3.4 "), 0, 256 << 10);
 }
 
+static void s_13_a_hundred_thousand_recipients(void **state)
+{
+	enum { ALL = 100000, TAKEN = 100 };
+	struct dialogue_options options = dialogue_defaults();
+	struct dialogue d;
+	size_t before, after, taken = 0, deferred = 0;
+	struct span said;
+
+	(void)state;
+	dialogue_begin(&d, &options);
+	dialogue_feed(&d, SPAN_LIT("EHLO x\r\nMAIL FROM:<a@x>\r\n"));
+	buf_clear(&d.said);
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < ALL; i++) {
+		char line[64];
+		int n = snprintf(line, sizeof line, "RCPT TO:<u%d@ours.example>\r\n", i);
+
+		dialogue_feed(&d, span_of(line, (size_t)n));
+		said = buf_span(&d.said);
+		taken += span_starts(said, SPAN_LIT("250 "));
+		deferred += span_starts(said, SPAN_LIT("452 4.5.3 "));
+		buf_clear(&d.said);
+	}
+	after = mallinfo2().uordblks;
+	assert_int_equal(taken, TAKEN);
+	assert_int_equal(deferred, ALL - TAKEN);
+	assert_in_range(after - before, 0, 256 << 10);
+	dialogue_feed(&d, SPAN_LIT("DATA\r\nx\r\n.\r\n"));
+	assert_int_equal(d.stored, 1);
+	dialogue_end(&d);
+}
+
 static void s_22_many_fields_are_data_like_any(void **state)
 {
 	struct dialogue_options options = dialogue_defaults();
@@ -107,6 +139,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s_26_a_message_is_stored_when_its_end_has_come_and_not_before),
 		cmocka_unit_test(s_12_a_line_without_end_is_given_up),
+		cmocka_unit_test(s_13_a_hundred_thousand_recipients),
 		cmocka_unit_test(s_22_many_fields_are_data_like_any),
 	};
 
