@@ -10,7 +10,7 @@
 
 struct host {
 	bool permitted;
-	size_t sent;
+	size_t sent, begun;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,7 +63,7 @@ static bool turn(struct smtp_client *c, struct host *h, uint8_t how)
 		return true;
 	case SMTP_WANT_MAIL:
 		h->permitted = false;
-		if (h->sent > 4000)
+		if (h->sent > 4000 || ++h->begun > 50)
 			smtp_client_quit(c);
 		else
 			begin(c, how);
