@@ -57,6 +57,9 @@ uint64_t views_newest_us(const struct views *v); /* reception of the newest appl
 /* Sequence number after the last applied record of a lane; 0: nothing of it. */
 uint64_t views_lane_next(const struct views *v, uint32_t lane_id);
 
+/* Nothing is to be done: gives the memory of the page cache back. */
+void views_rest(struct views *v);
+
 /* All content as text, in a fixed order: equal after a rebuild. */
 enum rc views_dump(struct views *v, struct buf *out, struct fault *why) MUST_USE;
 /* Recounts everything and compares it with the counters; REFUSED with what differs. For tests. */

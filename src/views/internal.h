@@ -51,7 +51,7 @@ struct views {
 	const struct queue_schedule *schedule;
 	struct views_ops ops;
 	char *dir, *generation;
-	uint64_t next, newest_us, recipients_version;
+	uint64_t next, newest_us, recipients_version, indexed_upto;
 	struct site **sites;
 	size_t sites_n;
 	struct map site_by_name;
@@ -127,7 +127,7 @@ void recipient_learn(struct views *v, struct span address, bool is_good);
 
 /* ---- match.c: a queue_match as SQL over delivery d, message m, address r (recipient) and s (sender) ---- */
 struct match_sql {
-	char where[1024];
+	char where[1536];
 	size_t n;
 	struct {
 		bool is_int;

@@ -119,6 +119,22 @@ enum rc views_queue_count(struct views *v, const struct queue_match *match, uint
 
 /* ---- one message ------------------------------------------------------------------------------------------------ */
 
+static sqlite3_stmt *prepare_find(struct views *v, const struct match_sql *m)
+{
+	char sql[2048];
+	sqlite3_stmt *q = NULL;
+	int code;
+
+	snprintf(sql, sizeof sql, "SELECT d.number, d.facts FROM message d WHERE %s", m->where);
+	code = v->rc == OK ? sqlite3_prepare_v2(v->db, sql, -1, &q, NULL) : SQLITE_ERROR;
+	if (code != SQLITE_OK) {
+		views_fail(v, code, sql);
+		return NULL;
+	}
+	match_bind(q, m, 1);
+	return q;
+}
+
 static enum rc find(struct views *v, struct span id, uint64_t *out_number, struct fault *why)
 {
 	struct queue_match match = {.flags = QUEUE_MATCH_ID};
@@ -135,9 +151,7 @@ static enum rc find(struct views *v, struct span id, uint64_t *out_number, struc
 	if (rc != OK)
 		return rc;
 	match_build(v, &match, 0, &m);
-	q = views_sql(v, "SELECT number, facts FROM message m WHERE m.key >= ? AND m.key <= ?");
-	if (q)
-		match_bind(q, &m, 1);
+	q = prepare_find(v, &m);
 	while (views_row(v, q)) {
 		struct msg_message_meta meta;
 
@@ -147,6 +161,7 @@ static enum rc find(struct views *v, struct span id, uint64_t *out_number, struc
 		found = (uint64_t)views_int(q, 0);
 		n++;
 	}
+	sqlite3_finalize(q);
 	if (n == 1) {
 		*out_number = found;
 		return OK;

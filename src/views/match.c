@@ -82,8 +82,15 @@ static void add_id(struct match_sql *out, const char *id)
 	if (!hex_decode(bytes, 8, span_of(high, 16)))
 		return;
 	to = __builtin_bswap64(get_u64(bytes));
-	add_int(out, "m.key >= ?", from);
-	add_int(out, "m.key <= ?", to);
+	add_int(out,
+		"d.number IN (SELECT number FROM id_index WHERE key BETWEEN ? AND ? UNION ALL"
+		" SELECT number FROM message WHERE number >= (SELECT upto FROM id_index_upto)"
+		" AND key BETWEEN ? AND ?)",
+		from);
+	for (int i = 0; i < 3; i++) {
+		out->params[out->n].is_int = true;
+		out->params[out->n++].i = I(i == 1 ? from : to);
+	}
 }
 
 static uint64_t before(uint64_t now_us, uint64_t span_us)

@@ -68,7 +68,12 @@ CREATE TABLE message (
 	sender INTEGER NOT NULL,
 	facts BLOB NOT NULL
 );
-CREATE INDEX message_key ON message (key);
+
+-- Messages by id. Ids are random, so a row a message would touch a page a message: rows come sorted, many at a time, and
+-- those from `upto` on are looked for in `message`. A view of a view; not part of what a rebuild must reproduce.
+CREATE TABLE id_index (key INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID;
+CREATE TABLE id_index_upto (one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL);
+INSERT INTO id_index_upto VALUES (1, 0);
 
 -- A delivery: one recipient of one message, not finished.
 CREATE TABLE delivery (

@@ -6,7 +6,7 @@
 #include "os/os.h"
 #include "role/clerk/internal.h"
 
-enum { BATCH = 1000 };
+enum { BATCH = 1000 }; /* in one transaction; far behind: CLERK_BATCH_MAX */
 
 void apply_soon(struct clerk *c)
 {
@@ -46,10 +46,11 @@ static bool apply_one(struct clerk *c, const struct order_entry *e)
 static size_t apply_batch(struct clerk *c)
 {
 	uint64_t from = views_next(c->views);
+	size_t max = c->ordered - from > 4 * CLERK_BATCH_MAX ? CLERK_BATCH_MAX : BATCH;
 	struct fault why = {0};
 	size_t n = 0;
 
-	if (!clerk_ok(c, order_read(c->order, from, c->entries, BATCH, &n, &why), &why))
+	if (!clerk_ok(c, order_read(c->order, from, c->entries, max, &n, &why), &why))
 		return 0;
 	if (n > c->ordered - from)
 		n = (size_t)(c->ordered - from);
@@ -61,6 +62,7 @@ static size_t apply_batch(struct clerk *c)
 	if (!clerk_ok(c, views_commit(c->views, &why), &why))
 		return 0;
 	c->applied += n;
+	c->is_rested = false;
 	if (views_newest_us(c->views) > c->newest_us) {
 		c->newest_us = views_newest_us(c->views);
 		c->newest_mono_us = clerk_mono_us(c);

@@ -9,7 +9,7 @@
 #include "os/os.h"
 #include "role/clerk/internal.h"
 
-enum { TICK_US = 1000000, BATCH = 1000, ARENA_BYTES = 4 << 20 };
+enum { TICK_US = 1000000, LAG_SHOWN = 2000, ARENA_BYTES = 4 << 20 };
 
 uint64_t clerk_mono_us(const struct clerk *c)
 {
@@ -54,7 +54,7 @@ void clerk_condition(struct clerk *c)
 	else if (!c->is_current)
 		snprintf(text, sizeof text, "building the views: %llu of %llu records",
 			 (unsigned long long)next, (unsigned long long)c->ordered);
-	else if (lag > 2 * BATCH)
+	else if (lag > LAG_SHOWN)
 		snprintf(text, sizeof text, "the views are %llu records behind",
 			 (unsigned long long)lag);
 	else if (!c->may_grant)
@@ -174,6 +174,9 @@ static void on_tick(void *arg)
 	couriers_look(c);
 	clerk_condition(c);
 	pump_soon(c, 0);
+	if (c->is_rested)
+		views_rest(c->views); /* a second without records */
+	c->is_rested = true;
 }
 
 static char *join(const char *a, const char *b)
@@ -219,7 +222,7 @@ enum rc clerk_new(struct loop *loop, struct os *os, const char *data_dir,
 	queue_schedule_set(&c->schedule, config->retry_ms, config->retry_ms_n);
 	os_random(os, &lease, sizeof lease);
 	c->queue = queue_new(lease >> 1); /* stays clear of the end */
-	c->entries = must_alloc(BATCH * sizeof *c->entries);
+	c->entries = must_alloc(CLERK_BATCH_MAX * sizeof *c->entries);
 	rc = ledger_reader_new(os, c->ledger_dir, &c->reader, why);
 	if (rc == OK)
 		rc = views_open_write(os, data_dir, &c->schedule, &views_ops, &c->views, &is_new,

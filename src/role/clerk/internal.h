@@ -28,7 +28,7 @@ struct stale_lane {
 	uint64_t since_us;
 };
 
-enum { STALE_MAX = 64 };
+enum { STALE_MAX = 64, CLERK_BATCH_MAX = 4000 };
 
 struct clerk {
 	struct loop *loop;
@@ -59,7 +59,7 @@ struct clerk {
 	uint64_t started_us, wall_less_mono_us, newest_mono_us, newest_us;
 	uint64_t published_version, published_us;
 	uint64_t applied, granted;
-	bool are_domains_held;
+	bool are_domains_held, is_rested;
 	struct arena arena;
 };
 

@@ -412,6 +412,52 @@ static void shows_every_attempt(void **state)
 	story_free(s);
 }
 
+/* More than are put into the index of ids at once: found on both sides of its end, and no other. */
+static void ids_are_found_among_many(void **state)
+{
+	enum { MANY = 70000 };
+	char *dir = story_dir(), id[33];
+	struct views *v = story_open(dir, NULL);
+	struct fault why = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < MANY; i++) {
+		struct record r = {.type = RECORD_MESSAGE, .received_us = 1700000000 * SECOND + i};
+		struct msg_rcpt to = {.address = SPAN_LIT("a@x.example"), .site = SPAN_LIT("hq")};
+		struct msg_message_meta m = {.rcpts = &to, .rcpts_n = 1};
+		struct order_entry e = {
+			.number = i, .type = RECORD_MESSAGE, .seq = i, .ref = {.lane_id = 1}};
+		struct buf b = {0};
+
+		story_id(i, id);
+		m.id = span_str(id);
+		msg_message_meta_encode(&b, &m);
+		r.meta = buf_span(&b);
+		if (i % 1000 == 0)
+			assert_int_equal(views_begin(v, &why), OK);
+		assert_int_equal(views_apply(v, &e, &r, &why), OK);
+		if (i % 1000 == 999)
+			assert_int_equal(views_commit(v, &why), OK);
+		buf_fini(&b);
+	}
+	for (uint64_t i = 3; i < MANY; i += 9999) {
+		struct seen seen = {0};
+		struct views_show show = {on_message, on_rcpt, on_attempt, &seen};
+		char match[64];
+
+		story_id(i, id);
+		assert_int_equal(views_queue_show(v, span_str(id), &show, &why), OK);
+		assert_int_equal(seen.rows, 1);
+		assert_int_equal(seen.row.number, i);
+		snprintf(match, sizeof match, "id=%.20s", id);
+		seen = list(v, match);
+		assert_int_equal(seen.rows, 1);
+		assert_int_equal(seen.row.number, i);
+	}
+	views_close(v);
+	story_rm(dir);
+}
+
 static void mail_for_no_site_waits_for_a_decision(void **state)
 {
 	struct story *s = story_new();
@@ -479,6 +525,7 @@ int main(void)
 		cmocka_unit_test(pages_join),
 		cmocka_unit_test(queue_acts_are_judged),
 		cmocka_unit_test(shows_every_attempt),
+		cmocka_unit_test(ids_are_found_among_many),
 		cmocka_unit_test(mail_for_no_site_waits_for_a_decision),
 		cmocka_unit_test(recipients_are_listed_and_learned),
 	};
