@@ -1,7 +1,9 @@
 /* The configuration, as the commands need it; and JSON helpers. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "ipc/msg.h"
@@ -19,20 +21,37 @@ bool cli_load(struct cli *c, struct msg_config *out)
 	return rc == OK;
 }
 
+/* Says why there is nothing to look at, as JSON too if that was asked for. */
+static bool cannot_find(const struct cli *c, const char *text)
+{
+	if (c->is_json)
+		cli_print_json(json_pack("{s:b, s:o, s:[o]}", "ok", false, "text",
+					 cli_json_span(span_str(text)), "missing",
+					 cli_json_span(span_str(text))));
+	return false;
+}
+
 bool cli_find_data(struct cli *c, const char **out_data, struct msg_config *out,
 		   bool *out_is_complete)
 {
 	struct config_problems problems;
+	struct buf text = {0};
 	struct span data;
 
 	*out_is_complete = config_peek(c->config_path, &c->arena, out, &data, &problems) == OK;
 	if (!data.n) {
-		struct buf text = {0};
-
 		config_problems_print(&problems, &text);
 		(void)fputs(buf_cstr(&text), stderr);
 		buf_fini(&text);
-		return false;
+		return cannot_find(c, config_problems_first(&problems, &c->arena));
+	}
+	*out_data = arena_str(&c->arena, data);
+	if (access(*out_data, X_OK) < 0 && errno == EACCES) {
+		(void)cli_no(
+			c,
+			"you may not look into %s: run this as root, or as the user it belongs to",
+			*out_data);
+		return cannot_find(c, "the data directory may not be read by this user");
 	}
 	if (!*out_is_complete)
 		(void)fprintf(stderr,
@@ -40,7 +59,6 @@ bool cli_find_data(struct cli *c, const char **out_data, struct msg_config *out,
 			      "system keeps what it "
 			      "has loaded\n",
 			      c->config_path);
-	*out_data = arena_str(&c->arena, data);
 	return true;
 }
 

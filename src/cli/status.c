@@ -529,12 +529,8 @@ int cmd_status(struct cli *c)
 	struct status s;
 	struct buf out = {0};
 
-	if (!status_gather(c, &s)) {
-		if (c->is_json)
-			cli_print_json(
-				json_pack("{s:b, s:[s]}", "ok", false, "missing", "configuration"));
+	if (!status_gather(c, &s))
 		return CLI_NO;
-	}
 	if (c->is_json) {
 		cli_print_json(status_json(&s));
 	} else {
