@@ -138,6 +138,7 @@ struct job {
 	size_t first, batch; /* recipients lease.rcpts[first .. first + batch) are under way */
 	enum intent intent;
 	bool had_intent, recorded, was_put_back;
+	bool owes_outcome; /* an INTENT of the present batch was appended, and no OUTCOME yet */
 	unsigned awaited; /* lane results, those of intents among them */
 	unsigned intents_out;
 };
@@ -159,6 +160,9 @@ struct job_end {
 void job_end_batch(struct job *j, const struct job_end *end);
 /* Nothing was offered: the lease lapses. Frees j. */
 void job_lapse(struct job *j, const char *reason);
+/* Off its site's list, not on a session: lapses, or, once an INTENT was appended, ends with an OUTCOME that says that
+ * nothing was offered; the clerk would wait for one for ever. */
+void job_give_back(struct job *j, const char *reason);
 void job_settle(struct job *j); /* frees it when nothing is left to wait for */
 
 /* ---- record.c: what goes to the lane ---------------------------------------------------------------------------- */

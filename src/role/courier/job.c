@@ -33,11 +33,18 @@ void job_lapse(struct job *j, const char *reason)
 	job_free(j);
 }
 
-void job_settle(struct job *j)
+/* Records the same end for every recipient that has none yet. */
+static void end_rest(struct job *j, const struct job_end *end)
 {
-	if (j->awaited || j->session || !list_is_empty(&j->at))
-		return;
-	job_lapse(j, j->recorded ? "" : "nothing was offered");
+	/* All of them, batch by batch: job_end_batch does not put a job without a site back. */
+	j->site = NULL;
+	while (j->first < j->lease.rcpts_n) {
+		size_t rest = j->lease.rcpts_n - j->first;
+
+		j->batch = rest < COURIER_RCPTS ? rest : COURIER_RCPTS;
+		record_outcome(j, end);
+		j->first += j->batch;
+	}
 }
 
 static void end_unoffered(struct job *j, const char *set_aside, const char *damage)
@@ -53,15 +60,34 @@ static void end_unoffered(struct job *j, const char *set_aside, const char *dama
 		.set_aside = set_aside,
 	};
 
-	/* All of them, batch by batch: job_end_batch does not put a job without a site back. */
-	j->site = NULL;
-	while (j->first < j->lease.rcpts_n) {
-		size_t rest = j->lease.rcpts_n - j->first;
+	end_rest(j, &end);
+}
 
-		j->batch = rest < COURIER_RCPTS ? rest : COURIER_RCPTS;
-		record_outcome(j, &end);
-		j->first += j->batch;
-	}
+void job_give_back(struct job *j, const char *reason)
+{
+	const struct job_end end = {
+		.all = {.result = SMTP_RESULT_UNREACHED,
+			.stage = SMTP_STAGE_CONNECT,
+			.enhanced = "",
+			.text = reason},
+		.host = "",
+	};
+
+	must(!j->session);
+	if (j->owes_outcome)
+		end_rest(j, &end);
+	else if (!j->awaited)
+		job_lapse(j, reason);
+}
+
+void job_settle(struct job *j)
+{
+	if (j->awaited || j->session || !list_is_empty(&j->at))
+		return;
+	if (j->owes_outcome)
+		job_give_back(j, "the connection was lost before the message was sent");
+	else
+		job_lapse(j, j->recorded ? "" : "nothing was offered");
 }
 
 static bool lease_is_good(const struct courier *c, const struct job *j)

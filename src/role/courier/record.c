@@ -55,6 +55,7 @@ void record_intent(struct job *j, const char *host)
 	msg_intent_meta_encode(&body, &meta);
 	record.meta = buf_span(&body);
 	j->intent = INTENT_PENDING;
+	j->owes_outcome = true;
 	j->intents_out++;
 	j->awaited++;
 	lane_append(c->lane, &record, 1, 0, false, on_intent, j);
@@ -323,6 +324,7 @@ void record_outcome(struct job *j, const struct job_end *end)
 	struct line lines[COURIER_RCPTS];
 
 	must(j->batch && j->batch <= COURIER_RCPTS);
+	j->owes_outcome = false;
 	o->job = j;
 	o->again = loop_timer_new(j->c->loop, on_again, o);
 	for (size_t i = 0; i < j->batch; i++)

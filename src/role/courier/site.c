@@ -184,11 +184,8 @@ void site_drop_waiting(struct site *s, const char *reason)
 {
 	struct job *j;
 
-	while ((j = site_take(s))) {
-		if (j->awaited)
-			continue; /* its record's result settles it */
-		job_lapse(j, reason);
-	}
+	while ((j = site_take(s)))
+		job_give_back(j, reason);
 }
 
 void site_stop(struct courier *c, struct span name)
