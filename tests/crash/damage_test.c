@@ -39,7 +39,7 @@ static void a_sound_ledger_has_no_problems(void **state)
 	struct ledger_report report;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	assert_int_equal(problems(r, &report), 0);
 	assert_int_equal(report.lanes, 1);
 	assert_true(report.segments > 3);
@@ -87,7 +87,7 @@ static void d_09_every_flipped_bit_is_found(void **state)
 	size_t n;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	n = records_of(r, records, RECORDS);
 	for (unsigned i = 0; i < 300; i++) {
 		const struct record *at = &records[(i * 7919) % n];
@@ -114,7 +114,7 @@ static void d_09_every_flipped_bit_of_the_order_is_found(void **state)
 	struct ledger_report report;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	for (unsigned i = 0; i < 96 * 3; i++) {
 		assert_true(os_sim_flip(rig_sim(r), "l/order/0000000001.ord", 4096 + i,
 					(unsigned char)(1U << i % 8)));
@@ -144,7 +144,7 @@ static void d_09_bad_bytes_are_never_served(void **state)
 	size_t n;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	n = records_of(r, records, RECORDS);
 	assert_int_equal(ledger_reader_new(os_sim_os(rig_sim(r)), dir, &reader, &why), OK);
 	for (size_t i = 0; i < n; i++) {
@@ -182,7 +182,7 @@ static void d_10_a_bad_record_in_the_middle_is_stepped_over(void **state)
 	uint32_t newest;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	n = records_of(r, records, RECORDS);
 	newest = records[n - 1].ref.segment;
 	for (size_t i = 0; i < n; i++) /* the second record of the newest segment: batches follow */
@@ -215,7 +215,7 @@ static void d_10_a_torn_tail_is_cut_and_is_no_problem(void **state)
 	size_t n;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	n = records_of(r, records, RECORDS);
 	path_of(path, records[n - 1].ref.segment);
 	assert_true(os_sim_flip(rig_sim(r), path,
@@ -237,7 +237,7 @@ static void d_10_a_bad_entry_in_the_middle_of_the_order_stops_it(void **state)
 	struct fault why;
 
 	(void)state;
-	rig_run(r);
+	rig_run(r, true);
 	assert_true(os_unlink(os, "l/order/root") == 0 ||
 		    true); /* without the shortcut everything is read */
 	assert_true(os_sim_flip(rig_sim(r), "l/order/0000000001.ord", 4096 + 96 * 5 + 9, 1));
@@ -277,7 +277,7 @@ static void d_10_rot_in_the_last_batch_does_not_stop_the_numbering(void **state)
 
 	(void)state;
 	say_init("crash", SAY_ERROR + 1);
-	rig_run(r);
+	rig_run(r, true);
 	n = records_of(r, records, RECORDS);
 	path_of(path, records[n - 1].ref.segment);
 	assert_true(os_sim_flip(rig_sim(r), path, records[n - 1].ref.offset + 20, 1));

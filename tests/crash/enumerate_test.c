@@ -25,7 +25,7 @@ static uint64_t calls_in_all(void)
 	struct rig *r = rig_new(1);
 	uint64_t n;
 
-	rig_run(r);
+	rig_run(r, true);
 	n = os_sim_calls(rig_sim(r));
 	assert_int_equal(rig_failed(r), 0);
 	assert_true(rig_acked(r) > 70);
@@ -41,7 +41,6 @@ struct mode {
 	uint64_t then_die; /* calls after the failure */
 	bool cuts_power;
 	enum sim_cut cut;
-	uint64_t space_after; /* 0: no limit */
 };
 
 static void one(const struct mode *m, uint64_t nth, uint64_t seed)
@@ -51,7 +50,7 @@ static void one(const struct mode *m, uint64_t nth, uint64_t seed)
 
 	os_sim_plan(sim, nth, m->fate, m->err, m->repeat);
 	os_sim_plan_then_die(sim, m->then_die);
-	rig_run(r);
+	rig_run(r, !m->repeat);
 	if (m->cuts_power)
 		os_sim_cut(sim, m->cut);
 	else
@@ -159,7 +158,7 @@ static void d_06_the_disk_fills_up(void **state)
 		struct rig *r = rig_new(kib);
 
 		os_sim_set_space(rig_sim(r), kib << 10);
-		rig_run(r);
+		rig_run(r, false);
 		os_sim_cut(rig_sim(r), kib % 48 ? SIM_CUT_DROP : SIM_CUT_TORN);
 		rig_check(r);
 		rig_free(r);
@@ -173,7 +172,7 @@ static void d_08_short_writes_and_eintr_everywhere(void **state)
 		struct rig *r = rig_new(seed);
 
 		os_sim_be_choppy(rig_sim(r), true);
-		rig_run(r);
+		rig_run(r, true);
 		assert_int_equal(rig_failed(r), 0);
 		os_sim_cut(rig_sim(r), SIM_CUT_DROP);
 		rig_check(r);
@@ -193,7 +192,7 @@ static void d_01_many_lives(void **state)
 			uint64_t in = 1 + (seed * 37 + life * 101) % 230;
 
 			os_sim_plan(sim, os_sim_calls(sim) + in, SIM_DIE, 0, false);
-			rig_run(r);
+			rig_run(r, true);
 			os_sim_cut(sim, (enum sim_cut)((seed + life) % 3));
 			rig_check(r);
 		}

@@ -147,6 +147,20 @@ static void work(struct rig *r)
 		lane_collect(r->lane);
 }
 
+/* What a clerk would have been told, and shown to people. */
+static void told_learn(struct rig *r, struct order *order)
+{
+	while (r->told_n < order_size(order)) {
+		size_t got = 0;
+
+		if (order_read(order, r->told_n, r->told + r->told_n, 64, &got, NULL) != OK ||
+		    got == 0)
+			break;
+		r->told_n += got;
+		must(r->told_n < TOLD_LIMIT - 64);
+	}
+}
+
 static void number(struct rig *r)
 {
 	struct lane_position at = lane_durable(r->lane);
@@ -158,17 +172,20 @@ static void number(struct rig *r)
 	    follow_step(r->follow, 64, &n, NULL) != OK || os_sim_is_dead(r->sim))
 		return;
 	order = follow_order(r->follow);
-	while (r->told_n < order_size(order)) {
-		size_t got = 0;
-
-		if (order_read(order, r->told_n, r->told + r->told_n, 64, &got, NULL) != OK ||
-		    got == 0)
-			break;
-		r->told_n += got;
-		must(r->told_n < TOLD_LIMIT - 64);
-	}
+	told_learn(r, order);
 	if (roll(r, 4) == 0 && order_save(order, NULL) != OK)
 		os_sim_advance(r->sim, 1000);
+}
+
+/* Whatever failed once must not have left the numbering stuck. */
+static void all_is_numbered(struct rig *r)
+{
+	for (unsigned i = 0; i < 8; i++)
+		number(r);
+	if (os_sim_is_dead(r->sim))
+		return;
+	assert_non_null(r->follow);
+	assert_int_equal(order_size(follow_order(r->follow)) + 1, lane_durable(r->lane).seq);
 }
 
 static void send_plain(struct rig *r)
@@ -249,7 +266,7 @@ static void down(struct rig *r)
 	r->follow = NULL;
 }
 
-void rig_run(struct rig *r)
+void rig_run(struct rig *r, bool heals)
 {
 	if (!up(r)) {
 		down(r);
@@ -268,7 +285,8 @@ void rig_run(struct rig *r)
 			number(r);
 	}
 	work(r);
-	number(r);
+	if (heals)
+		all_is_numbered(r);
 	down(r);
 }
 
@@ -413,20 +431,30 @@ static void number_all(struct rig *r)
 		assert_int_equal(follow_step(r->follow, 50, &n, &why), OK);
 }
 
-void rig_check(struct rig *r)
+/* A new process that only recovers and numbers; then the power fails, and it must all be the same. */
+static void recovery_check(struct rig *r)
 {
 	struct lane_recovery found;
+
+	recover_twice(r, &found);
+	if (found.end.segment == 0)
+		return;
+	lane_check(r, &found.end);
+	number_all(r);
+	order_check(r, follow_order(r->follow), &found.end);
+	told_learn(r, follow_order(r->follow));
+	follow_close(r->follow);
+	r->follow = NULL;
+}
+
+void rig_check(struct rig *r)
+{
 	struct lane_position end;
 
 	os_sim_set_space(r->sim, UINT64_MAX);
-	recover_twice(r, &found);
-	if (found.end.segment != 0) {
-		lane_check(r, &found.end);
-		number_all(r);
-		order_check(r, follow_order(r->follow), &found.end);
-		follow_close(r->follow);
-		r->follow = NULL;
-	}
+	recovery_check(r);
+	os_sim_cut(r->sim, SIM_CUT_DROP);
+	recovery_check(r);
 	assert_true(up(r)); /* the next life */
 	send_plain(r);
 	send_group(r);
@@ -439,4 +467,6 @@ void rig_check(struct rig *r)
 	order_check(r, follow_order(r->follow), &end);
 	down(r);
 	assert_int_equal(os_sim_open_files(r->sim), 0);
+	os_sim_cut(r->sim, SIM_CUT_DROP);
+	recovery_check(r);
 }

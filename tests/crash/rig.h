@@ -19,9 +19,12 @@ struct rig *rig_new(uint64_t seed);
 void rig_free(struct rig *r);
 struct os_sim *rig_sim(struct rig *r);
 
-/* A process that opens lane and order and plays the scenario until its end or its death. */
-void rig_run(struct rig *r);
-/* A new process: recovers, checks all, appends a little, checks again. */
+/*
+ * A process that opens lane and order and plays the scenario until its end or its death. heals: what fails does so
+ * once, so at the end of a life everything must be numbered.
+ */
+void rig_run(struct rig *r, bool heals);
+/* New processes: recovers and checks all, again after a power cut, appends a little, checks again. */
 void rig_check(struct rig *r);
 unsigned rig_acked(const struct rig *r);
 unsigned rig_failed(const struct rig *r);
