@@ -34,7 +34,7 @@ struct conn_ops {
 	void (*on_secure)(void *arg, struct conn *c); /* TLS handshake done; may be NULL */
 	void (*on_drained)(void *arg,
 			   struct conn *c); /* all output is with the kernel; may be NULL */
-	void (*on_deadline)(void *arg, struct conn *c); /* NULL: abort */
+	void (*on_deadline)(void *arg, struct conn *c); /* NULL: on_closed(LATER) */
 	/* OK: the peer ended it in order (all input was offered). LATER: could not connect, or
 	 * reset. REFUSED: the handshake failed. BROKEN: cut off under TLS. UNSURE is never used.
 	 * why may be empty. */

@@ -261,6 +261,42 @@ static void t_13_a_handshake_that_never_ends_is_refused(void **state)
 	end_fini(&server);
 }
 
+/* T-10: 100 reloads; sessions of the old contexts go on, and a pair that is bad leaves the present one alone. */
+static void t_10_sessions_outlive_their_contexts(void **state)
+{
+	struct tls_context *present = tls_context_ref(server_context), *next = NULL;
+	struct end clients[100], servers[100];
+
+	(void)state;
+	for (size_t i = 0; i < 100; i++) {
+		struct tls_context *c = NULL;
+
+		assert_int_equal(tls_client_new(false, NULL, &c, NULL), OK);
+		clients[i] = (struct end){.t = tls_new(c, false, NULL)};
+		servers[i] = (struct end){.t = tls_new(present, true, NULL)};
+		tls_context_unref(c);
+		assert_int_equal(tls_start(clients[i].t, &clients[i].wire, NULL), OK);
+		if (i % 2) /* the others are in the middle of their handshake */
+			talk(&clients[i], &servers[i], 4096);
+		next = NULL;
+		assert_int_equal(tls_server_new("cert", "ca", "smtp", &next, NULL), REFUSED);
+		assert_null(next);
+		assert_int_equal(tls_server_new("cert", "key", "smtp", &next, NULL), OK);
+		tls_context_unref(present);
+		present = next;
+	}
+	tls_context_unref(present);
+	for (size_t i = 0; i < 100; i++) {
+		talk(&clients[i], &servers[i], 4096);
+		assert_int_equal(
+			tls_output(clients[i].t, SPAN_LIT("NOOP\r\n"), &clients[i].wire, NULL), OK);
+		talk(&clients[i], &servers[i], 4096);
+		assert_true(span_eq(buf_span(&servers[i].plain), SPAN_LIT("NOOP\r\n")));
+		end_fini(&clients[i]);
+		end_fini(&servers[i]);
+	}
+}
+
 /* --- ours against OpenSSL by hand */
 
 struct raw {
@@ -446,6 +482,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_tls_is_refused),
 		cmocka_unit_test(t_09_a_flipped_bit_and_a_cut_are_no_end),
 		cmocka_unit_test(t_13_a_handshake_that_never_ends_is_refused),
+		cmocka_unit_test(t_10_sessions_outlive_their_contexts),
 		cmocka_unit_test(t_06_key_updates_are_bounded),
 		cmocka_unit_test(t_06_renegotiation_is_refused),
 		cmocka_unit_test(t_06_there_is_no_early_data),
