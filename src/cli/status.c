@@ -67,26 +67,29 @@ static void set_recorded(json_t *o, const struct status_site *s)
 	set_text(o, "evidence", s->reason);
 }
 
+/* What only the views know is null without them: keys do not come and go. */
+static json_t *known(const struct status *s, uint64_t n)
+{
+	return s->has_views ? number(n) : json_null();
+}
+
 static json_t *site_json(const struct status *all, const struct status_site *s)
 {
 	json_t *o = s->live ? json_deep_copy(s->live) : json_object();
+	bool has_age = s->oldest_us && all->now_us > s->oldest_us;
 
 	if (!s->live)
 		set_recorded(o, s);
-	if (!all->has_views)
-		return o;
-	set(o, "held", number(s->held));
-	set(o, "held_bytes", number(s->held_bytes));
-	set(o, "ready", number(s->ready));
-	set(o, "offered", number(s->offered));
-	set(o, "deferred", number(s->deferred));
-	set(o, "decide", number(s->decide));
+	set(o, "held", known(all, s->held));
+	set(o, "held_bytes", known(all, s->held_bytes));
+	set(o, "ready", known(all, s->ready));
+	set(o, "offered", known(all, s->offered));
+	set(o, "deferred", known(all, s->deferred));
+	set(o, "decide", known(all, s->decide));
 	set_time(o, "oldest", s->oldest_us);
 	set(o, "oldest_age_s",
-	    s->oldest_us && all->now_us > s->oldest_us
-		    ? number((all->now_us - s->oldest_us) / 1000000)
-		    : json_null());
-	set(o, "done", number(s->done));
+	    has_age ? number((all->now_us - s->oldest_us) / 1000000) : json_null());
+	set(o, "done", known(all, s->done));
 	set_text(o, "stopped", s->stopped);
 	set(o, "drain", drain_json(s));
 	return o;
@@ -96,9 +99,7 @@ static json_t *views_json(const struct status *s)
 {
 	json_t *o = json_object();
 
-	if (!s->has_views)
-		return o;
-	set(o, "next", number(s->next));
+	set(o, "next", known(s, s->next));
 	set(o, "lag_records", s->has_lag ? number(s->lag_records) : json_null());
 	set_time(o, "newest_received", s->newest_received_us);
 	return o;
@@ -130,11 +131,9 @@ json_t *status_json(const struct status *s)
 	set_text(o, "version", HOLDFAST_VERSION);
 	set_text(o, "node", s->node);
 	set_time(o, "now", s->now_us);
-	if (s->has_views) {
-		set(o, "held", number(s->held));
-		set(o, "held_bytes", number(s->held_bytes));
-		set(o, "decide", number(s->decide));
-	}
+	set(o, "held", known(s, s->held));
+	set(o, "held_bytes", known(s, s->held_bytes));
+	set(o, "decide", known(s, s->decide));
 	set(o, "sites", sites);
 	set(o, "views", views_json(s));
 	set(o, "disk", disk_json(s));
