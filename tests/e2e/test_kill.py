@@ -19,13 +19,13 @@ def test_k_01_kill_at_random_under_load(folder, started):
     journal, rng = os.path.join(folder, "journal"), random.Random(int(os.environ.get("HOLDFAST_SEED", "1")))
     sender = oracle.Sender(holdfast.port, journal, sessions=6, retry=True, seed=1, per_session=5).start()
     for round_no in range(ROUNDS):
+        target = sender.counts.get("GOT_250", 0) + rng.randrange(1, 25)  # before more is added: it must be reachable
         for size in oracle.log_sizes(30, 1024, 200 << 10, rng):
             sender.add(size, [f"user{rng.randrange(5)}@example.com"])
         if round_no % 5 == 2:
             primary.kill()
         if round_no % 5 == 4 and primary.master() is None:
             primary.start()
-        target = sender.counts.get("GOT_250", 0) + rng.randrange(1, 25)
         peers.wait_for(lambda: sender.counts.get("GOT_250", 0) >= target, 60, f"round {round_no}: mail to be accepted:\n" + holdfast.tail())
         if rng.random() < 0.25:
             holdfast.kill()

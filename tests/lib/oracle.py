@@ -69,7 +69,7 @@ class Journal:
                 except ValueError:
                     continue  # the last line of a sender that was cut off itself
                 entry = found.setdefault(row["token"], {"tries": []})
-                if row["state"] == "NOT_FINISHED":
+                if "sha" in row:  # a try begins; it may end as NOT_FINISHED too
                     entry["tries"].append("NOT_FINISHED")
                     entry.update(sha=row["sha"], rcpts=row["rcpts"], size=row["size"])
                 else:
