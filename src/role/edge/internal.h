@@ -24,6 +24,9 @@ enum {
 	EDGE_ID_BYTES = 33,	 /* 128 bit in hexadecimal and NUL */
 	EDGE_CHUNKS_PENDING = 4, /* of one session; more and it waits */
 	EDGE_SPILL_BYTES = 4096, /* over budget, parts at least so large become chunks early */
+	EDGE_UNREAD_BYTES =
+		64
+		<< 10, /* of replies that a client has not read: it is not listened to meanwhile */
 	EDGE_VERDICTS_BYTES = 256,
 };
 
@@ -168,6 +171,8 @@ void edge_message_piece(struct edge_session *s, struct span piece);
 void edge_message_drop(struct edge_session *s);
 void edge_message_store(struct edge_session *s); /* the message is complete */
 bool edge_message_is_hungry(const struct edge_session *s);
+/* The disk does not keep up: no new message should begin. */
+bool edge_is_over_budget(const struct edge_session *s);
 
 /* ---- scout.c ---- */
 struct scout_answer {

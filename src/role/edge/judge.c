@@ -334,6 +334,11 @@ void edge_judge_data(struct edge_session *s)
 			    "No disk space for new mail at the moment; try again later", 0);
 		return;
 	}
+	if (edge_is_over_budget(s)) {
+		edge_answer(s, 452, "4.3.1",
+			    "More mail is coming in than can be written; try again in a minute", 0);
+		return;
+	}
 	edge_message_begin(s);
 	edge_answer(s, 354, NULL, "End the message with a line of one dot", 0);
 }

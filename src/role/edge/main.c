@@ -180,8 +180,8 @@ static void on_stop(struct role *r)
 
 	e->is_stopping = true;
 	edge_listen_stop(e);
-	LIST_EACH_SAFE(at, &e->sessions)
-	edge_session_wind_down(LIST_ENTRY(at, struct edge_session, link));
+	LIST_EACH_SAFE (at, &e->sessions)
+		edge_session_wind_down(LIST_ENTRY(at, struct edge_session, link));
 	limit = loop_timer_new(e->loop, end_now, e);
 	loop_timer_set(limit, EDGE_STOP_US);
 	end_if_idle(e);

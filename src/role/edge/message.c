@@ -28,6 +28,11 @@ static uint64_t budget(const struct edge_session *s)
 	return s->policy->limits.buffer_bytes ? s->policy->limits.buffer_bytes : BUDGET_DEFAULT;
 }
 
+bool edge_is_over_budget(const struct edge_session *s)
+{
+	return s->edge->buffered > budget(s);
+}
+
 static void release(struct edge *e, size_t bytes)
 {
 	must(e->buffered >= bytes);

@@ -70,8 +70,8 @@ void scout_free(struct scout *s)
 {
 	if (!s)
 		return;
-	LIST_EACH(at, &s->open)
-	LIST_ENTRY(at, struct scout_question, link)->on_answer = NULL;
+	LIST_EACH (at, &s->open)
+		LIST_ENTRY(at, struct scout_question, link)->on_answer = NULL;
 	end_all(s);
 	link_close(s->link);
 	loop_timer_free(s->timer);

@@ -76,10 +76,16 @@ static void arm(struct edge_session *s)
 	conn_deadline(s->conn, until_us > now_us ? until_us - now_us : 1);
 }
 
+/* It does not read what it is told (S-25): it is not listened to until it does, and its deadline runs. */
+static bool is_deaf(const struct edge_session *s)
+{
+	return conn_unsent(s->conn) > EDGE_UNREAD_BYTES;
+}
+
 static void settle_pause(struct edge_session *s)
 {
 	bool is_hungry = edge_message_is_hungry(s);
-	bool pauses = is_hungry || smtp_server_is_asking(s->smtp);
+	bool pauses = is_hungry || is_deaf(s) || smtp_server_is_asking(s->smtp);
 
 	if (is_hungry && list_is_empty(&s->hunger))
 		list_append(&s->edge->hungry, &s->hunger);
@@ -159,7 +165,8 @@ static size_t pump(struct edge_session *s, struct span bytes)
 
 	s->is_pumping = true;
 	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
-	while (pump_step(s, &in))
+	/* Without input a step only ends what has ended: that must not wait for a client that does not read. */
+	while ((in.n == 0 || !is_deaf(s)) && pump_step(s, &in))
 		;
 	s->is_pumping = false;
 	send_output(s);
@@ -304,6 +311,15 @@ static void on_deadline(void *arg, struct conn *c)
 		(void)pump(s, SPAN_NONE);
 }
 
+static void on_drained(void *arg, struct conn *c)
+{
+	struct edge_session *s = arg;
+
+	(void)c;
+	if (!s->is_proxied)
+		settle_pause(s);
+}
+
 static bool has_spoken(int fd)
 {
 	char byte;
@@ -316,6 +332,7 @@ void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *pee
 	static const struct conn_ops ops = {
 		.on_bytes = on_bytes,
 		.on_secure = on_secure,
+		.on_drained = on_drained,
 		.on_deadline = on_deadline,
 		.on_closed = on_closed,
 	};
