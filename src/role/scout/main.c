@@ -159,6 +159,10 @@ static void on_resolved(void *arg, const struct resolved *found)
 	for (size_t i = 0; i < found->n; i++)
 		addresses[i] = span_str(found->addresses[i]);
 	say_count(&m_old, found->is_old);
+	if (found->is_old)
+		role_tell(the_role, "the DNS does not answer; hosts are where they were last");
+	else if (found->ok)
+		role_tell(the_role, "");
 	msg_resolve_answer_encode(&body, &m);
 	answer(q, MSG_RESOLVE_ANSWER, &body);
 }
