@@ -53,6 +53,8 @@ struct qsite {
 	size_t out; /* leases */
 	unsigned lapses; /* since the last outcome */
 	uint64_t not_before_us;
+	uint64_t narrow; /* most leases out, in sixteenths; 0: as configured */
+	uint64_t narrowed_us;
 };
 
 struct courier {
@@ -100,6 +102,9 @@ struct flow *flow_make(struct qsite *s, uint64_t addr, bool is_live);
 void flow_drop_if_idle(struct qsite *s, struct flow *f);
 void flow_again(struct flow *f); /* ask for it anew, from its oldest */
 void flow_take(struct flow *f, size_t i);
+/* Leases that may be out at a time: as configured, less while the site refuses for now. */
+uint64_t most_out(const struct qsite *s);
+void narrow_by(struct qsite *s, enum attempt attempt, uint64_t now_us);
 void window_clear(struct qsite *s); /* all that is not out */
 uint32_t courier_room(const struct queue *q, unsigned courier, uint32_t site);
 void courier_room_take(struct queue *q, unsigned courier, uint32_t site);

@@ -203,14 +203,15 @@ void queue_on_intent(struct queue *q, uint64_t lease)
 }
 
 void queue_on_outcome(struct queue *q, uint64_t lease, uint64_t number, uint32_t rcpt,
-		      bool was_accepted, uint64_t now_us)
+		      enum attempt attempt, uint64_t now_us)
 {
 	struct lease *l = lease_of(q, lease);
 
 	if (!l || l->number != number || l->site == 0)
 		return;
 	qsite_of(q, l->site)->lapses = 0;
-	l->was_accepted |= was_accepted;
+	narrow_by(qsite_of(q, l->site), attempt, now_us);
+	l->was_accepted |= attempt == ATTEMPT_ACCEPTED;
 	for (size_t i = 0; i < l->n; i++)
 		if (l->rcpts[i].rcpt == rcpt) {
 			drop_rcpt(q, l, i);

@@ -9,6 +9,7 @@
 #include "queue/schedule.h"
 
 enum { AGAIN_EVERY = 3, LIVE_EVERY = 4, CONCURRENCY_DEFAULT = 20 };
+enum { NARROW_UNIT = 16, NARROW_EVERY_US = 100000 };
 
 static uint64_t *sender_finish(struct qsite *s, uint64_t sender)
 {
@@ -100,8 +101,7 @@ static struct flow *best_flow(const struct queue *q, const struct qsite *s, bool
 	struct flow *best = NULL;
 	uint64_t best_start = 0;
 
-	LIST_EACH(at, &s->flows)
-	{
+	LIST_EACH (at, &s->flows) {
 		struct flow *f = LIST_ENTRY(at, struct flow, in_site);
 		uint64_t start;
 
@@ -126,12 +126,32 @@ static const struct queue_item *best_again(const struct queue *q, const struct q
 	return NULL;
 }
 
+uint64_t most_out(const struct qsite *s)
+{
+	uint64_t most = s->limits.concurrency ? s->limits.concurrency : CONCURRENCY_DEFAULT;
+
+	most *= QUEUE_LEASES_PER_CONNECTION;
+	return s->narrow && s->narrow / NARROW_UNIT < most ? s->narrow / NARROW_UNIT : most;
+}
+
+/* Half when it refuses for now, at most so often; a quarter more for each that it takes. */
+void narrow_by(struct qsite *s, enum attempt attempt, uint64_t now_us)
+{
+	uint64_t most = most_out(s);
+
+	if (attempt == ATTEMPT_4XX && now_us >= s->narrowed_us + NARROW_EVERY_US) {
+		s->narrow = (most > 1 ? most / 2 : 1) * NARROW_UNIT;
+		s->narrowed_us = now_us;
+	} else if (attempt == ATTEMPT_ACCEPTED && s->narrow) {
+		s->narrow += NARROW_UNIT / 4;
+	}
+}
+
 /* How many leases may go out now. */
 static uint64_t room_of(struct qsite *s, uint64_t now_us, uint64_t *again_us)
 {
-	uint64_t most = s->limits.concurrency ? s->limits.concurrency : CONCURRENCY_DEFAULT, room;
+	uint64_t most = most_out(s), room;
 
-	most *= QUEUE_LEASES_PER_CONNECTION;
 	room = s->out < most ? most - s->out : 0;
 	if (s->phase == PHASE_PROBATION) {
 		uint32_t ramp = ramp_room(&s->ramp, now_us);

@@ -150,9 +150,9 @@ uint64_t queue_grant(struct queue *q, const struct queue_pick *pick,
 /* ---- what became of leases -------------------------------------------------------------------------------------- */
 
 void queue_on_intent(struct queue *q, uint64_t lease);
-/* An OUTCOME of this recipient was applied. */
+/* An OUTCOME of this recipient was applied. 4XX narrow what is out at a time, acceptances widen it again. */
 void queue_on_outcome(struct queue *q, uint64_t lease, uint64_t number, uint32_t rcpt,
-		      bool was_accepted, uint64_t now_us);
+		      enum attempt attempt, uint64_t now_us);
 /* The courier ended it. Without intent and record it lapses; else its OUTCOME is awaited. False: not a lease of his. */
 bool queue_on_done(struct queue *q, unsigned courier, uint64_t lease, bool had_intent,
 		   bool recorded, uint64_t now_us);

@@ -84,8 +84,7 @@ void flow_take(struct flow *f, size_t i)
 
 void window_clear(struct qsite *s)
 {
-	LIST_EACH_SAFE(at, &s->flows)
-	{
+	LIST_EACH_SAFE (at, &s->flows) {
 		struct flow *f = LIST_ENTRY(at, struct flow, in_site);
 
 		flow_again(f);
@@ -96,6 +95,7 @@ void window_clear(struct qsite *s)
 	}
 	s->again_n = 0;
 	s->lapses = 0;
+	s->narrow = 0;
 	s->not_before_us = 0;
 	s->due_look_us = 0;
 	s->all = (struct cursor){.number = UINT64_MAX, .rcpt = -1};
@@ -108,8 +108,7 @@ void window_clear(struct qsite *s)
 
 static struct flow *hungry(struct qsite *s)
 {
-	LIST_EACH(at, &s->flows)
-	{
+	LIST_EACH (at, &s->flows) {
 		struct flow *f = LIST_ENTRY(at, struct flow, in_site);
 
 		if (f->n == 0 && !f->is_dry)

@@ -87,5 +87,6 @@ enum rc views_apply(struct views *v, const struct order_entry *e, const struct r
 	v->next = e->number + 1;
 	if (r->received_us > v->newest_us)
 		v->newest_us = r->received_us;
+	prune(v);
 	return views_end(v, why);
 }

@@ -25,7 +25,7 @@ struct views_ops {
 	void (*on_ready)(void *arg, uint32_t site, uint64_t addr, uint64_t number);
 	/* A delivery ended or changed by record: a lease of it may be over. */
 	void (*on_outcome)(void *arg, uint64_t lease, uint64_t number, uint32_t rcpt,
-			   bool was_accepted);
+			   enum attempt attempt);
 	void (*on_intent)(void *arg, uint64_t lease, uint64_t number, uint32_t rcpt);
 	/* State, stop or hold of a site changed (site 0: of a domain). */
 	void (*on_site)(void *arg, uint32_t site);

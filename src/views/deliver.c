@@ -388,6 +388,6 @@ void apply_outcome(struct views *v, const struct order_entry *e, const struct re
 		}
 		if (v->ops.on_outcome)
 			v->ops.on_outcome(v->ops.arg, m.lease, m.number, o->rcpt,
-					  o->attempt == ATTEMPT_ACCEPTED);
+					  (enum attempt)o->attempt);
 	}
 }

@@ -85,8 +85,6 @@ enum rc views_check(struct views *v, struct fault *why)
 			       "(number)"
 			       " WHERE site = ?",
 			       s)},
-			{"done", s->done,
-			 count(v, "SELECT count(*) FROM done WHERE site = ? AND state = 4", s)},
 		};
 
 		for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {

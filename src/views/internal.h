@@ -117,6 +117,9 @@ void apply_intent(struct views *v, const struct order_entry *e, const struct rec
 void apply_outcome(struct views *v, const struct order_entry *e, const struct record *r);
 int64_t message_bytes(struct views *v, uint64_t number);
 
+/* ---- prune.c ---- */
+void prune(struct views *v);
+
 /* ---- act.c, directory.c ---- */
 void apply_act(struct views *v, const struct order_entry *e, const struct record *r);
 void apply_directory(struct views *v, const struct order_entry *e, const struct record *r);

@@ -71,11 +71,12 @@ static void on_ready(void *arg, uint32_t site, uint64_t addr, uint64_t number)
 	queue_notice_ready(c->queue, site, addr, number);
 }
 
-static void on_outcome(void *arg, uint64_t lease, uint64_t number, uint32_t rcpt, bool was_accepted)
+static void on_outcome(void *arg, uint64_t lease, uint64_t number, uint32_t rcpt,
+		       enum attempt attempt)
 {
 	struct clerk *c = arg;
 
-	queue_on_outcome(c->queue, lease, number, rcpt, was_accepted, clerk_mono_us(c));
+	queue_on_outcome(c->queue, lease, number, rcpt, attempt, clerk_mono_us(c));
 }
 
 static void on_intent(void *arg, uint64_t lease, uint64_t number, uint32_t rcpt)

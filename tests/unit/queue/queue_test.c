@@ -186,7 +186,10 @@ static void outcome(struct model *m, struct granted *g, enum queue_state to)
 		if (to == QUEUE_READY)
 			queue_notice_ready(m->q, SITE, g->rows[i]->addr, g->rows[i]->number);
 		queue_on_outcome(m->q, g->lease, g->rows[i]->number, g->rows[i]->rcpt,
-				 to == QUEUE_DELIVERED, m->now_us);
+				 to == QUEUE_DELIVERED	? ATTEMPT_ACCEPTED
+				 : to == QUEUE_DEFERRED ? ATTEMPT_4XX
+							: ATTEMPT_LOST,
+				 m->now_us);
 	}
 }
 
@@ -474,6 +477,41 @@ static void a_message_to_many_goes_together_when_it_is_their_turn(void **state)
 	model_free(m);
 }
 
+/* N-07: a site that says 4xx is given less at a time, and more again when it takes. */
+static void refusals_narrow_what_is_out(void **state)
+{
+	struct model *m = model_new(1);
+	static struct granted out[500];
+	unsigned n = 0, last;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3000; i++)
+		add(m, i, 0, i % 100, 1);
+	site_up(m, 5000);
+	queue_courier_join(m->q, 0, 100000);
+	while (grant(m, &out[n]))
+		n++;
+	assert_int_equal(n, 400); /* 100 connections, four each */
+	for (int round = 0; round < 12; round++) {
+		for (unsigned i = 0; i < n; i++)
+			outcome(m, &out[i], QUEUE_DEFERRED);
+		m->now_us += 200000;
+		last = n;
+		for (n = 0; grant(m, &out[n]); n++)
+			;
+		assert_true(n <= last / 2 + 1);
+	}
+	assert_int_equal(n, 1);
+	for (int round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < n; i++)
+			outcome(m, &out[i], QUEUE_DELIVERED);
+		for (n = 0; grant(m, &out[n]); n++)
+			;
+	}
+	assert_true(n >= 20);
+	model_free(m);
+}
+
 /* ---- pace ------------------------------------------------------------------------------------------------------- */
 
 /* Q5: at every moment, over all true windows. */
@@ -679,6 +717,7 @@ int main(void)
 		cmocka_unit_test(k_07_a_message_that_kills_is_set_aside),
 		cmocka_unit_test(a_lease_without_intent_lapses_one_with_intent_does_not),
 		cmocka_unit_test(a_message_to_many_goes_together_when_it_is_their_turn),
+		cmocka_unit_test(refusals_narrow_what_is_out),
 		cmocka_unit_test(rates_are_never_passed),
 		cmocka_unit_test(retry_times_follow_the_schedule),
 		cmocka_unit_test(property_q1_q2_all_arrive),

@@ -1,6 +1,15 @@
 /* Records become deliveries, counters, receipts; a rebuild gives the same (O-04); queue acts are judged in order. */
 #include "story.h"
 
+static unsigned lines_of(const char *dump, const char *table)
+{
+	unsigned n = 0;
+
+	for (const char *p = dump; p && *p; p = strchr(p, '\n'), p += p != NULL)
+		n += strncmp(p, table, strlen(table)) == 0;
+	return n;
+}
+
 struct seen {
 	unsigned sites, rows, acts, attempts, messages;
 	struct views_site site;
@@ -412,6 +421,48 @@ static void shows_every_attempt(void **state)
 	story_free(s);
 }
 
+/* Delivered a month ago: gone from the views; held: stays. The same whatever the batches. */
+static void finished_messages_leave_after_a_month(void **state)
+{
+	struct story *s = story_new();
+	char *dir = story_dir(), *want, *got;
+	struct views *v = story_open(dir, NULL);
+	uint64_t held, m;
+
+	(void)state;
+	story_site(s, "hq", "up");
+	held = story_message(s, "hq", "s@far.example", 10, "a@x.example", NULL);
+	for (int i = 0; i < 10; i++) {
+		m = story_message(s, "hq", "s@far.example", 10, "a@x.example", NULL);
+		story_outcome(s, LANE_COURIER, 1, m, 0, ATTEMPT_ACCEPTED, DISPOSE_DELIVERED);
+	}
+	s->now_us += 31 * 86400 * SECOND;
+	while (s->n < STORY_MAX)
+		story_fact(s, "limits", "", "k", "v");
+	story_apply(s, v, s->n - 1, 1000);
+	want = story_dump(v);
+	assert_int_equal(lines_of(want, "|message|"), 11);
+	free(want);
+	story_apply(s, v, s->n, 1000);
+	want = story_dump(v);
+	assert_int_equal(lines_of(want, "|message|"), 1);
+	assert_int_equal(lines_of(want, "|done|"), 0);
+	assert_int_equal(lines_of(want, "|attempt|"), 0);
+	assert_int_equal(list(v, NULL).row.number, held);
+	views_close(v);
+	story_rm(dir);
+	dir = story_dir();
+	v = story_open(dir, NULL);
+	story_apply(s, v, s->n, 7);
+	got = story_dump(v);
+	assert_string_equal(got, want);
+	free(got);
+	free(want);
+	views_close(v);
+	story_rm(dir);
+	story_free(s);
+}
+
 /* More than are put into the index of ids at once: found on both sides of its end, and no other. */
 static void ids_are_found_among_many(void **state)
 {
@@ -526,6 +577,7 @@ int main(void)
 		cmocka_unit_test(queue_acts_are_judged),
 		cmocka_unit_test(shows_every_attempt),
 		cmocka_unit_test(ids_are_found_among_many),
+		cmocka_unit_test(finished_messages_leave_after_a_month),
 		cmocka_unit_test(mail_for_no_site_waits_for_a_decision),
 		cmocka_unit_test(recipients_are_listed_and_learned),
 	};
