@@ -200,6 +200,52 @@ static void d_01_many_lives(void **state)
 	}
 }
 
+static void workload(const char *ops)
+{
+	static const enum sim_cut cuts[] = {SIM_CUT_DROP, SIM_CUT_TORN};
+	struct rig *r = rig_new(1);
+	uint64_t calls;
+
+	rig_run_ops(r, ops);
+	calls = os_sim_calls(rig_sim(r));
+	assert_int_equal(rig_failed(r), 0);
+	rig_check(r);
+	rig_free(r);
+	for (uint64_t nth = 1; nth <= calls; nth++)
+		for (unsigned c = 0; c < 2; c++) {
+			r = rig_new(nth);
+			os_sim_plan(rig_sim(r), nth, SIM_DIE, 0, false);
+			rig_run_ops(r, ops);
+			os_sim_cut(rig_sim(r), cuts[c]);
+			rig_check(r);
+			rig_free(r);
+		}
+}
+
+/* Every workload of up to two operations (three when soaking), power cut after each of its calls. */
+static void d_01_d_16_every_short_workload(void **state)
+{
+	static const char kinds[] = "pgcfo";
+	unsigned longest = soak(2, 3);
+
+	(void)state;
+	for (unsigned i = 0; i < 5 + 25 + (longest == 3 ? 125 : 0); i++) {
+		char ops[4] = {0};
+
+		if (i < 5) {
+			ops[0] = kinds[i];
+		} else if (i < 30) {
+			ops[0] = kinds[(i - 5) % 5];
+			ops[1] = kinds[(i - 5) / 5];
+		} else {
+			ops[0] = kinds[(i - 30) % 5];
+			ops[1] = kinds[(i - 30) / 5 % 5];
+			ops[2] = kinds[(i - 30) / 25];
+		}
+		workload(ops);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +254,7 @@ int main(void)
 		cmocka_unit_test(d_01_power_cut_after_each_call_drops_all_unsynced),
 		cmocka_unit_test(d_01_power_cut_after_each_call_tears),
 		cmocka_unit_test(d_01_many_lives),
+		cmocka_unit_test(d_01_d_16_every_short_workload),
 		cmocka_unit_test(d_04_each_call_fails_with_eio_and_the_run_goes_on),
 		cmocka_unit_test(d_04_each_call_fails_and_the_process_dies_soon_after),
 		cmocka_unit_test(d_04_the_disk_is_broken_from_each_call_on),

@@ -290,6 +290,45 @@ void rig_run(struct rig *r, bool heals)
 	down(r);
 }
 
+static void send_filling(struct rig *r)
+{
+	struct record_new record;
+	char meta[16];
+
+	/* The meta has one or two digits: with padding to 8 bytes both fill the segment. */
+	compose(r, &record, meta, RECORD_MESSAGE,
+		SEGMENT - LEDGER_BLOCK_BYTES - RECORD_HEAD_BYTES - 2);
+	queue(r, &record, 1);
+}
+
+void rig_run_ops(struct rig *r, const char *ops)
+{
+	for (bool is_up = up(r); is_up && *ops && !os_sim_is_dead(r->sim); ops++) {
+		switch (*ops) {
+		case 'p':
+			send_plain(r);
+			break;
+		case 'g':
+			send_group(r);
+			break;
+		case 'c':
+			send_chunked(r);
+			break;
+		case 'f':
+			send_filling(r);
+			break;
+		default:
+			down(r);
+			is_up = up(r);
+		}
+		if (is_up) {
+			work(r);
+			number(r);
+		}
+	}
+	down(r);
+}
+
 /* ---- what must hold ---------------------------------------------------------------------------------------------- */
 
 static void body_check(struct rig *r, struct ledger_reader *reader, const struct record *record,

@@ -24,6 +24,8 @@ struct os_sim *rig_sim(struct rig *r);
  * once, so at the end of a life everything must be numbered.
  */
 void rig_run(struct rig *r, bool heals);
+/* A life of a few operations: p plain, g group, c chunked, f fills a segment to the byte, o closes and opens. */
+void rig_run_ops(struct rig *r, const char *ops);
 /* New processes: recovers and checks all, again after a power cut, appends a little, checks again. */
 void rig_check(struct rig *r);
 unsigned rig_acked(const struct rig *r);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/must.h"
-#include "os/os.h"
+#include "os/faulty.h"
 
 struct fixture {
 	char dir[64];
@@ -284,6 +284,39 @@ static void chunks_make_one_message(void **state)
 	lane_close(lane);
 }
 
+/* D-12 */
+static void d_12_while_a_sync_is_slow_the_rest_gathers(void **state)
+{
+	enum { N = 60 };
+	struct fixture *f = *state;
+	struct lane_options options = {
+		.ledger_dir = f->dir,
+		.name = "edge-0",
+		.segment_bytes = 1 << 20,
+		.threaded = true,
+		.on_wake = on_wake,
+		.arg = &f->wake,
+	};
+	struct lane_stats stats;
+	struct answer a = {0};
+	struct lane *lane;
+	struct fault why = {""};
+
+	assert_int_equal(os_faulty(os_real(), "datasync:1:150000us:1000000", &options.os, &why),
+			 OK);
+	assert_int_equal(lane_open(&options, &lane, &why), OK);
+	for (unsigned i = 0; i < N; i++)
+		append(lane, RECORD_MESSAGE, 4096, (unsigned char)i, &a);
+	assert_true(lane_pending_bytes(lane) > 0);
+	finish(f, lane, true, &a, N);
+	assert_int_equal(a.last.rc, OK);
+	lane_stats(lane, &stats);
+	assert_int_equal(stats.records, N);
+	assert_true(stats.batches <= 3);
+	assert_int_equal(lane_pending_bytes(lane), 0);
+	lane_close(lane);
+}
+
 static void closing_refuses_what_waits(void **state)
 {
 	struct fixture *f = *state;
@@ -308,6 +341,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			d_16_a_group_that_just_fits_a_segment_and_one_byte_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(chunks_make_one_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(d_12_while_a_sync_is_slow_the_rest_gathers, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(closing_refuses_what_waits, setup, teardown),
 	};
 

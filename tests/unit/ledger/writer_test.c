@@ -154,8 +154,8 @@ static void d_04_a_failed_sync_condemns_the_segment(void **state)
 	os_sim_free(sim);
 }
 
-/* D-04: a disk that stays broken: refused at once, tried again once a second. */
-static void d_04_a_broken_disk_is_tried_once_a_second(void **state)
+/* D-04, D-13: a disk that stays broken, or was remounted read-only: refused at once, tried again once a second. */
+static void d_04_d_13_a_broken_disk_is_tried_once_a_second(void **state)
 {
 	struct os_sim *sim = os_sim_new(1);
 	struct lane *lane = open_lane(sim, 0);
@@ -163,7 +163,7 @@ static void d_04_a_broken_disk_is_tried_once_a_second(void **state)
 	uint64_t calls;
 
 	(void)state;
-	os_sim_plan(sim, os_sim_calls(sim) + 1, SIM_FAIL, EIO, true);
+	os_sim_plan(sim, os_sim_calls(sim) + 1, SIM_FAIL, EROFS, true);
 	queue(lane, 100, true, &a);
 	work(lane);
 	assert_int_equal(a.rc, BROKEN);
@@ -208,7 +208,7 @@ int main(void)
 		cmocka_unit_test(d_06_below_the_reserve_new_mail_waits_and_the_rest_goes_on),
 		cmocka_unit_test(d_06_a_full_disk_refuses_and_recovers),
 		cmocka_unit_test(d_04_a_failed_sync_condemns_the_segment),
-		cmocka_unit_test(d_04_a_broken_disk_is_tried_once_a_second),
+		cmocka_unit_test(d_04_d_13_a_broken_disk_is_tried_once_a_second),
 		cmocka_unit_test(a_synced_block_is_not_written_again),
 	};
 
