@@ -32,7 +32,7 @@ struct visitor {
 	struct rig *rig;
 	bool in_data;
 	struct buf data;
-	char sender[300], rcpts[400];
+	char sender[300], rcpts[16000];
 };
 
 static void answer(struct conn *c, const char *text, const char *usual)
@@ -209,6 +209,8 @@ static void on_role_closed(void *arg, struct link *l)
 		r->sequencer = NULL;
 	if (l == r->watch)
 		r->watch = NULL;
+	if (l == r->scout)
+		r->scout = NULL;
 }
 
 static void on_done(struct rig *r, struct arena *a, struct span body)
@@ -279,6 +281,27 @@ static bool on_watch(void *arg, struct link *l, unsigned type, struct span body)
 	return true;
 }
 
+static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct span address = SPAN_LIT("127.0.0.1");
+	struct msg_resolve_answer answer = {.ok = true, .addresses = &address, .addresses_n = 1};
+	struct rig *r = arg;
+	struct buf out = {0};
+	struct msg_resolve m;
+	struct arena a;
+
+	arena_init(&a, 4096);
+	assert_int_equal(type, MSG_RESOLVE);
+	assert_true(msg_resolve_decode(&a, body, &m));
+	answer.id = m.id;
+	msg_resolve_answer_encode(&out, &answer);
+	assert_int_equal(link_send(l, MSG_RESOLVE_ANSWER, buf_span(&out)), OK);
+	r->questions++;
+	buf_fini(&out);
+	arena_fini(&a);
+	return true;
+}
+
 static struct link *give_link(struct rig *r, enum role_id peer, const struct link_ops *ops)
 {
 	struct buf body = {0};
@@ -308,11 +331,16 @@ void rig_clerk_gone(struct rig *r)
 
 static void give_config(struct rig *r, const struct rig_options *options)
 {
-	struct msg_primary primary = {
-		.host = SPAN_LIT("127.0.0.1"), .port = ntohs(r->at.sin_port), .weight = 1};
+	struct msg_primary primaries[2] = {
+		{.host = SPAN_LIT("127.0.0.1"), .port = 1, .weight = 1},
+		{.host = span_str(options->host ? options->host : "127.0.0.1"),
+		 .port = ntohs(r->at.sin_port),
+		 .weight = 1,
+		 .priority = 1},
+	};
 	struct msg_site site = {.name = SPAN_LIT("office"),
-				.primaries = &primary,
-				.primaries_n = 1,
+				.primaries = options->dead_first ? primaries : primaries + 1,
+				.primaries_n = options->dead_first ? 2 : 1,
 				.tls = span_str(options->tls ? options->tls : "opportunistic"),
 				.concurrency = options->concurrency};
 	struct msg_domain domain = {.name = SPAN_LIT("ours.example"), .site = SPAN_LIT("office")};
@@ -370,6 +398,7 @@ void rig_open(struct rig *r, const struct rig_options *options)
 {
 	static const struct link_ops sequencer = {.on_message = on_sequencer,
 						  .on_closed = on_role_closed};
+	static const struct link_ops scout = {.on_message = on_scout, .on_closed = on_role_closed};
 	static const struct link_ops watch = {.on_message = on_watch, .on_closed = on_role_closed};
 	struct lane_options lane = {.os = os_real(), .name = "edge-0"};
 	struct fault why = {0};
@@ -390,6 +419,8 @@ void rig_open(struct rig *r, const struct rig_options *options)
 	rig_clerk_new(r);
 	r->sequencer = give_link(r, ROLE_SEQUENCER, &sequencer);
 	r->watch = give_link(r, ROLE_WATCH, &watch);
+	if (options->scout)
+		r->scout = give_link(r, ROLE_SCOUT, &scout);
 	assert_int_equal(link_send(r->channel, MSG_READY, SPAN_NONE), OK);
 	rig_await(r, said_hello, "the courier says hello");
 }
@@ -475,6 +506,7 @@ void rig_close(struct rig *r)
 	link_close(r->clerk);
 	link_close(r->sequencer);
 	link_close(r->watch);
+	link_close(r->scout);
 	lane_close(r->lane);
 	loop_free(r->loop);
 	for (size_t i = 0; i < r->taken_n; i++)
@@ -501,7 +533,7 @@ size_t rig_store(struct rig *r, struct span body, const char *sender, const char
 	struct rig_message *m = &r->messages[r->messages_n];
 	struct msg_message_meta meta = {.sender = span_str(sender), .trace = SPAN_LIT(TRACE)};
 	struct record_new record = {.type = RECORD_MESSAGE, .received_us = 1000000};
-	struct msg_rcpt rcpt[8] = {0};
+	struct msg_rcpt rcpt[RIG_RCPTS] = {0};
 	struct span rest = span_str(rcpts);
 	struct buf encoded = {0};
 
@@ -527,7 +559,7 @@ uint64_t rig_lease(struct rig *r, size_t m, const char *sender, const char *rcpt
 		   void (*edit)(struct msg_lease *l))
 {
 	struct rig_message *message = &r->messages[m];
-	struct msg_lease_rcpt rcpt[8] = {0};
+	struct msg_lease_rcpt rcpt[RIG_RCPTS] = {0};
 	struct msg_lease l = {
 		.lease = ++r->next_lease,
 		.number = m,

@@ -18,7 +18,7 @@ struct listener;
 struct loop;
 struct loop_timer;
 
-enum { RIG_MAX = 64 };
+enum { RIG_MAX = 64, RIG_RCPTS = 250 };
 
 struct rig_message {
 	struct record_ref ref;
@@ -27,7 +27,7 @@ struct rig_message {
 };
 
 struct rig_delivery { /* what the primary took */
-	char sender[300], rcpts[400];
+	char sender[300], rcpts[16000];
 	struct buf data; /* dots removed */
 };
 
@@ -37,7 +37,7 @@ struct rig {
 	char folder[64];
 	pid_t courier;
 	bool courier_ended;
-	struct link *channel, *clerk, *sequencer, *watch;
+	struct link *channel, *clerk, *sequencer, *watch, *scout;
 	struct lane *lane;
 
 	/* The primary. Answers without CRLF; NULL: the usual one; "": hangs up; "silence": none. */
@@ -55,7 +55,7 @@ struct rig {
 	/* What came over the links. */
 	struct msg_lease_done done[RIG_MAX]; /* reasons are copies */
 	size_t done_n;
-	unsigned hellos, durables, rooms;
+	unsigned hellos, durables, rooms, questions;
 	uint64_t hello_leases[RIG_MAX];
 	size_t hello_leases_n;
 	struct {
@@ -75,7 +75,10 @@ struct rig {
 struct rig_options {
 	const char *tls; /* "required" */
 	unsigned concurrency;
-	bool no_primary; /* nobody listens */
+	bool no_primary;  /* nobody listens */
+	const char *host; /* of the primary; default 127.0.0.1 */
+	bool dead_first;  /* a primary before it, of better priority, where nobody listens */
+	bool scout;	  /* there is one; it knows that every name is 127.0.0.1 */
 };
 void rig_open(struct rig *r, const struct rig_options *options);
 void rig_close(struct rig *r); /* stops the courier in order and checks that it ended well */

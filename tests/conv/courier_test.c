@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "ipc/link.h"
 #include "loop/conn.h"
 #include "loop/loop.h"
 #include "queue/verdict.h"
@@ -368,6 +369,155 @@ static void what_the_site_cannot_take_is_an_operators_decision(void **state)
 	rig_close(&r);
 }
 
+/* ---- where it goes ---------------------------------------------------------------------------------------------- */
+
+static void next_primary_when_the_first_is_dead(void **state)
+{
+	struct rig r = {.dots = 0};
+
+	(void)state;
+	rig_open(&r, &(struct rig_options){.dead_first = true});
+	one_message(&r, "b@ours.example", NULL);
+	expect_taken(&r, 0, 0);
+	assert_true(r.evidence_n >= 1);
+	assert_string_equal(r.evidence[0].stage, "connect");
+	rig_close(&r);
+}
+
+static uint16_t port_of_rig;
+
+static void to_the_rig(struct msg_lease *l)
+{
+	static char host[40];
+
+	(void)snprintf(host, sizeof host, "127.0.0.1:%u", port_of_rig);
+	l->site = SPAN_LIT("nowhere");
+	l->redirect_host = span_str(host);
+}
+
+static void redirected_by_an_operator(void **state)
+{
+	OPENED(.dots = 0);
+	port_of_rig = ntohs(r.at.sin_port);
+	one_message(&r, "b@ours.example", to_the_rig);
+	expect_taken(&r, 0, 0);
+	rig_close(&r);
+}
+
+static void of_no_site(struct msg_lease *l)
+{
+	l->site = SPAN_LIT("nowhere");
+}
+
+static void lease_for_an_unknown_site_lapses(void **state)
+{
+	OPENED(.dots = 0);
+	one_message(&r, "b@ours.example", of_no_site);
+	assert_false(r.done[0].had_intent || r.done[0].recorded);
+	rig_close(&r);
+}
+
+static bool has_no_scout(struct rig *r)
+{
+	return r->scout == NULL;
+}
+
+/* Any role may die: without scout the last good answer serves; without any there is no offer, and no loss. */
+static void names_are_remembered_without_scout(void **state)
+{
+	struct rig r = {.dots = 0}, alone = {.dots = 0};
+
+	(void)state;
+	rig_open(&r, &(struct rig_options){.host = "primary.example", .scout = true});
+	one_message(&r, "b@ours.example", NULL);
+	assert_int_equal(r.questions, 1);
+	link_close(r.scout);
+	r.scout = NULL;
+	rig_await(&r, has_no_scout, "scout is gone");
+	conn_abort(r.last);
+	one_message(&r, "b@ours.example", NULL);
+	expect_taken(&r, 1, 1);
+	rig_close(&r);
+	rig_open(&alone, &(struct rig_options){.host = "primary.example"});
+	one_message(&alone, "b@ours.example", NULL);
+	assert_false(alone.done[0].had_intent);
+	assert_non_null(memmem(alone.done[0].reason.p, alone.done[0].reason.n, "scout", 5));
+	rig_close(&alone);
+}
+
+/* A kept connection that is dead at the next MAIL: offered again on a new one, and only once. */
+static void stale_connection_is_replaced(void **state)
+{
+	struct rig r = {.dots = 0};
+
+	(void)state;
+	rig_open(&r, &(struct rig_options){.concurrency = 1});
+	one_message(&r, "b@ours.example", NULL);
+	r.mail = "";
+	one_message(&r, "b@ours.example", NULL);
+	assert_int_equal(r.connections, 2);
+	expect_lane(
+		&r,
+		"INTENT 0 rcpts=0\nOUTCOME 0 stage=dot 0:accepted/delivered/250:RIG12345\n"
+		"INTENT 1 rcpts=0\nINTENT 1 rcpts=0\nOUTCOME 1 stage=mail 0:unreached/hold/0\n");
+	rig_close(&r);
+}
+
+/* RFC 5321 s4.5.3.1.8: a hundred at a time; each batch is recorded by itself. */
+static void many_recipients_go_in_batches(void **state)
+{
+	struct buf rcpts = {0}, lane = {0};
+	OPENED(.dots = 0);
+	for (int i = 0; i < RIG_RCPTS; i++)
+		buf_printf(&rcpts, "%su%d@ours.example", i ? "," : "", i);
+	one_message(&r, buf_cstr(&rcpts), NULL);
+	assert_int_equal(r.dots, 3);
+	for (size_t i = 0; i < 3; i++)
+		expect_taken(&r, i, 0);
+	assert_non_null(strstr(r.taken[2].rcpts, "u249@ours.example"));
+	rig_lane(&r, &lane);
+	assert_non_null(strstr(buf_cstr(&lane), "INTENT 0 rcpts=200,"));
+	assert_non_null(strstr(buf_cstr(&lane), " 249:accepted/delivered/250:RIG12345\n"));
+	buf_fini(&rcpts);
+	buf_fini(&lane);
+	rig_close(&r);
+}
+
+static void stop_site(struct rig *r)
+{
+	struct buf body = {0};
+
+	msg_stop_site_encode(&body, &(struct msg_stop_site){.site = SPAN_LIT("office")});
+	assert_int_equal(link_send(r->clerk, MSG_STOP_SITE, buf_span(&body)), OK);
+	buf_fini(&body);
+	r->on_data = NULL;
+}
+
+/* N-05, N-07: the valve closes: what is under way ends, what waits goes back, nothing is begun. */
+static void n_05_stopped_site_gives_leases_back(void **state)
+{
+	struct rig r = {.dots = 0};
+
+	(void)state;
+	rig_open(&r, &(struct rig_options){.concurrency = 1});
+	r.on_data = stop_site;
+	r.data = "silence";
+	for (size_t i = 0; i < 4; i++)
+		(void)rig_store(&r, SPAN_LIT(BODY), "a@sender.example", "b@ours.example");
+	for (size_t i = 0; i < 4; i++)
+		(void)rig_lease(&r, i, "a@sender.example", "b@ours.example", NULL);
+	rig_await_done(&r, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(r.done[i].lease, i + 2);
+		assert_false(r.done[i].had_intent || r.done[i].recorded);
+	}
+	conn_abort(r.last);
+	rig_await_done(&r, 4);
+	assert_true(r.done[3].lease == 1 && r.done[3].recorded);
+	assert_int_equal(r.connections, 1);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +539,13 @@ int main(void)
 		cmocka_unit_test(k_07_set_aside_is_only_recorded),
 		cmocka_unit_test(d_09_damaged_message_is_not_sent),
 		cmocka_unit_test(what_the_site_cannot_take_is_an_operators_decision),
+		cmocka_unit_test(next_primary_when_the_first_is_dead),
+		cmocka_unit_test(redirected_by_an_operator),
+		cmocka_unit_test(lease_for_an_unknown_site_lapses),
+		cmocka_unit_test(names_are_remembered_without_scout),
+		cmocka_unit_test(stale_connection_is_replaced),
+		cmocka_unit_test(many_recipients_go_in_batches),
+		cmocka_unit_test(n_05_stopped_site_gives_leases_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ void links_send(struct courier *c, struct link *l, unsigned type, struct buf *bo
 {
 	(void)c;
 	if (l && link_send(l, type, buf_span(body)) != OK)
-		say(SAY_WARNING, "link.full", "type", SAY_U64(type), NULL);
+		say(SAY_WARNING, "link.not_sent", "type", SAY_U64(type), NULL);
 	buf_fini(body);
 }
 
