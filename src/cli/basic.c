@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "ipc/msg.h"
 #include "super/super.h"
+#include "tls/tls.h"
 
 int cmd_run(struct cli *c)
 {
@@ -68,6 +69,30 @@ static void say_bad(const struct config_problems *problems)
 		problems->errors, problems->errors == 1 ? "" : "s");
 }
 
+/* Do certificate and key belong together, and is it not over? Said now rather than at the next start (O-08). */
+static enum rc check_pair(struct cli *c, const struct msg_config *config,
+			  struct config_problems *problems)
+{
+	struct tls_context *tls = NULL;
+	struct fault why = {0};
+	enum rc rc;
+
+	if (!config->tls_certificate.n)
+		return OK;
+	rc = tls_server_new(arena_str(&c->arena, config->tls_certificate),
+			    arena_str(&c->arena, config->tls_key), "smtp", &tls, &why);
+	tls_context_unref(tls);
+	if (rc == OK)
+		return OK;
+	problems->errors++;
+	if (problems->n < CONFIG_PROBLEMS)
+		problems->item[problems->n++] =
+			(struct config_problem){.file = c->config_path,
+						.text = arena_str(&c->arena, span_str(why.text)),
+						.hint = ""};
+	return REFUSED;
+}
+
 int cmd_check_config(struct cli *c)
 {
 	struct config_problems problems;
@@ -75,6 +100,8 @@ int cmd_check_config(struct cli *c)
 	struct buf text = {0};
 	enum rc rc = config_load(c->config_path, &c->arena, &config, &problems);
 
+	if (rc == OK)
+		rc = check_pair(c, &config, &problems);
 	if (c->is_json) {
 		cli_print_json(json_pack("{s:b, s:i, s:o}", "ok", rc == OK, "errors",
 					 (int)problems.errors, "problems",

@@ -2,6 +2,7 @@
 import json
 import os
 import smtplib
+import subprocess
 
 import peers
 import primaries
@@ -100,3 +101,17 @@ def test_a_half_edited_configuration_does_not_blind_the_operator(folder, started
     done = holdfast.run("status")  # and exits 0: nothing that runs is wrong
     assert "2 deliveries are held" in done.stdout and "has mistakes" in done.stderr
     assert holdfast.json("status")["disk"]["reserve_bytes"] > 0
+
+
+def test_o_08_check_config_sees_a_pair_that_does_not_match(folder):
+    tls = os.path.join(folder, "tls")
+    os.makedirs(tls)
+    for name in "ab":
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x", "-days", "30",
+                        "-keyout", f"{tls}/{name}.key", "-out", f"{tls}/{name}.pem"], check=True, stderr=subprocess.DEVNULL)
+        os.chmod(f"{tls}/{name}.key", 0o400)
+    for key, status in (("a", 0), ("b", 1)):
+        holdfast = peers.Holdfast(os.path.join(folder, key), peers.free_port(), more=f"tls: {{ certificate: {tls}/a.pem, key: {tls}/{key}.key }}\n")
+        done = holdfast.run("check-config", check=False)
+        assert done.returncode == status, done
+    assert "holdfast.yaml: error: " in done.stderr and "does not belong to certificate" in done.stderr, done.stderr

@@ -229,6 +229,43 @@ static void o_02_a_configuration_that_all_can_change_is_refused(void **state)
 	arena_fini(&arena);
 }
 
+/* A half edited file still tells where the data is; the files it names are not looked at. */
+static void peek_finds_the_data_in_a_bad_configuration(void **state)
+{
+	static const struct {
+		const char *text, *data;
+		enum rc rc;
+	} rows[] = {
+		{"node: a.example\ndata: /d\nlisten: { smtp: [\"1.1.1.1:25\"] }\n"
+		 "sites: [{ name: s, primaries: [{ host: p.example }] }]\ndomains: [{ name: "
+		 "a.example, site: s }]\n"
+		 "tls: { certificate: /none/c, key: /none/k }\n",
+		 "/d", OK},
+		{"data: /d\nlisen: {}\n", "/d", REFUSED},
+		{"data: /d\ndata: /e\n", "/d", REFUSED},
+		{"data: relative\n", "", REFUSED},
+		{"data: [/d]\n", "", REFUSED},
+		{"data: /d\nnode: [\n", "", REFUSED}, /* no YAML: nothing is guessed */
+		{"", "", REFUSED},
+	};
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 0);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct config_problems problems;
+		struct msg_config c = {0};
+		struct span data;
+
+		put("h.yaml", rows[i].text, 0644);
+		assert_int_equal(config_peek(in_dir("h.yaml"), &arena, &c, &data, &problems),
+				 rows[i].rc);
+		assert_true(span_eq(data, span_str(rows[i].data)));
+		assert_int_equal(rows[i].rc == OK, problems.errors == 0);
+	}
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +278,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(o_02_a_data_directory_open_to_all_is_refused,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(o_02_a_configuration_that_all_can_change_is_refused,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(peek_finds_the_data_in_a_bad_configuration,
 						make_dir, remove_dir),
 	};
 
