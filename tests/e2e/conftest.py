@@ -15,7 +15,7 @@ SOAK = os.environ.get("HOLDFAST_SOAK") == "1"
 @pytest.fixture
 def folder():
     """A private folder that roles running as other users can reach; kept when HOLDFAST_KEEP is set."""
-    path = tempfile.mkdtemp(prefix="holdfast-e2e-", dir="/var/tmp")
+    path = tempfile.mkdtemp(prefix="holdfast-e2e-", dir=os.environ.get("HOLDFAST_TMP", "/var/tmp"))
     os.chmod(path, 0o755)
     yield path
     if not os.environ.get("HOLDFAST_KEEP"):

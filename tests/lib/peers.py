@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 
@@ -141,6 +142,9 @@ local_header_rewrite_clients =
 
     def _run(self, verb):
         os.makedirs(self.log, exist_ok=True)
+        log = os.path.join(self.log, "mail.log")
+        with open(log, "a"):
+            os.chmod(log, 0o666)  # after a kill, postsuper as postfix writes to it itself
         return subprocess.run(["postfix", "-c", self.config, verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def start(self):
@@ -180,9 +184,17 @@ local_header_rewrite_clients =
         return glob.glob(os.path.join(self.mail, "*", "*", "new", "*"))
 
     def queued(self):
-        """Messages accepted and not delivered yet."""
-        return sum(len(glob.glob(os.path.join(self.queue, q, "**", "[0-9A-F]*"), recursive=True))
-                   for q in ("incoming", "active", "deferred", "maildrop"))
+        """Messages accepted and not delivered yet. A file that a killed cleanup(8) left half written has mode 0600."""
+        files = [f for q in ("incoming", "active", "deferred", "maildrop") for f in glob.glob(os.path.join(self.queue, q, "**"), recursive=True)]
+        return sum(1 for f in files if _is_complete(f))
+
+
+def _is_complete(path):
+    try:
+        st = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(st.st_mode) and bool(st.st_mode & 0o100)
 
 
 def _alive(pid):
