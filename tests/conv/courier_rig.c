@@ -23,6 +23,7 @@
 #include "queue/verdict.h"
 #include "role/common/role.h"
 #include "smtp/client.h"
+#include "tls/tls.h"
 
 #define TRACE "Received: from rig.example\r\n\tby node.example; Sat, 21 Nov 2026 21:10:22 +0000\r\n"
 
@@ -77,6 +78,7 @@ static void on_data_bytes(struct visitor *v, struct conn *c)
 	if (!end)
 		return;
 	r->dots++;
+	r->dots_under_tls += conn_is_tls(c);
 	v->in_data = false;
 	if (r->on_dot)
 		r->on_dot(r);
@@ -119,6 +121,9 @@ static void on_line(struct visitor *v, struct conn *c, struct span line)
 		if (r->on_data)
 			r->on_data(r);
 		answer(c, v->in_data ? r->data : NULL, v->in_data ? "354 go" : "503 5.5.1 no");
+	} else if (span_starts(line, SPAN_LIT("STARTTLS")) && r->tls) {
+		conn_send(c, SPAN_LIT("220 go\r\n"));
+		conn_start_tls(c, r->tls, true, NULL);
 	} else if (span_starts(line, SPAN_LIT("QUIT"))) {
 		conn_send(c, SPAN_LIT("221 bye\r\n"));
 		conn_close(c);
@@ -508,6 +513,7 @@ void rig_close(struct rig *r)
 	link_close(r->watch);
 	link_close(r->scout);
 	lane_close(r->lane);
+	tls_context_unref(r->tls);
 	loop_free(r->loop);
 	for (size_t i = 0; i < r->taken_n; i++)
 		buf_fini(&r->taken[i].data);

@@ -47,7 +47,8 @@ struct rig {
 	void (*on_dot)(struct rig *r);	/* before the dot is answered */
 	void (*on_data)(struct rig *r); /* at the DATA command */
 	const char *bad_rcpt;		/* this address gets "550 5.1.1 no such user" */
-	unsigned connections, dots;
+	struct tls_context *tls;	/* STARTTLS is answered; the rig's end unrefs it */
+	unsigned connections, dots, dots_under_tls;
 	struct conn *last; /* connection; NULL when it ended */
 	struct rig_delivery taken[RIG_MAX];
 	size_t taken_n;

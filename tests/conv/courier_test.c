@@ -13,6 +13,7 @@
 #include "loop/conn.h"
 #include "loop/loop.h"
 #include "queue/verdict.h"
+#include "tls/tls.h"
 
 #define BODY "Subject: hello\r\n\r\n.dot\r\n..\r\nlast\r\n"
 #define OPENED(...)                                                                                \
@@ -138,6 +139,31 @@ static void notification_to_one_of_ours_names_the_site(void **state)
 	rig_close(&r);
 }
 
+static void wants_success(struct msg_lease *l)
+{
+	l->sender_verified = true;
+	l->rcpts[0].notify = 2;
+}
+
+static void wants_nothing(struct msg_lease *l)
+{
+	l->sender_verified = true;
+	l->rcpts[0].notify = 1;
+}
+
+/* RFC 3461 s5.2.2: the primary does not offer DSN, so the success notice is ours; NOTIFY=NEVER means never. */
+static void notify_is_honoured(void **state)
+{
+	OPENED(.dots = 0);
+	one_message(&r, "b@ours.example", wants_success);
+	r.dot = "554 5.7.1 spam";
+	one_message(&r, "b@ours.example", wants_nothing);
+	expect_lane(&r, "INTENT 0 rcpts=0\nMESSAGE dsn to=a@sender.example site=\n"
+			"OUTCOME 0 stage=dot 0:accepted/delivered/250:RIG12345\n"
+			"INTENT 1 rcpts=0\nOUTCOME 1 stage=dot 0:5xx/decide/554\n");
+	rig_close(&r);
+}
+
 static void on_probation(struct msg_lease *l)
 {
 	l->phase = PHASE_PROBATION;
@@ -234,6 +260,27 @@ static void waits_for_tls_where_it_is_required(void **state)
 	assert_false(r.done[0].had_intent);
 	assert_string_equal(r.evidence[0].stage, "tls");
 	assert_int_equal(r.taken_n, 0);
+	rig_close(&r);
+}
+
+/* Under the sandbox too: OpenSSL needs nothing that was not opened before. */
+static void delivers_under_tls(void **state)
+{
+	char certificate[128], key[128];
+	struct fault why = {0};
+	struct rig r = {.ehlo = "250-rig\r\n250-PIPELINING\r\n250 STARTTLS"};
+
+	(void)state;
+	rig_open(&r, &(struct rig_options){.tls = "required"});
+	(void)snprintf(certificate, sizeof certificate, "%s/c.pem", r.folder);
+	(void)snprintf(key, sizeof key, "%s/k.pem", r.folder);
+	assert_int_equal(tls_self_signed(certificate, key, "rig.example", &why), OK);
+	assert_int_equal(tls_server_new(certificate, key, "rig", &r.tls, &why), OK);
+	for (int i = 0; i < 3; i++)
+		one_message(&r, "b@ours.example", NULL);
+	assert_int_equal(r.dots_under_tls, 3);
+	assert_int_equal(r.connections, 1);
+	expect_taken(&r, 2, 2);
 	rig_close(&r);
 }
 
@@ -527,6 +574,7 @@ int main(void)
 		cmocka_unit_test(refused_recipient_of_a_verified_sender),
 		cmocka_unit_test(s_17_no_notification_to_an_unverified_sender),
 		cmocka_unit_test(notification_to_one_of_ours_names_the_site),
+		cmocka_unit_test(notify_is_honoured),
 		cmocka_unit_test(n_05_probation_bounces_nothing),
 		cmocka_unit_test(n_03_4xx_at_rcpt_and_at_the_end),
 		cmocka_unit_test(lost_after_and_before_the_dot),
@@ -534,6 +582,7 @@ int main(void)
 		cmocka_unit_test(comes_back_at_once),
 		cmocka_unit_test(goes_plain_when_the_handshake_fails),
 		cmocka_unit_test(waits_for_tls_where_it_is_required),
+		cmocka_unit_test(delivers_under_tls),
 		cmocka_unit_test(no_dot_without_a_clerk),
 		cmocka_unit_test(answer_is_awaited_without_a_clerk),
 		cmocka_unit_test(k_07_set_aside_is_only_recorded),

@@ -139,7 +139,7 @@ struct job {
 	enum intent intent;
 	bool had_intent, recorded, was_put_back;
 	bool owes_outcome; /* an INTENT of the present batch was appended, and no OUTCOME yet */
-	unsigned awaited; /* lane results, those of intents among them */
+	unsigned awaited;  /* lane results, those of intents among them */
 	unsigned intents_out;
 };
 
@@ -185,8 +185,8 @@ bool notice_make(struct job *j, const struct notice_facts *facts, struct buf *me
 /* ---- links.c ---------------------------------------------------------------------------------------------------- */
 
 void links_accept(struct courier *c, unsigned peer_role, int fd);
-void links_send(struct courier *c, struct link *l, unsigned type,
-		struct buf *body); /* frees body */
+/* Frees body. False: not sent, and the log says so. */
+bool links_send(struct link *l, unsigned type, struct buf *body);
 void tell_lease_done(struct courier *c, const struct job *j, const char *reason);
 void tell_room_soon(struct courier *c);
 void tell_durable(struct courier *c);

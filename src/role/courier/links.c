@@ -19,12 +19,14 @@
 
 #define EVIDENCE_US 1000000u
 
-void links_send(struct courier *c, struct link *l, unsigned type, struct buf *body)
+bool links_send(struct link *l, unsigned type, struct buf *body)
 {
-	(void)c;
-	if (l && link_send(l, type, buf_span(body)) != OK)
+	bool sent = l && link_send(l, type, buf_span(body)) == OK;
+
+	if (l && !sent)
 		say(SAY_WARNING, "link.not_sent", "type", SAY_U64(type), NULL);
 	buf_fini(body);
+	return sent;
 }
 
 /* ---- to the clerk ----------------------------------------------------------------------------------------------- */
@@ -54,7 +56,7 @@ static void say_hello(struct courier *c)
 		m.leases[m.leases_n++] = ((struct job *)value)->lease.lease;
 	msg_courier_hello_encode(&body, &m);
 	free(m.leases);
-	links_send(c, c->clerk, MSG_COURIER_HELLO, &body);
+	(void)links_send(c->clerk, MSG_COURIER_HELLO, &body);
 	sites_clerk_new(c);
 }
 
@@ -69,7 +71,7 @@ void tell_lease_done(struct courier *c, const struct job *j, const char *reason)
 	if (!c->clerk)
 		return;
 	msg_lease_done_encode(&body, &m);
-	links_send(c, c->clerk, MSG_LEASE_DONE, &body);
+	(void)links_send(c->clerk, MSG_LEASE_DONE, &body);
 }
 
 static void tell_room(void *arg)
@@ -81,7 +83,7 @@ static void tell_room(void *arg)
 	if (!c->clerk)
 		return;
 	msg_room_encode(&body, &(struct msg_room){.room = room(c)});
-	links_send(c, c->clerk, MSG_ROOM, &body);
+	(void)links_send(c->clerk, MSG_ROOM, &body);
 }
 
 void tell_room_soon(struct courier *c)
@@ -107,7 +109,7 @@ void tell_limits(struct site *s, const struct smtp_capabilities *caps)
 		return;
 	s->told = now;
 	msg_site_limits_encode(&body, &now);
-	links_send(s->c, s->c->clerk, MSG_SITE_LIMITS, &body);
+	(void)links_send(s->c->clerk, MSG_SITE_LIMITS, &body);
 }
 
 static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
@@ -154,12 +156,12 @@ void tell_durable(struct courier *c)
 	if (!c->sequencer || (now.segment == c->told.segment && now.offset == c->told.offset &&
 			      now.seq == c->told.seq))
 		return;
-	c->told = now;
 	msg_durable_encode(&body, &(struct msg_durable){.lane = span_str(lane_name(c->lane)),
 							.segment = now.segment,
 							.offset = now.offset,
 							.seq = now.seq});
-	links_send(c, c->sequencer, MSG_DURABLE, &body);
+	if (links_send(c->sequencer, MSG_DURABLE, &body))
+		c->told = now; /* else with the next one, or when the link is empty again */
 }
 
 void note_result(struct site *s, enum attempt attempt, bool known_good)
@@ -210,7 +212,7 @@ void tell_evidence(struct site *s, const char *host, enum attempt attempt, const
 			       .refused_unknown = s->untold.refused_unknown,
 			       .deferred = s->untold.deferred});
 	memset(&s->untold, 0, sizeof s->untold);
-	links_send(c, c->watch, MSG_DELIVERY_EVIDENCE, &body);
+	(void)links_send(c->watch, MSG_DELIVERY_EVIDENCE, &body);
 }
 
 static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
@@ -257,6 +259,12 @@ static void on_watch_closed(void *arg, struct link *l)
 	role_link_lost(c->role, ROLE_WATCH, 0);
 }
 
+static void on_sequencer_writable(void *arg, struct link *l)
+{
+	(void)l;
+	tell_durable(arg);
+}
+
 static void on_sequencer_closed(void *arg, struct link *l)
 {
 	struct courier *c = arg;
@@ -282,7 +290,8 @@ void links_accept(struct courier *c, unsigned peer_role, int fd)
 	static const struct link_ops watch = {.on_message = on_nothing,
 					      .on_closed = on_watch_closed};
 	static const struct link_ops sequencer = {.on_message = on_nothing,
-						  .on_closed = on_sequencer_closed};
+						  .on_closed = on_sequencer_closed,
+						  .on_writable = on_sequencer_writable};
 
 	if (peer_role == ROLE_CLERK) {
 		if (c->clerk)

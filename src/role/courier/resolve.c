@@ -83,7 +83,7 @@ static void ask_scout(struct host *h)
 	loop_timer_set(h->deadline, ANSWER_US);
 	msg_resolve_encode(&body,
 			   &(struct msg_resolve){.id = h->question, .host = span_str(h->name)});
-	links_send(h->c, h->c->scout, MSG_RESOLVE, &body);
+	(void)links_send(h->c->scout, MSG_RESOLVE, &body);
 }
 
 static struct host *host_of(struct courier *c, const char *name)
