@@ -1,7 +1,7 @@
 /*
  * The conversation: a plan of commands per phase, sent one by one or (PIPELINING) together, and one
  * handler per command for its reply. The table `handlers` is the only dispatcher; state changes go
- * through enter().
+ * through smtp_talk_enter().
  */
 #include "smtp/client_internal.h"
 
@@ -23,7 +23,7 @@ static const unsigned may_follow[] = {
 	[STATE_CLOSED] = 0,
 };
 
-static void enter(struct smtp_client *c, enum state next)
+void smtp_talk_enter(struct smtp_client *c, enum state next)
 {
 	must(may_follow[c->state] & BIT(next));
 	c->state = next;
@@ -60,12 +60,12 @@ const char *smtp_stage_name(enum smtp_stage stage)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static void plan_clear(struct smtp_client *c)
+void smtp_talk_plan_clear(struct smtp_client *c)
 {
 	c->plan_n = c->sent = c->answered = 0;
 }
 
-static void plan_add(struct smtp_client *c, enum command command, size_t rcpt)
+void smtp_talk_plan_add(struct smtp_client *c, enum command command, size_t rcpt)
 {
 	if (c->plan_n == c->plan_cap) {
 		size_t cap = c->plan_cap ? 2 * c->plan_cap : 8;
@@ -81,7 +81,7 @@ static void plan_add(struct smtp_client *c, enum command command, size_t rcpt)
 }
 
 /* Sends what may be sent now: all of the plan with PIPELINING (RFC 2920), else the next command. */
-static void pump(struct smtp_client *c)
+void smtp_talk_pump(struct smtp_client *c)
 {
 	struct buf out;
 
@@ -93,19 +93,19 @@ static void pump(struct smtp_client *c)
 	buf_fini(&out);
 }
 
-static void start(struct smtp_client *c, enum command command)
+void smtp_talk_start(struct smtp_client *c, enum command command)
 {
-	plan_clear(c);
-	plan_add(c, command, 0);
-	enter(c, STATE_TALKING);
-	pump(c);
+	smtp_talk_plan_clear(c);
+	smtp_talk_plan_add(c, command, 0);
+	smtp_talk_enter(c, STATE_TALKING);
+	smtp_talk_pump(c);
 }
 
 /* ---- ends
  * -------------------------------------------------------------------------------------------------------
  */
 
-static const struct smtp_reply *keep(struct smtp_client *c, const struct smtp_reply *reply)
+const struct smtp_reply *smtp_talk_keep(struct smtp_client *c, const struct smtp_reply *reply)
 {
 	struct smtp_reply *copy = arena_alloc(&c->arena, sizeof *copy);
 
@@ -113,8 +113,8 @@ static const struct smtp_reply *keep(struct smtp_client *c, const struct smtp_re
 	return copy;
 }
 
-static void answer(struct rcpt_state *r, enum smtp_result result, enum smtp_stage stage,
-		   const struct smtp_reply *reply)
+void smtp_talk_answer(struct rcpt_state *r, enum smtp_result result, enum smtp_stage stage,
+		      const struct smtp_reply *reply)
 {
 	if (r->is_answered)
 		return;
@@ -128,10 +128,10 @@ static void answer(struct rcpt_state *r, enum smtp_result result, enum smtp_stag
 static void answer_rest(struct smtp_client *c, enum smtp_result result, enum smtp_stage stage,
 			const struct smtp_reply *reply)
 {
-	const struct smtp_reply *kept = keep(c, reply);
+	const struct smtp_reply *kept = smtp_talk_keep(c, reply);
 
 	for (size_t i = 0; i < c->mail.rcpts_n; i++)
-		answer(&c->rcpts[i], result, stage, kept);
+		smtp_talk_answer(&c->rcpts[i], result, stage, kept);
 }
 
 /* An ended conversation with recipients still open. What RCPT said counts as the answer when no
@@ -154,10 +154,10 @@ static void fail(struct smtp_client *c, enum smtp_stage stage, const struct smtp
 	c->failed_stage = stage;
 	c->failed_reply = *reply;
 	answer_cut_off(c, stage, reply);
-	enter(c, STATE_CLOSED);
+	smtp_talk_enter(c, STATE_CLOSED);
 }
 
-static void fail_text(struct smtp_client *c, enum smtp_stage stage, const char *text)
+void smtp_talk_fail_text(struct smtp_client *c, enum smtp_stage stage, const char *text)
 {
 	struct smtp_reply reply = {0};
 
@@ -179,7 +179,7 @@ static enum smtp_result refused_as(const struct smtp_client *c)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static enum smtp_stage stage_of(enum command command)
+enum smtp_stage smtp_talk_stage_of(enum command command)
 {
 	static const enum smtp_stage stages[] = {
 		[COMMAND_GREETING] = SMTP_STAGE_GREETING, [COMMAND_EHLO] = SMTP_STAGE_EHLO,
@@ -199,7 +199,7 @@ static void on_greeting(struct smtp_client *c, struct step step)
 		fail(c, SMTP_STAGE_GREETING, &c->reply);
 		return;
 	}
-	start(c, COMMAND_EHLO);
+	smtp_talk_start(c, COMMAND_EHLO);
 }
 
 static void after_hello(struct smtp_client *c)
@@ -207,22 +207,22 @@ static void after_hello(struct smtp_client *c)
 	bool wants_tls = c->options.tls != SMTP_TLS_NEVER && !c->is_secured;
 
 	if (wants_tls && c->caps.starttls) {
-		start(c, COMMAND_STARTTLS);
+		smtp_talk_start(c, COMMAND_STARTTLS);
 		return;
 	}
 	if (wants_tls && c->options.tls == SMTP_TLS_REQUIRED) {
-		fail_text(c, SMTP_STAGE_TLS,
-			  "TLS is required and the server does not offer STARTTLS");
+		smtp_talk_fail_text(c, SMTP_STAGE_TLS,
+				    "TLS is required and the server does not offer STARTTLS");
 		return;
 	}
-	enter(c, STATE_READY);
+	smtp_talk_enter(c, STATE_READY);
 }
 
 static void on_ehlo(struct smtp_client *c, struct step step)
 {
 	(void)step;
 	if (is_class(c, 5) && c->reply.code != 521 && c->reply.code != 554) {
-		start(c, COMMAND_HELO); /* RFC 5321 s3.2 */
+		smtp_talk_start(c, COMMAND_HELO); /* RFC 5321 s3.2 */
 		return;
 	}
 	if (!is_class(c, 2)) {
@@ -249,11 +249,11 @@ static void on_starttls(struct smtp_client *c, struct step step)
 	(void)step;
 	if (is_class(c, 2)) {
 		smtp_reply_reset(&c->reader);
-		enter(c, STATE_TLS);
+		smtp_talk_enter(c, STATE_TLS);
 	} else if (c->options.tls == SMTP_TLS_REQUIRED) {
 		fail(c, SMTP_STAGE_TLS, &c->reply);
 	} else {
-		enter(c, STATE_READY); /* RFC 3207 s4: 454 or 501; go on without */
+		smtp_talk_enter(c, STATE_READY); /* RFC 3207 s4: 454 or 501; go on without */
 	}
 }
 
@@ -270,7 +270,7 @@ static void on_mail(struct smtp_client *c, struct step step)
 	if (is_class(c, 2))
 		return;
 	if (is_class(c, 3)) {
-		fail_text(c, SMTP_STAGE_MAIL, "the server answered MAIL with 3xx");
+		smtp_talk_fail_text(c, SMTP_STAGE_MAIL, "the server answered MAIL with 3xx");
 		return;
 	}
 	answer_rest(c, refused_as(c), SMTP_STAGE_MAIL, &c->reply);
@@ -288,7 +288,7 @@ static void on_rcpt(struct smtp_client *c, struct step step)
 	bool is_last = c->answered == c->plan_n || c->plan[c->answered].command != COMMAND_RCPT;
 
 	if (is_class(c, 3)) {
-		fail_text(c, SMTP_STAGE_RCPT, "the server answered RCPT with 3xx");
+		smtp_talk_fail_text(c, SMTP_STAGE_RCPT, "the server answered RCPT with 3xx");
 		return;
 	}
 	if (!r->is_answered && is_class(c, 2)) {
@@ -296,10 +296,10 @@ static void on_rcpt(struct smtp_client *c, struct step step)
 		r->result = SMTP_RESULT_ACCEPTED; /* counts for verify_only alone; else the dot
 						     decides */
 		r->stage = SMTP_STAGE_RCPT;
-		r->reply = keep(c, &c->reply);
+		r->reply = smtp_talk_keep(c, &c->reply);
 		c->taken++;
 	} else if (!r->is_answered) {
-		answer(r, refused_as(c), SMTP_STAGE_RCPT, keep(c, &c->reply));
+		smtp_talk_answer(r, refused_as(c), SMTP_STAGE_RCPT, smtp_talk_keep(c, &c->reply));
 	}
 	/* Nobody left to write to: no DATA, unless it is out already. */
 	if (is_last && !c->taken && is_in_plan(c, COMMAND_DATA) && c->sent < c->plan_n)
@@ -313,15 +313,16 @@ static void on_data(struct smtp_client *c, struct step step)
 		if (c->taken) {
 			c->last[0] = '\r';
 			c->last[1] = '\n';
-			enter(c, STATE_BODY);
+			smtp_talk_enter(c, STATE_BODY);
 		} else {
-			start(c, COMMAND_DOT); /* RFC 2920 s3.1: an empty message to nobody */
+			smtp_talk_start(
+				c, COMMAND_DOT); /* RFC 2920 s3.1: an empty message to nobody */
 		}
 		return;
 	}
 	if (is_class(c, 2) || is_class(c, 3)) {
-		fail_text(c, SMTP_STAGE_DATA,
-			  "the server answered DATA with neither 354 nor a refusal");
+		smtp_talk_fail_text(c, SMTP_STAGE_DATA,
+				    "the server answered DATA with neither 354 nor a refusal");
 		return;
 	}
 	answer_rest(c, refused_as(c), SMTP_STAGE_DATA, &c->reply);
@@ -333,7 +334,8 @@ static void on_dot(struct smtp_client *c, struct step step)
 
 	(void)step;
 	if (is_class(c, 3)) {
-		fail_text(c, SMTP_STAGE_DOT, "the server answered the final dot with 3xx");
+		smtp_talk_fail_text(c, SMTP_STAGE_DOT,
+				    "the server answered the final dot with 3xx");
 		return;
 	}
 	if (!c->dot_sent)
@@ -351,7 +353,7 @@ static void on_dot(struct smtp_client *c, struct step step)
 static void on_quit(struct smtp_client *c, struct step step)
 {
 	(void)step;
-	enter(c, STATE_CLOSED);
+	smtp_talk_enter(c, STATE_CLOSED);
 }
 
 static const struct {
@@ -368,7 +370,7 @@ static void finish_transaction(struct smtp_client *c)
 {
 	for (size_t i = 0; i < c->mail.rcpts_n; i++)
 		must(c->rcpts[i].is_answered || (c->mail.verify_only && c->rcpts[i].is_taken));
-	enter(c, STATE_RESULT);
+	smtp_talk_enter(c, STATE_RESULT);
 }
 
 /* 421 may come at any time: the server is about to close (RFC 5321 s3.8). */
@@ -394,7 +396,7 @@ static void on_unasked(struct smtp_client *c)
 		fail(c, SMTP_STAGE_DATA, &c->reply);
 		return;
 	}
-	fail_text(c, stage, "the server sent a reply that nothing asked for");
+	smtp_talk_fail_text(c, stage, "the server sent a reply that nothing asked for");
 }
 
 static void on_reply(struct smtp_client *c)
@@ -408,13 +410,13 @@ static void on_reply(struct smtp_client *c)
 	}
 	step = c->plan[c->answered++];
 	if (c->reply.code == 421 && step.command != COMMAND_QUIT) {
-		on_closing(c, stage_of(step.command));
+		on_closing(c, smtp_talk_stage_of(step.command));
 		return;
 	}
 	handlers[step.command].on_reply(c, step);
 	if (c->state != STATE_TALKING)
 		return;
-	pump(c);
+	smtp_talk_pump(c);
 	if (c->has_mail && c->answered == c->plan_n)
 		finish_transaction(c);
 }
@@ -427,297 +429,7 @@ void smtp_client_input(struct smtp_client *c, struct span bytes)
 		if (rc == OK)
 			on_reply(c);
 		else if (rc == REFUSED)
-			fail_text(c, smtp_client_stage(c),
-				  "what the server sent is not an SMTP reply");
+			smtp_talk_fail_text(c, smtp_client_stage(c),
+					    "what the server sent is not an SMTP reply");
 	}
-}
-
-/* ---- what the host sees and does
- * --------------------------------------------------------------------------------- */
-
-struct smtp_client *smtp_client_new(const struct smtp_client_options *options)
-{
-	struct smtp_client *c = must_alloc(sizeof *c);
-	char helo[256];
-
-	c->options = *options;
-	(void)snprintf(helo, sizeof helo, "%.*s", SPAN_FMT(options->helo));
-	c->helo = must_strdup(helo);
-	c->options.helo = span_str(c->helo);
-	c->state = STATE_TALKING;
-	smtp_reply_init(&c->reader);
-	arena_init(&c->arena, 0);
-	plan_add(c, COMMAND_GREETING, 0);
-	c->sent = 1;
-	return c;
-}
-
-void smtp_client_free(struct smtp_client *c)
-{
-	if (!c)
-		return;
-	smtp_reply_fini(&c->reader);
-	arena_fini(&c->arena);
-	free(c->plan);
-	free(c->helo);
-	free(c);
-}
-
-enum smtp_want smtp_client_want(const struct smtp_client *c)
-{
-	switch (c->state) {
-	case STATE_TALKING:
-		return SMTP_WANT_INPUT;
-	case STATE_TLS:
-		return SMTP_WANT_TLS;
-	case STATE_READY:
-		return SMTP_WANT_MAIL;
-	case STATE_BODY:
-		return SMTP_WANT_BODY;
-	case STATE_PERMIT:
-		return SMTP_WANT_PERMIT;
-	case STATE_RESULT:
-		return SMTP_WANT_RESULT;
-	case STATE_CLOSED:
-		return SMTP_WANT_CLOSE;
-	}
-	return SMTP_WANT_CLOSE;
-}
-
-static enum command waiting_for(const struct smtp_client *c)
-{
-	return c->plan[c->answered < c->plan_n ? c->answered : c->plan_n - 1].command;
-}
-
-enum smtp_stage smtp_client_stage(const struct smtp_client *c)
-{
-	switch (c->state) {
-	case STATE_TALKING:
-		return stage_of(waiting_for(c));
-	case STATE_TLS:
-		return SMTP_STAGE_TLS;
-	case STATE_READY:
-		return SMTP_STAGE_MAIL;
-	case STATE_BODY:
-	case STATE_PERMIT:
-		return SMTP_STAGE_DATA;
-	case STATE_RESULT:
-		return SMTP_STAGE_QUIT;
-	case STATE_CLOSED:
-		return c->has_failed ? c->failed_stage : SMTP_STAGE_QUIT;
-	}
-	return SMTP_STAGE_QUIT;
-}
-
-static uint32_t either(uint32_t ms, uint32_t minutes)
-{
-	return ms ? ms : minutes * 60000;
-}
-
-uint32_t smtp_client_timeout_ms(const struct smtp_client *c)
-{
-	const struct smtp_client_times *t = &c->options.times;
-
-	if (c->state == STATE_READY || c->state == STATE_RESULT || c->state == STATE_CLOSED)
-		return 0;
-	if (c->state == STATE_BODY || c->state == STATE_PERMIT)
-		return either(t->block_ms, 3);
-	switch (smtp_client_stage(c)) {
-	case SMTP_STAGE_CONNECT:
-	case SMTP_STAGE_GREETING:
-		return either(t->greeting_ms, 5);
-	case SMTP_STAGE_EHLO:
-		return either(t->ehlo_ms, 5);
-	case SMTP_STAGE_TLS:
-		return either(t->tls_ms, 1);
-	case SMTP_STAGE_RSET:
-	case SMTP_STAGE_MAIL:
-		return either(t->mail_ms, 5);
-	case SMTP_STAGE_RCPT:
-		return either(t->rcpt_ms, 5);
-	case SMTP_STAGE_DATA:
-		return either(t->data_ms, 2);
-	case SMTP_STAGE_DOT:
-		return either(t->dot_ms, 10);
-	case SMTP_STAGE_QUIT:
-		return either(t->quit_ms, 1);
-	}
-	return 60000;
-}
-
-const struct smtp_capabilities *smtp_client_capabilities(const struct smtp_client *c)
-{
-	return &c->caps;
-}
-
-void smtp_client_secured(struct smtp_client *c)
-{
-	must(c->state == STATE_TLS);
-	c->is_secured = true;
-	c->caps = (struct smtp_capabilities){0};
-	smtp_reply_reset(&c->reader);
-	start(c, COMMAND_EHLO);
-}
-
-void smtp_client_lost(struct smtp_client *c, const char *why)
-{
-	if (c->state == STATE_CLOSED)
-		return;
-	if (c->state == STATE_RESULT ||
-	    (c->state == STATE_TALKING && waiting_for(c) == COMMAND_QUIT)) {
-		c->state = STATE_CLOSED; /* everything was said before */
-		return;
-	}
-	fail_text(c, smtp_client_stage(c), why);
-}
-
-void smtp_client_quit(struct smtp_client *c)
-{
-	if (c->state == STATE_READY)
-		start(c, COMMAND_QUIT);
-}
-
-bool smtp_client_failed(const struct smtp_client *c, struct smtp_client_failure *out)
-{
-	if (!c->has_failed)
-		return false;
-	*out = (struct smtp_client_failure){
-		.stage = c->failed_stage,
-		.code = c->failed_reply.code,
-		.enhanced = c->failed_reply.enhanced,
-		.text = c->failed_reply.text,
-	};
-	return true;
-}
-
-struct smtp_client_failure smtp_client_last_reply(const struct smtp_client *c)
-{
-	return (struct smtp_client_failure){
-		.stage = smtp_client_stage(c),
-		.code = c->reply.code,
-		.enhanced = c->reply.enhanced,
-		.text = c->reply.text,
-	};
-}
-
-/* ---- transactions
- * ------------------------------------------------------------------------------------------------
- */
-
-static void copy_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
-{
-	struct smtp_client_rcpt *rcpts;
-
-	must((mail->rcpts_n || mail->verify_only) && mail->rcpts_n <= SMTP_CLIENT_RCPTS_LIMIT);
-	arena_reset(&c->arena);
-	c->mail = *mail;
-	c->mail.sender = arena_span(&c->arena, mail->sender);
-	c->mail.envid = arena_span(&c->arena, mail->envid);
-	rcpts = arena_array(&c->arena, mail->rcpts_n, sizeof *rcpts);
-	c->rcpts = arena_array(&c->arena, mail->rcpts_n, sizeof *c->rcpts);
-	for (size_t i = 0; i < mail->rcpts_n; i++) {
-		rcpts[i] = mail->rcpts[i];
-		rcpts[i].address = arena_span(&c->arena, mail->rcpts[i].address);
-		rcpts[i].orcpt = arena_span(&c->arena, mail->rcpts[i].orcpt);
-	}
-	c->mail.rcpts = rcpts;
-	c->taken = 0;
-	c->dot_sent = false;
-	c->queue_id[0] = '\0';
-	c->has_mail = true;
-}
-
-static bool has_8bit(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] >= 128)
-			return true;
-	}
-	return false;
-}
-
-/* The recipients that can be offered go into the plan; the others get our own refusal. */
-static size_t plan_rcpts(struct smtp_client *c)
-{
-	size_t offered = 0;
-
-	c->mail.needs_smtputf8 |= has_8bit(c->mail.sender);
-	for (size_t i = 0; i < c->mail.rcpts_n; i++) {
-		struct smtp_reply reply;
-
-		if (smtp_command_refuses(c, &c->mail, i, &reply)) {
-			answer(&c->rcpts[i], SMTP_RESULT_5XX, SMTP_STAGE_MAIL, keep(c, &reply));
-			c->rcpts[i].is_local = true;
-			continue;
-		}
-		plan_add(c, COMMAND_RCPT, i);
-		offered++;
-	}
-	for (size_t i = 0; i < c->mail.rcpts_n; i++)
-		c->mail.needs_smtputf8 |=
-			!c->rcpts[i].is_answered && has_8bit(c->mail.rcpts[i].address);
-	return offered;
-}
-
-void smtp_client_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
-{
-	must(c->state == STATE_READY);
-	copy_mail(c, mail);
-	plan_clear(c);
-	if (c->needs_reset)
-		plan_add(c, COMMAND_RSET, 0);
-	plan_add(c, COMMAND_MAIL, 0);
-	if (!plan_rcpts(c) && mail->rcpts_n) {
-		enter(c, STATE_RESULT);
-		return;
-	}
-	if (!mail->verify_only)
-		plan_add(c, COMMAND_DATA, 0);
-	c->needs_reset = true;
-	enter(c, STATE_TALKING);
-	pump(c);
-}
-
-void smtp_client_permit(struct smtp_client *c)
-{
-	must(c->state == STATE_PERMIT);
-	c->dot_sent = true;
-	start(c, COMMAND_DOT);
-}
-
-size_t smtp_client_results(const struct smtp_client *c)
-{
-	return c->has_mail ? c->mail.rcpts_n : 0;
-}
-
-struct smtp_rcpt_result smtp_client_result(const struct smtp_client *c, size_t rcpt)
-{
-	const struct rcpt_state *r = &c->rcpts[rcpt];
-
-	must(rcpt < c->mail.rcpts_n && r->reply);
-	return (struct smtp_rcpt_result){
-		.result = r->result,
-		.stage = r->stage,
-		.code = r->reply->code,
-		.is_local = r->is_local,
-		.enhanced = r->reply->enhanced,
-		.text = r->reply->text,
-	};
-}
-
-const char *smtp_client_queue_id(const struct smtp_client *c)
-{
-	return c->queue_id;
-}
-
-bool smtp_client_dsn_passed_on(const struct smtp_client *c)
-{
-	return c->has_mail && !c->caps.dsn;
-}
-
-void smtp_client_next(struct smtp_client *c)
-{
-	c->has_mail = false;
-	if (c->state == STATE_RESULT)
-		enter(c, STATE_READY);
 }

@@ -57,5 +57,5 @@ void smtp_client_body_end(struct smtp_client *c)
 	if (c->last[0] != '\r' || c->last[1] != '\n')
 		emit(c, SPAN_LIT("\r\n"));
 	must(c->taken > 0);
-	c->state = STATE_PERMIT;
+	smtp_talk_enter(c, STATE_PERMIT);
 }

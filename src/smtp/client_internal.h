@@ -76,3 +76,15 @@ void smtp_command_write(const struct smtp_client *c, struct step step, struct bu
 bool smtp_command_refuses(const struct smtp_client *c, const struct smtp_client_mail *mail,
 			  size_t rcpt, struct smtp_reply *out_reply);
 void smtp_capabilities_read(const struct smtp_reply_reader *r, struct smtp_capabilities *out);
+
+/* client.c: the conversation. */
+void smtp_talk_enter(struct smtp_client *c, enum state next); /* the only way to another state */
+void smtp_talk_plan_clear(struct smtp_client *c);
+void smtp_talk_plan_add(struct smtp_client *c, enum command command, size_t rcpt);
+void smtp_talk_pump(struct smtp_client *c);			   /* sends what may be sent now */
+void smtp_talk_start(struct smtp_client *c, enum command command); /* a plan of one command */
+const struct smtp_reply *smtp_talk_keep(struct smtp_client *c, const struct smtp_reply *reply);
+void smtp_talk_answer(struct rcpt_state *r, enum smtp_result result, enum smtp_stage stage,
+		      const struct smtp_reply *reply); /* the first answer stays */
+void smtp_talk_fail_text(struct smtp_client *c, enum smtp_stage stage, const char *text);
+enum smtp_stage smtp_talk_stage_of(enum command command);
