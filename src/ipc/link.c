@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "base/must.h"
+#include "ipc/stream_frame.h"
 #include "loop/loop.h"
 #include "say/say.h"
 
@@ -244,29 +245,28 @@ static bool take_descriptors(struct msghdr *m, int *out)
 	return false;
 }
 
-static bool is_well_formed(struct span frame)
-{
-	return frame.n >= HEAD_BYTES && frame.n <= LINK_FRAME_LIMIT_BYTES &&
-	       get_u32(frame.p) == LINK_MAGIC && frame.p[4] == LINK_VERSION && frame.p[5] == 0 &&
-	       get_u32(frame.p + 8) == frame.n - HEAD_BYTES && get_u32(frame.p + 12) == 0;
-}
-
 /* False: the link is to end. */
-static bool give(struct link *l, struct span frame)
+static bool give(struct link *l, struct span packet)
 {
-	bool goes_on;
+	struct fault why = {0};
+	struct span body;
+	unsigned type;
+	size_t used;
 
-	if (!is_well_formed(frame)) {
+	if (packet.n > LINK_FRAME_LIMIT_BYTES ||
+	    stream_frame_take(packet, &type, &body, &used, &why) != OK || used != packet.n) {
 		malformed++;
-		say(SAY_WARNING, "link.malformed", "bytes", SAY_U64(frame.n), NULL);
+		say(SAY_WARNING, "link.malformed", "bytes", SAY_U64(packet.n), "why",
+		    SAY_STR(why.text), NULL);
 		return false;
 	}
-	goes_on = l->ops->on_message(l->arg, l, get_u16(frame.p + 6), span_from(frame, HEAD_BYTES));
-	if (!goes_on && !l->is_gone) {
+	if (l->ops->on_message(l->arg, l, type, body))
+		return !l->is_gone;
+	if (!l->is_gone) {
 		malformed++;
-		say(SAY_WARNING, "link.refused", "type", SAY_U64(get_u16(frame.p + 6)), NULL);
+		say(SAY_WARNING, "link.refused", "type", SAY_U64(type), NULL);
 	}
-	return goes_on && !l->is_gone;
+	return false;
 }
 
 static bool receive_one(struct link *l, bool *out_is_empty)

@@ -1,12 +1,32 @@
 /*
+ * Frames: any bytes are taken apart as a stream; what is a frame is written again to the same bytes.
  * Every message type: two bytes of type number, then a body. What decodes must encode to bytes that
  * decode again to the same; nothing may be read behind the body or allocated beyond the arena's
  * limit.
  */
 #include "base/must.h"
 #include "ipc/msg.h"
+#include "ipc/stream_frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void frames(struct span in)
+{
+	struct buf again = {0};
+	struct span body;
+	struct fault why;
+	unsigned type;
+	size_t used;
+
+	while (stream_frame_take(in, &type, &body, &used, &why) == OK) {
+		must(used <= in.n && body.n + STREAM_FRAME_HEADER_BYTES == used);
+		buf_clear(&again);
+		must(stream_frame_put(&again, type, body));
+		must(span_eq(buf_span(&again), span_first(in, used)));
+		in = span_from(in, used);
+	}
+	buf_fini(&again);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -14,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena a;
 	struct buf once = {0}, twice = {0};
 
+	frames(span_of(data, size));
 	if (size < 2)
 		return 0;
 	kind = msg_kind_of((unsigned)data[0] | (unsigned)data[1] << 8);
