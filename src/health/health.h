@@ -103,6 +103,7 @@ enum health_sight {
 	SIGHT_DELIVERY, /* of a courier: .delivery */
 	SIGHT_CONTROLS, /* .controls */
 	SIGHT_HOLD,	/* an operator's command: .hold */
+	SIGHT_RESUME,	/* an operator says the primary is repaired (queue release): .hold.who */
 };
 
 struct health_delivery {
@@ -165,6 +166,7 @@ struct health {
 	uint64_t delivery_failed_at_us, accepted_at_us, delivery_at_us;
 	/* Since window_us: while on probation all of it, else the present window of the valve. */
 	uint32_t accepted, refused_good, refused_unknown, deferred, unreached;
+	uint32_t refused_lately; /* known-good refusals; each later acceptance takes one off */
 	uint64_t window_us;
 	uint64_t falls_us[HEALTH_FALLS_KEPT]; /* ring */
 	unsigned falls_n, flap_shift;

@@ -19,10 +19,9 @@
 #include "base/must.h"
 #include "base/rc.h"
 
-#define SECOND_US	   1000000ull
-#define MINUTE_US	   (60 * SECOND_US)
-#define DELIVERY_FRESH_US  (30 * SECOND_US)
-#define REFUSED_SHARE_20TH 1 /* of 20: the 5 per cent of the valve */
+#define SECOND_US	  1000000ull
+#define MINUTE_US	  (60 * SECOND_US)
+#define DELIVERY_FRESH_US (30 * SECOND_US)
 
 #define BIT(s) (1u << (s))
 static const unsigned may_follow[HEALTH_STATES] = {
@@ -164,6 +163,7 @@ static void settle(struct health *h, enum health_state was, uint64_t now,
 static void fresh_window(struct health *h, uint64_t now)
 {
 	h->accepted = h->refused_good = h->refused_unknown = h->deferred = h->unreached = 0;
+	h->refused_lately = 0;
 	h->window_us = now;
 }
 
@@ -240,7 +240,7 @@ static void finish_probation(struct health *h, uint64_t now, struct health_actio
 	uint32_t attempts = answered(h);
 	uint64_t last =
 		h->delivery_at_us > h->state_since_us ? h->delivery_at_us : h->state_since_us;
-	bool few_refused = h->refused_good * 20ull <= attempts * (uint64_t)REFUSED_SHARE_20TH;
+	bool few_refused = h->refused_lately * 20ull <= attempts;
 	bool quiet = now - last >= h->limits.quiet_us && h->good >= h->limits.recover;
 	bool long_enough = now - h->state_since_us >= h->limits.refused_us && h->good;
 
@@ -359,6 +359,16 @@ static void on_probe(struct health *h, const struct health_probe *p, uint64_t no
 	/* else: it takes real mail at this moment; the probe's recipient is the odd one */
 }
 
+/*
+ * While up, all refusals of ten minutes count. On probation only those that no later acceptance has made up for: what
+ * was refused before the primary was repaired says nothing about it now.
+ */
+static bool valve_closes(const struct health *h)
+{
+	return verdict_valve_closes(answered(h), h->state == HEALTH_PROBATION ? h->refused_lately
+									      : h->refused_good);
+}
+
 static void on_delivery(struct health *h, const struct health_delivery *d, uint64_t now,
 			struct health_actions *out)
 {
@@ -370,6 +380,8 @@ static void on_delivery(struct health *h, const struct health_delivery *d, uint6
 	h->refused_unknown += d->refused_unknown;
 	h->deferred += d->deferred;
 	h->unreached += d->at_connection;
+	h->refused_lately += d->refused_good;
+	h->refused_lately -= d->accepted < h->refused_lately ? d->accepted : h->refused_lately;
 	if (d->accepted) {
 		h->accepted_ever = true;
 		h->accepted_at_us = now;
@@ -385,7 +397,7 @@ static void on_delivery(struct health *h, const struct health_delivery *d, uint6
 		}
 		out->probe_now = true;
 	}
-	if (serves && verdict_valve_closes(answered(h), h->refused_good))
+	if (serves && valve_closes(h))
 		stop(h, now, out);
 	else if (h->state == HEALTH_PROBATION)
 		finish_probation(h, now, out);
@@ -402,6 +414,18 @@ static void release(struct health *h, uint64_t now, struct health_actions *out)
 		turn(h, HEALTH_DOWN, now, out);
 	else
 		settle(h, h->state, now, out);
+}
+
+static void on_resume(struct health *h, const struct health_observation *o, uint64_t now,
+		      struct health_actions *out)
+{
+	char who[64];
+
+	if (h->state != HEALTH_STOPPED)
+		return;
+	health_text(who, sizeof who, o->hold.who);
+	explain(h, LAYER_NONE, 50, "%s let the drain go on", who);
+	turn(h, HEALTH_PROBATION, now, out);
 }
 
 static void on_hold(struct health *h, const struct health_observation *o, uint64_t now,
@@ -493,6 +517,9 @@ void health_step(struct health *h, const struct health_observation *o, uint64_t 
 		break;
 	case SIGHT_HOLD:
 		on_hold(h, o, now, out);
+		break;
+	case SIGHT_RESUME:
+		on_resume(h, o, now, out);
 		break;
 	}
 	plan(h, out);

@@ -83,7 +83,10 @@ struct site {
 	uint64_t results_told_us; /* to watch: at most once a second, each one on probation */
 	struct {
 		uint32_t accepted, refused_good, refused_unknown, deferred;
-	} untold;		     /* recipients' answers that watch has not been told of */
+	} untold[PHASE_UP +
+		 1]; /* recipients' answers that watch has not been told of, by the leases' phase */
+	struct loop_timer *tell_rest;
+	char answered_by[256];	     /* the host of the last one */
 	struct msg_site_limits told; /* what the clerk knows; site empty: nothing */
 	char last_fault[300];
 	bool is_pushing;
@@ -191,9 +194,12 @@ void tell_lease_done(struct courier *c, const struct job *j, const char *reason)
 void tell_room_soon(struct courier *c);
 void tell_durable(struct courier *c);
 void tell_limits(struct site *s, const struct smtp_capabilities *caps);
-/* An answer of the primary for one recipient; told later, as counts. */
-void note_result(struct site *s, enum attempt attempt, bool known_good);
-void tell_results(struct site *s, const char *host, bool on_probation);
+/* An answer of the primary for one recipient: told within a second, as counts; at once on probation. */
+void note_result(struct site *s, const char *host, uint8_t phase, enum attempt attempt,
+		 bool known_good);
+void tell_results(struct site *s); /* what is due */
+void results_init(struct site *s);
+void results_fini(struct site *s);
 void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
 		   unsigned code, const char *text);
 

@@ -7,6 +7,8 @@
  */
 #include "role/courier/courier.h"
 
+#include <stdio.h>
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -164,55 +166,92 @@ void tell_durable(struct courier *c)
 		c->told = now; /* else with the next one, or when the link is empty again */
 }
 
-void note_result(struct site *s, enum attempt attempt, bool known_good)
-{
-	s->untold.accepted += attempt == ATTEMPT_ACCEPTED;
-	s->untold.refused_good += attempt == ATTEMPT_5XX && known_good;
-	s->untold.refused_unknown += attempt == ATTEMPT_5XX && !known_good;
-	s->untold.deferred += attempt == ATTEMPT_4XX;
-}
-
-void tell_results(struct site *s, const char *host, bool on_probation)
-{
-	uint64_t now = loop_now_us(s->c->loop);
-	bool refused = s->untold.refused_good || s->untold.refused_unknown;
-
-	if (!s->untold.accepted && !refused && !s->untold.deferred)
-		return;
-	if (!on_probation && s->results_told_us && now - s->results_told_us < EVIDENCE_US)
-		return;
-	s->results_told_us = now;
-	tell_evidence(s, host,
-		      s->untold.accepted ? ATTEMPT_ACCEPTED
-		      : refused		 ? ATTEMPT_5XX
-					 : ATTEMPT_4XX,
-		      "dot", 0, "");
-}
-
-void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
-		   unsigned code, const char *text)
+static void send_evidence(struct site *s, struct msg_delivery_evidence *m)
 {
 	struct courier *c = s->c;
 	struct buf body = {0};
 
 	if (!c->watch || s->is_redirect)
 		return;
-	msg_delivery_evidence_encode(
-		&body, &(struct msg_delivery_evidence){
-			       .site = span_str(s->name),
-			       .host = span_str(host),
-			       .attempt = (uint8_t)attempt,
-			       .stage = span_str(stage),
-			       .code = (uint16_t)code,
-			       .text = span_str(text),
-			       .at_us = os_wall_us(c->os),
-			       .at_connection = attempt == ATTEMPT_UNREACHED || code == 421,
-			       .accepted = s->untold.accepted,
-			       .refused_good = s->untold.refused_good,
-			       .refused_unknown = s->untold.refused_unknown,
-			       .deferred = s->untold.deferred});
-	memset(&s->untold, 0, sizeof s->untold);
+	m->site = span_str(s->name);
+	m->at_us = os_wall_us(c->os);
+	msg_delivery_evidence_encode(&body, m);
 	(void)links_send(c->watch, MSG_DELIVERY_EVIDENCE, &body);
+}
+
+void note_result(struct site *s, const char *host, uint8_t phase, enum attempt attempt,
+		 bool known_good)
+{
+	unsigned at = phase <= PHASE_UP ? phase : PHASE_DOWN;
+
+	s->untold[at].accepted += attempt == ATTEMPT_ACCEPTED;
+	s->untold[at].refused_good += attempt == ATTEMPT_5XX && known_good;
+	s->untold[at].refused_unknown += attempt == ATTEMPT_5XX && !known_good;
+	s->untold[at].deferred += attempt == ATTEMPT_4XX;
+	(void)snprintf(s->answered_by, sizeof s->answered_by, "%s", host);
+}
+
+static void tell_phase(struct site *s, unsigned phase)
+{
+	struct msg_delivery_evidence m = {.host = span_str(s->answered_by),
+					  .stage = SPAN_LIT("dot"),
+					  .accepted = s->untold[phase].accepted,
+					  .refused_good = s->untold[phase].refused_good,
+					  .refused_unknown = s->untold[phase].refused_unknown,
+					  .deferred = s->untold[phase].deferred,
+					  .phase = (uint8_t)phase};
+
+	if (!m.accepted && !m.refused_good && !m.refused_unknown && !m.deferred)
+		return;
+	memset(&s->untold[phase], 0, sizeof s->untold[phase]);
+	m.attempt = m.accepted				  ? ATTEMPT_ACCEPTED
+		    : m.refused_good || m.refused_unknown ? ATTEMPT_5XX
+							  : ATTEMPT_4XX;
+	send_evidence(s, &m);
+}
+
+static void tell_all(void *arg)
+{
+	struct site *s = arg;
+
+	s->results_told_us = loop_now_us(s->c->loop);
+	for (unsigned phase = PHASE_DOWN; phase <= PHASE_UP; phase++)
+		tell_phase(s, phase);
+}
+
+void tell_results(struct site *s)
+{
+	uint64_t past_us = loop_now_us(s->c->loop) - s->results_told_us;
+
+	tell_phase(s, PHASE_PROBATION);
+	if (!s->results_told_us || past_us >= EVIDENCE_US)
+		tell_all(s);
+	else
+		loop_timer_set(s->tell_rest, EVIDENCE_US - past_us);
+}
+
+void results_init(struct site *s)
+{
+	s->tell_rest = loop_timer_new(s->c->loop, tell_all, s);
+}
+
+void results_fini(struct site *s)
+{
+	loop_timer_free(s->tell_rest);
+}
+
+void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
+		   unsigned code, const char *text)
+{
+	struct msg_delivery_evidence m = {.host = span_str(host),
+					  .attempt = (uint8_t)attempt,
+					  .stage = span_str(stage),
+					  .code = (uint16_t)code,
+					  .text = span_str(text),
+					  .at_connection =
+						  attempt == ATTEMPT_UNREACHED || code == 421};
+
+	send_evidence(s, &m);
 }
 
 static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)

@@ -98,7 +98,6 @@ static void end_transaction(struct session *s)
 	const struct job_end end = {.client = s->client,
 				    .host = s->primary->host,
 				    .damage = s->damage[0] ? s->damage : NULL};
-	bool on_probation = j->lease.phase == PHASE_PROBATION;
 
 	body_close(s);
 	if (was_stale(s)) {
@@ -113,7 +112,7 @@ static void end_transaction(struct session *s)
 	s->job = NULL;
 	s->done++;
 	job_end_batch(j, &end);
-	tell_results(s->site, s->primary->host, on_probation);
+	tell_results(s->site);
 	s->damage[0] = '\0';
 }
 

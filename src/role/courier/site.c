@@ -30,6 +30,7 @@ static struct site *site_new(struct courier *c, struct span key, struct span nam
 	list_init(&s->primaries);
 	list_init(&s->sessions);
 	list_init(&s->waiting);
+	results_init(s);
 	(void)map_put(&c->sites, key, s);
 	return s;
 }
@@ -358,6 +359,7 @@ static void site_free(void *value)
 		free(p->host);
 		free(p);
 	}
+	results_fini(s);
 	free(s->name);
 	free(s);
 }

@@ -272,6 +272,17 @@ static bool is_verb(struct span verb)
 	return false;
 }
 
+/* Who retries or releases what is held for a site says that its primary is repaired: a stopped drain goes on. */
+static void resume(struct client *c, struct span verb, const struct queue_match *match)
+{
+	struct site *s =
+		match->flags & QUEUE_MATCH_SITE ? site_find(c->watch, span_str(match->site)) : NULL;
+	struct health_observation o = {.sight = SIGHT_RESUME, .hold.who = span_str(c->who)};
+
+	if (s && (span_eq(verb, SPAN_LIT("release")) || span_eq(verb, SPAN_LIT("retry"))))
+		site_see(s, &o);
+}
+
 static bool ask_queue(struct client *c, struct arena *a, struct span body)
 {
 	char reason[REASON_BYTES], verb[32], argument[400];
@@ -314,7 +325,10 @@ static bool ask_queue(struct client *c, struct arena *a, struct span body)
 		memcpy(act.id, p->id, sizeof act.id);
 		job_act(c->watch, j, &act);
 	}
+	books_begin(c->watch);
 	books_write(c->watch, j);
+	resume(c, m.verb, &match);
+	books_commit(c->watch);
 	return true;
 }
 

@@ -30,10 +30,15 @@ static bool is_connecting(struct span stage)
 	       span_eq(stage, SPAN_LIT("ehlo")) || span_eq(stage, SPAN_LIT("tls"));
 }
 
-/* A courier that counts nothing says at least what the attempt was: one recipient. */
+static bool has_counts(const struct health_delivery *d)
+{
+	return d->accepted || d->refused_good || d->refused_unknown || d->deferred;
+}
+
+/* A broken transaction comes without counts: it says at least how one recipient's attempt ended. */
 static void count_one(struct health_delivery *d, struct span stage)
 {
-	if (d->accepted || d->refused_good || d->refused_unknown || d->deferred || d->at_connection)
+	if (has_counts(d) || d->at_connection)
 		return;
 	d->accepted = d->attempt == ATTEMPT_ACCEPTED;
 	d->deferred = d->attempt == ATTEMPT_4XX;
@@ -60,6 +65,10 @@ static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m
 		.deferred = m->deferred,
 		.detail = span_str(detail),
 	};
+	/* Answers to what was granted before probation began say nothing about it. */
+	if (has_counts(&o.delivery) && s->health.state == HEALTH_PROBATION &&
+	    m->phase != PHASE_PROBATION)
+		return;
 	count_one(&o.delivery, m->stage);
 	site_see(s, &o);
 }

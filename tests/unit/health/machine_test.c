@@ -59,6 +59,12 @@ static const struct row {
 	 PROBATION "4xx:5 good good good +300s good =probation acc:5 +15s good =up"},
 	{"a refused known-good one alone stops after 15 min",
 	 PROBATION "ref:1 +899s good =probation +1s good =stopped"},
+	{"refusals before a repair do not count against it", PROBATION
+	 "ref:4 good good good +30s =probation acc:1 acc:10 acc:15 =probation +15s good =up"},
+	{"but going on refusing does", PROBATION "ref:1 acc:1 ref:17 =probation ref:2 =stopped"},
+	{"an operator lets a stopped drain go on",
+	 PROBATION "ref:20 =stopped resume !site.state =probation"},
+	{"resume means nothing to a site that is not stopped", DOWN "resume !none =down"},
 	{"1 refused among many: up", PROBATION "acc:110 ref:2 =probation acc:1 =up"},
 	/* N-05: the valve */
 	{"N-05 everyone refused on probation: stopped",

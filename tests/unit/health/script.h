@@ -5,7 +5,7 @@
  *   conn                        a delivery that could not connect
  *   acc:N ref:N unk:N 4xx:N     recipients accepted, refused (known good), refused (unknown), put off
  *   ctl:1 ctl:0                 neutral controls answer, fail
- *   on:S off:S auto             an operator's hold, for S seconds
+ *   on:S off:S auto             an operator's hold, for S seconds   resume: an operator lets a drain go on
  *   +Ns                         N seconds pass (one tick at the end)   +Nms
  *   =STATE ~STATE               the effective state must be; what is seen must be
  *   !VERB                       the last step must have made a record of this verb ("none": none at all)
@@ -105,6 +105,8 @@ static inline bool play_event(struct play *p, struct span name, unsigned n)
 		o.delivery.attempt = ATTEMPT_5XX, o.delivery.refused_unknown = n;
 	else if (play_is_word(name, "4xx"))
 		o.delivery.attempt = ATTEMPT_4XX, o.delivery.deferred = n;
+	else if (play_is_word(name, "resume"))
+		o.sight = SIGHT_RESUME, o.hold.who = SPAN_LIT("operator test");
 	else if (play_is_word(name, "ctl"))
 		o.sight = SIGHT_CONTROLS, o.controls.asked = 2, o.controls.good = n;
 	else if (health_hold_parse(name, &o.hold.mode))
