@@ -139,7 +139,7 @@ static void close_from(int first)
 		(void)close(fd);
 }
 
-static void set_limits(enum role_id id)
+static void raise_descriptors(void)
 {
 	struct rlimit files = {0};
 
@@ -147,8 +147,6 @@ static void set_limits(enum role_id id)
 		files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	if (id == ROLE_CLERK) /* views run at lower priority than acceptance */
-		(void)setpriority(PRIO_PROCESS, 0, 5);
 }
 
 static void drop_privileges(const struct super_users *u, enum role_id id)
@@ -188,7 +186,7 @@ static _Noreturn void become(const struct child *c, int program, int channel, in
 	(void)umask(027);
 	if (chdir(c->super->data) < 0)
 		give_up(c->super->data);
-	set_limits(c->id);
+	raise_descriptors();
 	drop_privileges(&c->super->users, c->id);
 	(void)execv(c->path, argv);
 	if (errno ==
@@ -244,8 +242,7 @@ static void send_config(struct child *c, bool is_reload)
 
 static void send_listeners(struct child *c)
 {
-	LIST_EACH(at, &c->super->listeners)
-	{
+	LIST_EACH (at, &c->super->listeners) {
 		const struct listener_here *l = LIST_ENTRY(at, struct listener_here, at);
 		struct buf body = {0};
 

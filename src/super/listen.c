@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, TRIES = 20, TRY_EVERY_US = 50000 };
 
 /* "[::1]:25" or "0.0.0.0:25" into host and port. */
 static bool split(const char *address, char *host, size_t host_n, const char **out_port)
@@ -62,12 +62,42 @@ static void say_why(struct fault *why, const char *service, const char *address,
 	}
 }
 
+/* -1 with errno. */
+static int bind_one(const struct addrinfo *to)
+{
+	const int one = 1;
+	int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+	    (to->ai_family != AF_INET6 ||
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
+	    bind(fd, to->ai_addr, to->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	err = errno;
+	(void)close(fd);
+	errno = err;
+	return -1;
+}
+
+/* The edges of a supervisor that was killed a moment ago may not have closed the port yet. */
+static int bind_patiently(const struct addrinfo *to)
+{
+	int fd = bind_one(to);
+
+	for (int i = 0; fd < 0 && errno == EADDRINUSE && i < TRIES; i++) {
+		(void)usleep(TRY_EVERY_US);
+		fd = bind_one(to);
+	}
+	return fd;
+}
+
 int super_listen(const char *service, const char *address, struct fault *why)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 				 .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found = NULL;
-	const int one = 1;
 	const char *port;
 	char host[64];
 	int fd;
@@ -80,19 +110,11 @@ int super_listen(const char *service, const char *address, struct fault *why)
 			service, address);
 		return -1;
 	}
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-	    (found->ai_family != AF_INET6 ||
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
-	    bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
-		freeaddrinfo(found);
-		return fd;
-	}
-	say_why(why, service, address, port);
+	fd = bind_patiently(found);
+	if (fd < 0)
+		say_why(why, service, address, port);
 	freeaddrinfo(found);
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
+	return fd;
 }
 
 int super_listen_control(const char *data, const struct super_users *users, struct fault *why)

@@ -182,6 +182,17 @@ class Life(Case):
         self.process.wait()
         self.until(lambda: all(gone(p) for p in pids), "end of all roles")
 
+    def test_k_01_a_killed_supervisor_is_followed_at_once(self):
+        self.start()
+        old = list(self.pids().values())
+        self.process.kill()
+        self.process.wait()
+        os.unlink(self.log)
+        self.start()
+        self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))
+        self.until(lambda: all(gone(p) for p in old), "end of the old roles")
+        self.assertEqual(self.stop(), 0)
+
     def test_systemd_is_told(self):
         path = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
