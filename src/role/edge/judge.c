@@ -217,9 +217,15 @@ static enum publish_recipient known_of(struct edge_session *s, const struct edge
 	return learned(s, d, a);
 }
 
-/* False: not published, or too old to be trusted. */
+/* False: not published, or too old to be trusted. A hold of the domain alone beats its site's state. */
 static bool site_state(struct edge_session *s, const struct edge_domain *d, uint32_t *out)
 {
+	char key[ADDRESS_DOMAIN_LIMIT + 2];
+	int n = snprintf(key, sizeof key, "@%.*s", SPAN_FMT(d->name));
+
+	if (n > 0 && (size_t)n < sizeof key &&
+	    publish_get(s->edge->sites, span_of(key, (size_t)n), out))
+		return true;
 	return publish_get(s->edge->sites, d->site, out);
 }
 

@@ -302,6 +302,13 @@ static void on_publish(void *arg)
 	site_publish(arg);
 }
 
+/* UP means provably up: edge then sends mail of gated domains there. Up by an operator's word alone is less. */
+static enum health_state published(const struct site *s)
+{
+	return s->recorded == HEALTH_UP && s->health.state != HEALTH_UP ? HEALTH_SUSPECT
+									: s->recorded;
+}
+
 void site_publish(struct watch *w)
 {
 	struct publish_writer *p = publish_begin();
@@ -310,12 +317,12 @@ void site_publish(struct watch *w)
 	bool was = w->publish_is_broken;
 
 	for (size_t i = 0; i < w->sites_n; i++)
-		publish_add(p, span_str(w->sites[i]->name), (uint32_t)w->sites[i]->recorded);
+		publish_add(p, span_str(w->sites[i]->name), (uint32_t)published(w->sites[i]));
 	LIST_EACH (l, &w->domain_holds) {
 		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
 
 		snprintf(key, sizeof key, "@%s", d->name);
-		publish_add(p, span_str(key), d->o.mode == HOLD_ON ? HEALTH_DOWN : HEALTH_UP);
+		publish_add(p, span_str(key), d->o.mode == HOLD_ON ? HEALTH_DOWN : HEALTH_SUSPECT);
 	}
 	snprintf(path, sizeof path, "%s/publish/sites.map", role_data(w->role));
 	w->publish_is_broken = publish_commit(p, w->os, path, PUBLISH_VALID_US, &why) != OK;
