@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -87,8 +88,8 @@ class Primary:
 
 
 class Bed:
-    def __init__(self, **changes):
-        self.folder = tempfile.mkdtemp(prefix="watch-")
+    def __init__(self, below=None, **changes):
+        self.folder = tempfile.mkdtemp(prefix="watch-", dir=below)
         self.primary = Primary()
         self.control_path = os.path.join(self.folder, "run", "control.sock")
         os.makedirs(os.path.dirname(self.control_path))
@@ -460,6 +461,52 @@ def test_n_03_hanging_primary_beside_a_good_one():
     finally:
         second.close()
         bed.end()
+
+
+def test_k_11_full_disk_refuses_operators_and_keeps_deciding():
+    if os.geteuid() != 0:
+        print("skipped: mounting a small disk needs root")
+        return
+    small = tempfile.mkdtemp(prefix="watch-disk-")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", small], stderr=subprocess.DEVNULL).returncode:
+        os.rmdir(small)
+        print("skipped: no mount here")
+        return
+    bed = None
+    try:
+        bed = Bed(below=small)
+        bed.at("up")
+        filler = os.path.join(bed.folder, "filler")
+        with open(filler, "wb") as f:
+            try:
+                while True:
+                    f.write(b"x" * 65536)
+                    f.flush()
+            except OSError:
+                pass
+
+        def refused():
+            answer = bed.ask("QueueAct", verb="retry", match="site=nowhere")
+            return None if answer["ok"] else answer
+        answer = wait_for(refused, 30, "the lane to be full", every=0)
+        assert "nothing was changed" in answer["text"] and not answer["act_id"], answer
+        answer = bed.ask("HoldSet", target="head-office", mode="on")
+        assert not answer["ok"], answer
+        assert bed.status()["sites"][0]["hold"]["mode"] == "auto"
+        assert bed.status()["sites"][0]["state"] == "up"
+        bed.primary.close()  # decided, and recorded as soon as there is room
+        wait_for(lambda: bed.status()["sites"][0]["seen"] == "down")
+        assert bed.status()["sites"][0]["state"] == "up" and bed.status()["ledger"]["waiting"] > 0
+        os.unlink(filler)
+        bed.at("down")
+        assert bed.status()["ledger"]["waiting"] == 0
+        assert bed.ask("HoldSet", target="head-office", mode="on")["ok"]
+        bed.primary.open()
+    finally:
+        if bed:
+            bed.end()
+        subprocess.run(["umount", small], check=True)
+        os.rmdir(small)
 
 
 def test_neutral_controls():
