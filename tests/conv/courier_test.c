@@ -240,6 +240,37 @@ static void comes_back_at_once(void **state)
 	rig_close(&r);
 }
 
+static bool has_connection(struct rig *r)
+{
+	return r->connections > 0;
+}
+
+static uint64_t patience_ends_us;
+
+static bool patience_is_over(struct rig *r)
+{
+	return loop_now_us(r->loop) > patience_ends_us;
+}
+
+/* N-03, accept and hang: the connection that hangs does not keep later mail from a primary that is back. */
+static void n_03_a_hung_connection_holds_up_no_other(void **state)
+{
+	OPENED(.greeting = "silence");
+	(void)rig_store(&r, SPAN_LIT(BODY), "a@sender.example", "b@ours.example");
+	(void)rig_lease(&r, 0, "a@sender.example", "b@ours.example", NULL);
+	rig_await(&r, has_connection, "it connects");
+	patience_ends_us = loop_now_us(r.loop) + 1100000;
+	rig_await(&r, patience_is_over, "the courier may try another");
+	r.greeting = NULL;
+	(void)rig_store(&r, SPAN_LIT(BODY), "a@sender.example", "b@ours.example");
+	(void)rig_lease(&r, 1, "a@sender.example", "b@ours.example", NULL);
+	rig_await_done(&r, 2);
+	assert_int_equal(r.connections, 2);
+	expect_taken(&r, 0, 0);
+	expect_taken(&r, 1, 1);
+	rig_close(&r);
+}
+
 /* Optional TLS whose handshake fails: once more, in a new connection, without. */
 static void goes_plain_when_the_handshake_fails(void **state)
 {
@@ -580,6 +611,7 @@ int main(void)
 		cmocka_unit_test(lost_after_and_before_the_dot),
 		cmocka_unit_test(n_03_421_greeting_and_nobody_there),
 		cmocka_unit_test(comes_back_at_once),
+		cmocka_unit_test(n_03_a_hung_connection_holds_up_no_other),
 		cmocka_unit_test(goes_plain_when_the_handshake_fails),
 		cmocka_unit_test(waits_for_tls_where_it_is_required),
 		cmocka_unit_test(delivers_under_tls),

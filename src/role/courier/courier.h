@@ -68,6 +68,7 @@ struct primary {
 	bool is_gone;		 /* of an older configuration */
 	bool is_proven;		 /* the last session came up */
 	unsigned failures;	 /* in a row */
+	uint64_t started_us;	 /* the last session */
 	uint64_t failed_us;	 /* the last one; monotonic */
 	uint64_t plain_until_us; /* a handshake failed: without TLS for a while */
 };

@@ -532,6 +532,7 @@ void session_start(struct site *site, struct primary *p)
 	list_append(&site->sessions, &s->at);
 	site->sessions_n++;
 	p->sessions++;
+	p->started_us = loop_now_us(site->c->loop);
 	s->c->sessions_n++;
 	say_set(&courier_metric_sessions, s->c->sessions_n);
 	s->resolve.on_addresses = on_addresses;

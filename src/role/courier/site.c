@@ -15,6 +15,7 @@
 
 #define LEAST_PAUSE_US 500000u
 #define MOST_PAUSE_US  30000000u
+#define PATIENCE_US    1000000u
 #define SMTP_PORT      25
 
 /* ---- configuration ---------------------------------------------------------------------------------------------- */
@@ -211,8 +212,8 @@ static bool may_use(const struct primary *p, uint64_t now_us, bool is_last_resor
 {
 	if (p->is_gone)
 		return false;
-	if (!p->is_proven && p->sessions)
-		return false; /* one at a time until it has come up */
+	if (!p->is_proven && p->sessions && now_us - p->started_us < PATIENCE_US)
+		return false; /* one at a time until it has come up; a hung one holds up no other */
 	return !p->failures ||
 	       now_us - p->failed_us >= (is_last_resort ? LEAST_PAUSE_US : pause_of(p));
 }
