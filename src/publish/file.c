@@ -1,4 +1,5 @@
-/* Reading the layout: pure, on bytes. Sortedness of the keys is checked too, since the search relies on it. */
+/* Reading the layout: pure, on bytes. Sortedness of the keys is checked too, since the search
+ * relies on it. */
 #include "publish/internal.h"
 
 #include "base/bytes.h"

@@ -1,4 +1,5 @@
-/* The file's layout, for the reader, the writer, the tests and the fuzz target. doc/formats/publish.md fixes it. */
+/* The file's layout, for the reader, the writer, the tests and the fuzz target.
+ * doc/formats/publish.md fixes it. */
 #pragma once
 
 #include "publish/publish.h"

@@ -1,6 +1,7 @@
 /*
- * The reader keeps the whole file in memory and looks once a second whether another has taken its place: the header's
- * bytes tell (they hold time and checksums). Whatever goes wrong while looking leaves the file it has.
+ * The reader keeps the whole file in memory and looks once a second whether another has taken its
+ * place: the header's bytes tell (they hold time and checksums). Whatever goes wrong while looking
+ * leaves the file it has.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /*
- * The header of the PROXY protocol, version 2 (haproxy's proxy-protocol.txt, section 2.2), which a trusted load balancer
- * sends before the first byte of its client. Pure, strict, bounded. Version 1 (text) is not taken.
+ * The header of the PROXY protocol, version 2 (haproxy's proxy-protocol.txt, section 2.2), which a
+ * trusted load balancer sends before the first byte of its client. Pure, strict, bounded. Version 1
+ * (text) is not taken.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The server engine's frame: life, states, the step, command lines and their table. The commands themselves stand in
- * server_session.c, server_mail.c, server_data.c.
+ * The server engine's frame: life, states, the step, command lines and their table. The commands
+ * themselves stand in server_session.c, server_mail.c, server_data.c.
  */
 #include "smtp/server_internal.h"
 
@@ -164,14 +164,16 @@ static void out_of_order(struct smtp_server *s, const struct command *command)
 
 static void not_known(struct smtp_server *s)
 {
-	/* Most likely a message whose DATA was refused: its lines must not be tried as commands one by one. */
+	/* Most likely a message whose DATA was refused: its lines must not be tried as commands one
+	 * by one. */
 	if (s->after_refused_data)
 		server_reply(s, 521, "5.5.1", "Not a command, after one that was refused; closing");
 	else
 		server_reply(s, 500, "5.5.2", "Command not known; EHLO shows what is offered");
 }
 
-/* Control characters have no place in a command; a NUL in an address is an old trick to fool the relay check. */
+/* Control characters have no place in a command; a NUL in an address is an old trick to fool the
+ * relay check. */
 static bool has_control(struct span line)
 {
 	for (size_t i = 0; i < line.n; i++) {
@@ -192,7 +194,8 @@ static void refuse_control(struct smtp_server *s, const struct command *command)
 	}
 }
 
-/* A command that had to be the last of its group was refused: what was sent with it must not be read as commands. */
+/* A command that had to be the last of its group was refused: what was sent with it must not be
+ * read as commands. */
 static void after_refusal(struct smtp_server *s)
 {
 	s->after_refused_data = true;

@@ -1,22 +1,27 @@
 /*
- * One SMTP session from the server's side (RFC 5321, 1870, 2034, 2920, 3207, 3461, 6152, 6531), as a pure machine: bytes
- * and times in; replies, questions and a deadline out. No socket, no clock; memory bounded by the limits given.
- * The host (edge) drives it:
+ * One SMTP session from the server's side (RFC 5321, 1870, 2034, 2920, 3207, 3461, 6152, 6531), as
+ * a pure machine: bytes and times in; replies, questions and a deadline out. No socket, no clock;
+ * memory bounded by the limits given. The host (edge) drives it:
  *
  *   smtp_server_tick(s, now);
  *   for (;;)
  *           switch (smtp_server_step(s, &in, &piece)) { ... }
  *
- * sends what smtp_server_output gives, and answers what is asked at once or later. While a question is open nothing is
- * consumed: pipelined commands wait in the host's input.
+ * sends what smtp_server_output gives, and answers what is asked at once or later. While a question
+ * is open nothing is consumed: pipelined commands wait in the host's input.
  *
- *   R1  Any split of the same input gives the same replies, questions and pieces (put together). The one exception: a
- *       refused DATA that was not the last of its group (RFC 2920 s3.1) ends the session when the rest is in sight.
- *   R2  Lines end in CRLF. A bare LF in a command ends the session (521); a bare CR, bare LF or NUL in a message makes
- *       it be refused (554 5.6.0) after its real end, CRLF "." CRLF; so no form of end but that one ends a message.
- *   R3  The pieces of SMTP_BODY together are what the client sent between DATA and the dot, without dot-stuffing.
- *   R4  Only SMTP_STORE follows a complete message; the host answers 250 when the bytes are durable.
- *   R5  After STARTTLS everything from before is forgotten, bytes waiting in clear text too (RFC 3207 s4.2).
+ *   R1  Any split of the same input gives the same replies, questions and pieces (put together).
+ *       The one exception: a refused DATA that was not the last of its group (RFC 2920 s3.1) ends
+ *       the session when the rest is in sight.
+ *   R2  Lines end in CRLF. A bare LF in a command ends the session (521); a bare CR, bare LF or NUL
+ *       in a message makes it be refused (554 5.6.0) after its real end, CRLF "." CRLF; so no form
+ *       of end but that one ends a message.
+ *   R3  The pieces of SMTP_BODY together are what the client sent between DATA and the dot, without
+ *       dot-stuffing.
+ *   R4  Only SMTP_STORE follows a complete message; the host answers 250 when the bytes are
+ *       durable.
+ *   R5  After STARTTLS everything from before is forgotten, bytes waiting in clear text too (RFC
+ *       3207 s4.2).
  *   R6  Every state in which the client's turn is has a deadline that single bytes do not move.
  */
 #pragma once
@@ -96,15 +101,17 @@ enum smtp_step {
 /* Borrows service for its life. */
 struct smtp_server *smtp_server_new(const struct smtp_service *service);
 void smtp_server_free(struct smtp_server *s); /* accepts NULL */
-/* The greeting. Bytes before it are refused (early talkers): with has_spoken they were seen already. */
+/* The greeting. Bytes before it are refused (early talkers): with has_spoken they were seen
+ * already. */
 void smtp_server_greet(struct smtp_server *s, bool has_spoken);
-/* Another service from now on (TLS became available, limits changed); the one before is not used any more. */
+/* Another service from now on (TLS became available, limits changed); the one before is not used
+ * any more. */
 void smtp_server_serve(struct smtp_server *s, const struct smtp_service *service);
 
 enum smtp_step smtp_server_step(struct smtp_server *s, struct span *in,
 				struct span *out_piece) MUST_USE;
-/* The answer to the question of SMTP_MAIL, SMTP_RCPT, SMTP_DATA or SMTP_STORE. 421 and 521 end the session. tag is
- * kept with the recipient. */
+/* The answer to the question of SMTP_MAIL, SMTP_RCPT, SMTP_DATA or SMTP_STORE. 421 and 521 end the
+ * session. tag is kept with the recipient. */
 void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply, uint64_t tag);
 bool smtp_server_is_asking(const struct smtp_server *s);
 /* The recipient in question. */
@@ -115,7 +122,8 @@ const struct smtp_envelope *smtp_server_envelope(const struct smtp_server *s);
 struct span smtp_server_output(const struct smtp_server *s);
 void smtp_server_sent(struct smtp_server *s);
 
-/* Tells the time. Past the deadline the session ends with 421 (or 554 after bad data): the next step says so. */
+/* Tells the time. Past the deadline the session ends with 421 (or 554 after bad data): the next
+ * step says so. */
 void smtp_server_tick(struct smtp_server *s, uint64_t now_us);
 uint64_t smtp_server_deadline(const struct smtp_server *s); /* 0: none, it is the host's turn */
 

@@ -1,8 +1,9 @@
 /*
- * DATA (RFC 5321 s4.1.1.4, s4.5.2). The hot path looks at whole lines with memchr. What could be taken for a line end by
- * some server and not by another (bare CR, bare LF), and NUL, make the message bad: it is read to its real end, none of
- * it is kept, and it is refused there (S-01). The structure of lines is followed in the same way in a bad message, so
- * that nobody can choose where it ends.
+ * DATA (RFC 5321 s4.1.1.4, s4.5.2). The hot path looks at whole lines with memchr. What could be
+ * taken for a line end by some server and not by another (bare CR, bare LF), and NUL, make the
+ * message bad: it is read to its real end, none of it is kept, and it is refused there (S-01). The
+ * structure of lines is followed in the same way in a bad message, so that nobody can choose where
+ * it ends.
  */
 #include "smtp/server_internal.h"
 
@@ -48,7 +49,8 @@ static void count(struct smtp_server *s, struct span piece)
 		s->data_faults |= DATA_TOO_BIG;
 }
 
-/* From a line's start or inside one: all of p that is plain content. Returns its length; data_at says where it ends. */
+/* From a line's start or inside one: all of p that is plain content. Returns its length; data_at
+ * says where it ends. */
 static size_t scan_lines(struct smtp_server *s, const unsigned char *p, size_t n)
 {
 	size_t i = 0;

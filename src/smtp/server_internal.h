@@ -42,7 +42,8 @@ enum data_at {
 	AT_DOT_CR, /* behind such a dot and CR; both held back */
 };
 
-/* All that is wrong with a message is gathered, so that what is said does not depend on how it was cut (R1). */
+/* All that is wrong with a message is gathered, so that what is said does not depend on how it was
+ * cut (R1). */
 enum data_fault_FLAGS { DATA_BARE_CR = 1, DATA_BARE_LF = 2, DATA_NUL = 4, DATA_TOO_BIG = 8 };
 
 struct smtp_server {
@@ -82,7 +83,8 @@ void server_reset(struct smtp_server *s); /* ends the transaction */
 void server_ask(struct smtp_server *s, enum smtp_step question);
 void server_arm(struct smtp_server *s, uint64_t after_us);
 
-/* Replies. text is printf-like and must not contain what a peer sent. 5xx count as errors; 421 and 521 end it. */
+/* Replies. text is printf-like and must not contain what a peer sent. 5xx count as errors; 421 and
+ * 521 end it. */
 void server_reply(struct smtp_server *s, unsigned code, const char *enhanced, const char *text);
 void server_reply_span(struct smtp_server *s, const struct smtp_reply *reply);
 void server_line(struct smtp_server *s, struct span line, bool is_last, unsigned code);

@@ -51,7 +51,8 @@ static void refuse_sender(struct smtp_server *s, enum address_fault fault)
 	}
 }
 
-/* Refusals of S-15 read alike, whatever the form: what we do not take mail for we do not relay to. */
+/* Refusals of S-15 read alike, whatever the form: what we do not take mail for we do not relay to.
+ * */
 static void refuse_rcpt(struct smtp_server *s, enum address_fault fault)
 {
 	s->rcpts_tried++;

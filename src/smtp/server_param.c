@@ -1,13 +1,15 @@
 /*
- * Parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET ENVID NOTIFY ORCPT (RFC 3461).
- * Each at most once; what is not known is refused with 555 (RFC 5321 s4.1.1.11). Values that would decode to a control
- * character are refused, so that a DSN made later cannot gain a line from them (S-20).
+ * Parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET ENVID
+ * NOTIFY ORCPT (RFC 3461). Each at most once; what is not known is refused with 555 (RFC 5321
+ * s4.1.1.11). Values that would decode to a control character are refused, so that a DSN made later
+ * cannot gain a line from them (S-20).
  */
 #include "smtp/server_internal.h"
 
 #include "base/ascii.h"
 
-/* xtext of RFC 3461 s4 whose decoded bytes are printable; with allows_utf8 also RFC 6533's bytes above 127. */
+/* xtext of RFC 3461 s4 whose decoded bytes are printable; with allows_utf8 also RFC 6533's bytes
+ * above 127. */
 bool server_xtext_is_good(struct span text, bool allows_utf8)
 {
 	for (size_t i = 0; i < text.n; i++) {

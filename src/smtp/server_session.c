@@ -1,12 +1,13 @@
-/* The commands that are about the session: EHLO HELO NOOP RSET VRFY EXPN HELP QUIT STARTTLS, and AUTH and BDAT, which
- * are not offered. */
+/* The commands that are about the session: EHLO HELO NOOP RSET VRFY EXPN HELP QUIT STARTTLS, and
+ * AUTH and BDAT, which are not offered. */
 #include "smtp/server_internal.h"
 
 #include <stdio.h>
 
 #include "base/ascii.h"
 
-/* A name or literal: not checked further, because many senders give what their machine is called. */
+/* A name or literal: not checked further, because many senders give what their machine is called.
+ * */
 static bool helo_is_good(struct span name)
 {
 	if (name.n == 0 || name.n > SERVER_HELO_LIMIT)
@@ -162,7 +163,8 @@ void server_on_auth(struct smtp_server *s, struct span args)
 
 void server_on_bdat(struct smtp_server *s, struct span args)
 {
-	/* S-09, S-11: CHUNKING is not offered; PIPE_LAST keeps the chunk that may follow from being read as commands. */
+	/* S-09, S-11: CHUNKING is not offered; PIPE_LAST keeps the chunk that may follow from being
+	 * read as commands. */
 	(void)args;
 	server_reply(s, 502, "5.5.1", "BDAT is not offered here; use DATA");
 }

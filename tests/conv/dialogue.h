@@ -1,9 +1,11 @@
 /*
- * Plays a session with the server engine: cuts the client's bytes into pieces of a given size, answers the engine's
- * questions by a fixed policy, keeps what the server said and what it wanted stored.
+ * Plays a session with the server engine: cuts the client's bytes into pieces of a given size,
+ * answers the engine's questions by a fixed policy, keeps what the server said and what it wanted
+ * stored.
  *
- * Policy: ours.example is ours; local parts beginning with "unknown" get 550 5.1.1, with "later" 451 4.7.1; any other
- * domain 550 5.7.1. The sender denied@... gets 550 5.7.1. DATA: 354, or 452 4.3.1 when is_full. Store: 250 2.0.0.
+ * Policy: ours.example is ours; local parts beginning with "unknown" get 550 5.1.1, with "later"
+ * 451 4.7.1; any other domain 550 5.7.1. The sender denied@... gets 550 5.7.1. DATA: 354, or 452
+ * 4.3.1 when is_full. Store: 250 2.0.0.
  */
 #pragma once
 

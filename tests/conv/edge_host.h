@@ -1,6 +1,6 @@
 /*
- * Plays the supervisor, the sequencer and scout for one real holdfast-edge process on loopback, and SMTP clients against
- * it. Everything lies in a folder of its own, which edge_host_stop removes.
+ * Plays the supervisor, the sequencer and scout for one real holdfast-edge process on loopback, and
+ * SMTP clients against it. Everything lies in a folder of its own, which edge_host_stop removes.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ struct edge_host {
 	struct msg_config config;
 };
 
-/* A configuration for ours.example (and gated.example) that the test may change before edge_host_start. */
+/* A configuration for ours.example (and gated.example) that the test may change before
+ * edge_host_start. */
 void edge_host_init(struct edge_host *h);
 void edge_host_start(struct edge_host *h, const char *program);
 void edge_host_reload(struct edge_host *h);
@@ -30,7 +31,8 @@ int edge_host_stop(struct edge_host *h);
 unsigned edge_host_frame(int fd, int ms, struct buf *body);
 void edge_host_send(int fd, unsigned type, struct span body, int with_fd);
 
-/* A client: connects; sends; reads until a final reply line ("250 ...") has come n times or the end. */
+/* A client: connects; sends; reads until a final reply line ("250 ...") has come n times or the
+ * end. */
 int edge_client(const struct edge_host *h);
 void edge_say(int fd, const char *text);
 void edge_hear(int fd, unsigned replies, struct buf *out);

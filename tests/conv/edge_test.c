@@ -1,6 +1,6 @@
 /*
- * A real holdfast-edge process with its peers played by the test: what a sender hears, what is in the lane afterwards,
- * what the sequencer is told, and that nobody else is needed (P2).
+ * A real holdfast-edge process with its peers played by the test: what a sender hears, what is in
+ * the lane afterwards, what the sequencer is told, and that nobody else is needed (P2).
  */
 #include "edge_host.h"
 
@@ -349,7 +349,8 @@ static void scout_is_asked_and_not_waited_for_when_silent(void **state)
 	}
 	edge_say(fd, "NOOP\r\n");
 	expect(fd, 1, "250 ");
-	/* feelers of the open breaker may wait in the socket: the answer must match the last question */
+	/* feelers of the open breaker may wait in the socket: the answer must match the last
+	 * question */
 	edge_say(fd, "RCPT TO:<last@ours.example>\r\n");
 	{
 		struct msg_ask_recipient q = {0};
@@ -375,7 +376,8 @@ static void scout_is_asked_and_not_waited_for_when_silent(void **state)
 	assert_int_equal(stop_and_count(), 0);
 }
 
-/* An own-domain sender from outside with SPF fail is refused; a foreign one is recorded and taken. */
+/* An own-domain sender from outside with SPF fail is refused; a foreign one is recorded and taken.
+ * */
 static void spf_refuses_forgery_of_our_own_domain_only(void **state)
 {
 	static const char *const senders[] = {"boss@ours.example", "a@foreign.example"};
@@ -569,7 +571,8 @@ static void k_12_reload_drops_nobody(void **state)
 	assert_int_equal(stop_and_count(), 0);
 }
 
-/* S-01 as a client of loopback, of our own networks and of the allow list: nobody is trusted with line ends. */
+/* S-01 as a client of loopback, of our own networks and of the allow list: nobody is trusted with
+ * line ends. */
 static void s_05_trust_does_not_loosen_line_ends(void **state)
 {
 	static const char *const ends[] = {"\n.\n",   "\n.\r",	 "\r.\n",	"\r.\r",
@@ -625,7 +628,8 @@ static size_t resident_bytes(void)
 	return resident * 4096;
 }
 
-/* S-22 and S-12: one header line of 10 MiB with addresses goes through in pieces; memory stays in the budget. */
+/* S-22 and S-12: one header line of 10 MiB with addresses goes through in pieces; memory stays in
+ * the budget. */
 static void s_22_a_header_line_of_ten_mebibytes(void **state)
 {
 	enum { PIECES = 10240, GROWTH = 12 << 20 };
@@ -653,8 +657,8 @@ static void s_22_a_header_line_of_ten_mebibytes(void **state)
 	assert_int_equal(bodies.n, 4 + PIECES * 1024 + 4 + 6 + 1);
 }
 
-/* S-25: a client that sends commands and reads nothing is not listened to; others are. Who says nothing
- * hears 421 after the time limit. */
+/* S-25: a client that sends commands and reads nothing is not listened to; others are. Who says
+ * nothing hears 421 after the time limit. */
 static void s_25_who_does_not_read_is_not_heard(void **state)
 {
 	enum { ROUNDS = 4000, GROWTH = 8 << 20 };

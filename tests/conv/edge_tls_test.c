@@ -1,6 +1,6 @@
 /*
- * STARTTLS against a real holdfast-edge, with OpenSSL as the client: T-01 (injection), T-09 (cut without close_notify),
- * T-10 (certificates replaced under open sessions, bad pairs).
+ * STARTTLS against a real holdfast-edge, with OpenSSL as the client: T-01 (injection), T-09 (cut
+ * without close_notify), T-10 (certificates replaced under open sessions, bad pairs).
  */
 #include "edge_host.h"
 
@@ -132,7 +132,8 @@ static void t_01_nothing_from_before_tls_counts(void **state)
 	assert_int_equal(stop_and_count(), 0);
 }
 
-/* The message in n TLS records; after record i the connection is cut, without close_notify, for every i. */
+/* The message in n TLS records; after record i the connection is cut, without close_notify, for
+ * every i. */
 static void t_09_a_cut_without_close_notify_stores_nothing(void **state)
 {
 	static const char *const records[] = {"EHLO x\r\n",
@@ -185,7 +186,8 @@ static bool is_offered(const char *name)
 	return strcmp(got, name) == 0;
 }
 
-/* Reloads until a new session is offered this name (the reload goes another way than the session). */
+/* Reloads until a new session is offered this name (the reload goes another way than the session).
+ * */
 static void await_name(const char *name)
 {
 	bool is_there = false;

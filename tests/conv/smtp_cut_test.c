@@ -1,6 +1,6 @@
 /*
- * Sessions that stop: S-26, a client that goes away after n bytes, for every n; S-12, gigabytes without a line end, with
- * what the engine holds bounded; S-22, a message of 100,000 header fields.
+ * Sessions that stop: S-26, a client that goes away after n bytes, for every n; S-12, gigabytes
+ * without a line end, with what the engine holds bounded; S-22, a message of 100,000 header fields.
  */
 #include "dialogue.h"
 

@@ -1,6 +1,7 @@
 /*
- * S-07: 14 commands x 8 states x {good, bad syntax, refused by policy}, the answer's code against the specification
- * written down here, and afterwards whether DATA is possible: only after an accepted MAIL and RCPT.
+ * S-07: 14 commands x 8 states x {good, bad syntax, refused by policy}, the answer's code against
+ * the specification written down here, and afterwards whether DATA is possible: only after an
+ * accepted MAIL and RCPT.
  */
 #include "dialogue.h"
 

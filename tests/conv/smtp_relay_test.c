@@ -1,4 +1,5 @@
-/* S-15: the 24 forms of an open relay, each with four senders and two HELO names, one byte at a time and at once. */
+/* S-15: the 24 forms of an open relay, each with four senders and two HELO names, one byte at a
+ * time and at once. */
 #include "dialogue.h"
 
 #include <setjmp.h>

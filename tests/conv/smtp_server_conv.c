@@ -1,17 +1,14 @@
 /*
- * Runs one script of a dialogue with the server engine, in every way of cutting the client's bytes (all at once, 1, 2,
- * 3, 7, 64 and 1000 at a time) and with questions answered at once or later. Lines of a script:
+ * Runs one script of a dialogue with the server engine, in every way of cutting the client's bytes
+ * (all at once, 1, 2, 3, 7, 64 and 1000 at a time) and with questions answered at once or later.
+ * Lines of a script:
  *
- *   # comment
- *   option NAME VALUE      message, recipients, errors, idle, tls, full: before the first line of the client
- *   S: PATTERN             the server's next line; * stands for anything
- *   C: TEXT                a line of the client; CR LF is added. Escapes: \r \n \t \0 \\ \xHH
- *   C! TEXT                the same without CR LF
- *   C^ COUNT CHAR          the character so many times, no CR LF
- *   wait SECONDS | tls | wind-down
- *   closed | open          how the session stands at the end
- *   M: ENVELOPE            the next stored message: "<sender> <rcpt> ..."
- *   B: TEXT                and its body, with escapes
+ *   # comment option NAME VALUE message, recipients, errors, idle, tls, full: before the first line
+ *   of the client S: PATTERN the server's next line; * stands for anything C: TEXT a line of the
+ *   client; CR LF is added. Escapes: \r \n \t \0 \\ \xHH C! TEXT the same without CR LF C^ COUNT
+ *   CHAR the character so many times, no CR LF wait SECONDS | tls | wind-down closed | open how the
+ *   session stands at the end M: ENVELOPE the next stored message: "<sender> <rcpt> ..." B: TEXT
+ *   and its body, with escapes
  *
  * Messages are compared at the end; no M: line means that nothing may have been stored.
  */

@@ -1,4 +1,5 @@
-/* A header that parses has its whole length inside the input, and stays the same when more follows. */
+/* A header that parses has its whole length inside the input, and stays the same when more follows.
+ * */
 #include "smtp/proxy.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Bytes as a published file: the checksums are put right first, so that what lies behind them is reached. */
+/* Bytes as a published file: the checksums are put right first, so that what lies behind them is
+ * reached. */
 #include "publish/internal.h"
 
 #include <stdlib.h>

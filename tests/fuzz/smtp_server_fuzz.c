@@ -1,6 +1,6 @@
 /*
- * A session, first byte: pieces. The dialogue's policy answers. The same input in other pieces must give the same
- * answers and the same messages (R1), unless a refused DATA ended it.
+ * A session, first byte: pieces. The dialogue's policy answers. The same input in other pieces must
+ * give the same answers and the same messages (R1), unless a refused DATA ended it.
  */
 #include "../conv/dialogue.h"
 

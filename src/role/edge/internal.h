@@ -186,7 +186,8 @@ typedef void scout_on_answer(void *arg, const struct scout_answer *answer);
 struct scout *scout_new(struct role *r);
 void scout_free(struct scout *s);
 void scout_link(struct scout *s, unsigned instance, int fd);
-/* NULL: nobody to ask, go on without. Else on_answer follows once, from the loop, unless scout_forget. */
+/* NULL: nobody to ask, go on without. Else on_answer follows once, from the loop, unless
+ * scout_forget. */
 struct scout_question *scout_ask_connection(struct scout *s, const char *address,
 					    const struct span *zones, size_t n,
 					    scout_on_answer *on_answer, void *arg);

@@ -1,7 +1,7 @@
 /*
- * Who and what is let in. Everything that must be asked is asked of scout with a deadline, and without an answer mail is
- * let in (P2). What is never in doubt: mail for a domain that is not ours is refused (S-15), postmaster@ and abuse@ of
- * ours are taken (RFC 5321 s4.5.1, RFC 2142).
+ * Who and what is let in. Everything that must be asked is asked of scout with a deadline, and
+ * without an answer mail is let in (P2). What is never in doubt: mail for a domain that is not ours
+ * is refused (S-15), postmaster@ and abuse@ of ours are taken (RFC 5321 s4.5.1, RFC 2142).
  */
 #include <stdio.h>
 
@@ -82,7 +82,8 @@ static bool is_own_domain(const struct edge_session *s, struct span sender)
 	return address_split(sender, &local, &domain) && edge_policy_domain(s->policy, domain);
 }
 
-/* A sender in one of our domains, from outside, that SPF says is forged: the only verdict that refuses. */
+/* A sender in one of our domains, from outside, that SPF says is forged: the only verdict that
+ * refuses. */
 static void decide_mail(struct edge_session *s)
 {
 	if (s->is_own_sender && strcmp(s->spf, "fail") == 0)

@@ -1,10 +1,10 @@
 /*
- * holdfast-edge: receives mail by SMTP and says 250 when it is on stable storage (P1). Needs nobody else for that: what it
- * asks of others has a deadline or is a file that may be missing (P2).
+ * holdfast-edge: receives mail by SMTP and says 250 when it is on stable storage (P1). Needs nobody
+ * else for that: what it asks of others has a deadline or is a file that may be missing (P2).
  *
- * Order of things at start: the lane is recovered and opened, TLS and the published files are looked for, then the
- * sandbox closes (role_main), then the listeners come. At the end: listeners go, sessions without a message in reception
- * hear 421, the others finish it, at most EDGE_STOP_US.
+ * Order of things at start: the lane is recovered and opened, TLS and the published files are
+ * looked for, then the sandbox closes (role_main), then the listeners come. At the end: listeners
+ * go, sessions without a message in reception hear 421, the others finish it, at most EDGE_STOP_US.
  */
 #include <stdio.h>
 #include <stdlib.h>

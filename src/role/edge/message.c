@@ -1,8 +1,9 @@
 /*
- * A message on its way from the session's bytes to a record. Up to LEDGER_CHUNK_BYTES it stays in one owned buffer, which
- * the lane takes without a copy; a larger one goes out as CHUNK records while it arrives, and the MESSAGE record that
- * names them follows when all are durable. Over the budget of all sessions, parts become chunks early and their sessions
- * wait until those are on disk, so that memory is bounded and nobody waits for somebody who waits.
+ * A message on its way from the session's bytes to a record. Up to LEDGER_CHUNK_BYTES it stays in
+ * one owned buffer, which the lane takes without a copy; a larger one goes out as CHUNK records
+ * while it arrives, and the MESSAGE record that names them follows when all are durable. Over the
+ * budget of all sessions, parts become chunks early and their sessions wait until those are on
+ * disk, so that memory is bounded and nobody waits for somebody who waits.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,7 +339,8 @@ static void append_message(struct edge_session *s)
 	buf_fini(&meta);
 }
 
-/* Mail that goes round: our own mark for the second time, or too many hops (RFC 5321 s6.3; S-18). */
+/* Mail that goes round: our own mark for the second time, or too many hops (RFC 5321 s6.3; S-18).
+ * */
 static bool is_in_loop(const struct edge_session *s)
 {
 	unsigned hops = s->policy->limits.hops ? s->policy->limits.hops : 100;

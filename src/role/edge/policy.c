@@ -81,7 +81,8 @@ bool edge_list_has_peer(const struct edge_list *list, const struct sockaddr_stor
 	return false;
 }
 
-/* "example.org" and ".example.org" stand for the name itself (not with the dot) and all below it. */
+/* "example.org" and ".example.org" stand for the name itself (not with the dot) and all below it.
+ * */
 static bool is_name_or_below(struct span name, struct span suffix)
 {
 	if (suffix.n && suffix.p[0] == '.')

@@ -1,6 +1,6 @@
 /*
- * What edge goes by, made from one configuration and never changed: sessions hold a reference to the one they began
- * their transaction with, so that a reload drops nobody.
+ * What edge goes by, made from one configuration and never changed: sessions hold a reference to
+ * the one they began their transaction with, so that a reload drops nobody.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
- * Questions to scout. All have the same time to be answered, so the oldest is first in the list and one timer serves all.
- * A question that was not answered in time opens the breaker: until scout says anything again, questions are not waited
- * for (one a second is still sent, as a feeler). So a scout that hangs or is away delays nobody (P2).
+ * Questions to scout. All have the same time to be answered, so the oldest is first in the list and
+ * one timer serves all. A question that was not answered in time opens the breaker: until scout
+ * says anything again, questions are not waited for (one a second is still sent, as a feeler). So a
+ * scout that hangs or is away delays nobody (P2).
  */
 #include <stdlib.h>
 
@@ -193,7 +194,8 @@ void scout_link(struct scout *s, unsigned instance, int fd)
 	arm(s);
 }
 
-/* A question with a fresh id; NULL when there is nobody to ask. With the breaker open it is a feeler: nobody waits. */
+/* A question with a fresh id; NULL when there is nobody to ask. With the breaker open it is a
+ * feeler: nobody waits. */
 static struct scout_question *begin(struct scout *s, unsigned answer_type)
 {
 	uint64_t now_us = loop_now_us(role_loop(s->role));

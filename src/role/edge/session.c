@@ -69,14 +69,16 @@ static void arm(struct edge_session *s)
 {
 	uint64_t until_us = smtp_server_deadline(s->smtp), now_us = loop_now_us(s->edge->loop);
 
-	/* A later deadline is left for on_deadline to see: setting the timer anew for each command costs more. */
+	/* A later deadline is left for on_deadline to see: setting the timer anew for each command
+	 * costs more. */
 	if (until_us == 0 || (s->armed_at_us && s->armed_at_us <= until_us))
 		return;
 	s->armed_at_us = until_us;
 	conn_deadline(s->conn, until_us > now_us ? until_us - now_us : 1);
 }
 
-/* It does not read what it is told (S-25): it is not listened to until it does, and its deadline runs. */
+/* It does not read what it is told (S-25): it is not listened to until it does, and its deadline
+ * runs. */
 static bool is_deaf(const struct edge_session *s)
 {
 	return conn_unsent(s->conn) > EDGE_UNREAD_BYTES;
@@ -165,7 +167,8 @@ static size_t pump(struct edge_session *s, struct span bytes)
 
 	s->is_pumping = true;
 	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
-	/* Without input a step only ends what has ended: that must not wait for a client that does not read. */
+	/* Without input a step only ends what has ended: that must not wait for a client that does
+	 * not read. */
 	while ((in.n == 0 || !is_deaf(s)) && pump_step(s, &in))
 		;
 	s->is_pumping = false;

@@ -53,7 +53,8 @@ static void roll(struct edge_source *source, uint64_t now_us)
 	source->connections = source->messages = 0;
 }
 
-/* Forgets who has no session and did nothing for a minute. The map must not change while it is walked: in rounds. */
+/* Forgets who has no session and did nothing for a minute. The map must not change while it is
+ * walked: in rounds. */
 static void sweep(struct edge_sources *s, uint64_t now_us)
 {
 	enum { ROUND = 256 };

@@ -1,6 +1,7 @@
 /*
- * What each source (an IPv4 address, an IPv6 /64) does: open sessions, connections and messages in the present minute.
- * Bounded: with SOURCES_MOST known and none to forget, a further source is not counted (and so not limited).
+ * What each source (an IPv4 address, an IPv6 /64) does: open sessions, connections and messages in
+ * the present minute. Bounded: with SOURCES_MOST known and none to forget, a further source is not
+ * counted (and so not limited).
  */
 #pragma once
 
@@ -20,7 +21,8 @@ void edge_sources_init(struct edge_sources *s);
 void edge_sources_fini(struct edge_sources *s);
 
 enum edge_turn_away { EDGE_WELCOME, EDGE_TOO_MANY_SESSIONS, EDGE_TOO_FAST };
-/* Counts a connection. EDGE_WELCOME: *out is to be given back by edge_source_leave (NULL: not counted). 0: no limit. */
+/* Counts a connection. EDGE_WELCOME: *out is to be given back by edge_source_leave (NULL: not
+ * counted). 0: no limit. */
 enum edge_turn_away edge_source_enter(struct edge_sources *s, const struct sockaddr_storage *peer,
 				      uint64_t now_us, unsigned sessions_limit,
 				      unsigned per_minute_limit, struct edge_source **out);

@@ -1,4 +1,5 @@
-/* The lane of this edge: opened at start, its results collected on the loop's thread, its end told to the sequencer. */
+/* The lane of this edge: opened at start, its results collected on the loop's thread, its end told
+ * to the sequencer. */
 #include <stdio.h>
 
 #include "role/edge/internal.h"

@@ -1,6 +1,7 @@
 /*
- * The certificate: read at start, on a reload of the configuration, and when its files have changed (looked at now and
- * then). Sessions keep the context they began with; a bad pair leaves the old one in service and is told (T-10).
+ * The certificate: read at start, on a reload of the configuration, and when its files have changed
+ * (looked at now and then). Sessions keep the context they began with; a bad pair leaves the old
+ * one in service and is told (T-10).
  */
 #include "tls/tls.h"
 
