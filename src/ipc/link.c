@@ -86,9 +86,7 @@ static void link_end(struct link *l)
 	link_free(l);
 }
 
-/* ---- sending
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- sending */
 
 static void put_head(unsigned char *p, unsigned type, size_t body_n)
 {
@@ -214,9 +212,7 @@ size_t link_queued(const struct link *l)
 	return l->queued;
 }
 
-/* ---- receiving
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- receiving */
 
 /* The one descriptor that came along in *out, or -1. False when there was more to it (all are
  * closed then). */
@@ -329,9 +325,7 @@ static void on_ready(void *arg, unsigned flags)
 		link_end(l);
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- life */
 
 struct link *link_new(struct loop *loop, int fd, const struct link_ops *ops, void *arg)
 {

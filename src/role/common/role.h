@@ -59,8 +59,8 @@ struct role_sandbox {
 	bool threads;	     /* may create threads after on_start; writers of lanes always may */
 	const char *const *write_below; /* create, write, rename, remove, read */
 	const char *const *read_below;
-	const char *const *
-		read_system; /* absolute: "/etc/resolv.conf", "/etc/ssl/certs"; missing ones are skipped */
+	/* Absolute: "/etc/resolv.conf", "/etc/ssl/certs". Missing ones are skipped; links lead where they lead. */
+	const char *const *read_system;
 };
 
 struct role_ops {
