@@ -318,7 +318,7 @@ enum rc views_each_unsure(struct views *v, struct span site,
 		"  coalesce(o.was, e.was) AS was FROM unsure u"
 		"  LEFT JOIN delivery o ON o.number = u.number AND o.rcpt = u.rcpt"
 		"  LEFT JOIN done e ON e.number = u.number AND e.rcpt = u.rcpt) d" JOINS
-		"JOIN site w ON w.id = d.usite AND w.o_began_number = d.began WHERE w.name = ?"
+		"JOIN site w ON w.id = d.usite WHERE w.name = ?"
 		" ORDER BY d.number, d.rcpt",
 		"s", site);
 

@@ -110,9 +110,9 @@ def test_d_06_full_disk(folder, started):
         started(holdfast)
         assert try_one(holdfast.port)[0] == 250
         filler = os.path.join(disk, "filler")
-        free = shutil.disk_usage(disk).free
-        with open(filler, "wb") as f:
-            f.write(b"x" * (free - (40 << 20)))
+        with open(filler, "wb", buffering=0) as f:  # the next segment is being made beside: fill step by step
+            while shutil.disk_usage(disk).free > 40 << 20:
+                f.write(bytes(1 << 20))
         code, text = peers.wait_for(lambda: (lambda r: r if r[0] != 250 else None)(try_one(holdfast.port)), 10, "the reserve to be noticed")
         assert code == 452 and "4.3.1" in text, text
         primary.start()  # reading and delivery go on from the reserve

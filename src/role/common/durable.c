@@ -14,6 +14,7 @@ struct durable {
 	struct loop_wake *wake;
 	struct link *sequencer;
 	struct lane_position told;
+	uint64_t abandoned; /* segments, as far as the operator was told */
 	void (*on_batch)(void *arg);
 	void *arg;
 };
@@ -49,11 +50,27 @@ static bool has_moved(const struct durable *d)
 	       at.seq != d->told.seq;
 }
 
+/* L2 in the operator's words; status shows the same as the role's condition. */
+static void tell_operator(struct durable *d)
+{
+	struct lane_stats stats;
+	char trouble[200];
+
+	lane_stats(d->lane, &stats);
+	if (stats.abandoned == d->abandoned)
+		return;
+	d->abandoned = stats.abandoned;
+	lane_trouble(d->lane, trouble, sizeof trouble);
+	say(SAY_ERROR, "lane.condemned", "lane", SAY_STR(lane_name(d->lane)), "segments",
+	    SAY_U64(stats.abandoned), "why", SAY_STR(trouble), NULL);
+}
+
 static void on_wake(void *arg)
 {
 	struct durable *d = arg;
 
 	lane_collect(d->lane);
+	tell_operator(d);
 	if (has_moved(d))
 		tell(d);
 	if (d->on_batch)
