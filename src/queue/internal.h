@@ -50,7 +50,7 @@ struct qsite {
 		uint64_t sender, finish;
 	} senders[SENDER_SLOTS];
 	uint64_t turns;
-	size_t out; /* leases */
+	size_t out;	 /* leases */
 	unsigned lapses; /* since the last outcome */
 	uint64_t not_before_us;
 	uint64_t narrow; /* most leases out, in sixteenths; 0: as configured */
@@ -70,6 +70,7 @@ struct lease {
 	unsigned courier;
 	bool has_intent, is_waiting; /* waiting: its courier is lost */
 	bool was_accepted, in_ramp, is_done;
+	uint64_t done_at_us;
 	size_t n;
 	struct queue_grant *rcpts; /* without outcome yet */
 };

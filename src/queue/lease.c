@@ -235,6 +235,7 @@ bool queue_on_done(struct queue *q, unsigned courier, uint64_t lease, bool had_i
 	if (l->courier != courier)
 		return false;
 	l->is_done = true;
+	l->done_at_us = now_us;
 	if (had_intent || recorded || l->has_intent)
 		return true; /* the OUTCOME comes through the ledger */
 	if (l->site == 0) {
@@ -388,4 +389,23 @@ size_t queue_leases(const struct queue *q)
 size_t queue_leases_of(const struct queue *q, uint32_t site)
 {
 	return site <= q->sites_n ? q->sites[site - 1]->out : 0;
+}
+
+/* A recipient that the OUTCOME left out would wait for ever. With an INTENT it is the lane's end that decides. */
+unsigned queue_sweep(struct queue *q, uint64_t now_us)
+{
+	unsigned n = 0;
+	size_t at = 0;
+	void *value;
+
+	while (map_next(&q->leases, &at, NULL, &value)) {
+		struct lease *l = value;
+
+		if (!l->is_done || l->has_intent || now_us - l->done_at_us < QUEUE_DONE_PATIENCE_US)
+			continue;
+		lapse(q, l, now_us);
+		at = 0; /* the map has changed */
+		n++;
+	}
+	return n;
 }

@@ -32,6 +32,7 @@ enum {
 	QUEUE_DEATHS_MAX = 3,
 	QUEUE_LAPSE_PAUSE_US = 1000000,
 	QUEUE_DUE_EVERY_US = 1000000,
+	QUEUE_DONE_PATIENCE_US = 60000000,
 	QUEUE_LEASES_PER_CONNECTION =
 		4, /* out per connection allowed: while one is sent, the next wait at the courier */
 };
@@ -156,6 +157,9 @@ void queue_on_outcome(struct queue *q, uint64_t lease, uint64_t number, uint32_t
 /* The courier ended it. Without intent and record it lapses; else its OUTCOME is awaited. False: not a lease of his. */
 bool queue_on_done(struct queue *q, unsigned courier, uint64_t lease, bool had_intent,
 		   bool recorded, uint64_t now_us);
+
+/* Leases reported as ended and recorded whose OUTCOME did not come within QUEUE_DONE_PATIENCE_US lapse. Now and then. */
+unsigned queue_sweep(struct queue *q, uint64_t now_us);
 
 size_t queue_leases(const struct queue *q);
 size_t queue_leases_of(const struct queue *q, uint32_t site);

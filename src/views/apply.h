@@ -133,6 +133,8 @@ enum rc views_lease(struct views *v, uint32_t site, uint64_t number, uint64_t no
 /* What an operator said of the domain of this mailbox, beside its site's state. */
 enum views_hold { VIEWS_HOLD_AUTO, VIEWS_HOLD_ON, VIEWS_HOLD_OFF };
 enum views_hold views_domain_hold(struct views *v, uint64_t addr, uint64_t now_us);
+/* Changes whenever a hold of a domain begins or ends; 0: there is none. */
+uint64_t views_holds_mark(struct views *v, uint64_t now_us);
 bool views_any_hold(struct views *v, uint32_t site, enum views_hold hold, uint64_t now_us);
 
 /* Grows whenever what recipients.map says has changed. */

@@ -279,3 +279,16 @@ bool views_any_hold(struct views *v, uint32_t site, enum views_hold hold, uint64
 	views_done(q);
 	return any;
 }
+
+uint64_t views_holds_mark(struct views *v, uint64_t now_us)
+{
+	sqlite3_stmt *q = views_bind(v,
+				     "SELECT name || ' ' || hold FROM domain WHERE hold != '' AND"
+				     " (hold_until_us = 0 OR hold_until_us > ?) ORDER BY name",
+				     "i", I(now_us));
+	uint64_t mark = 0;
+
+	while (views_row(v, q))
+		mark = queue_mix(mark ^ map_hash(views_text(q, 0))) | 1;
+	return mark;
+}

@@ -166,12 +166,11 @@ static void on_tick(void *arg)
 	loop_timer_set(c->tick_timer, TICK_US);
 	if (c->is_broken)
 		return;
-	if (c->are_domains_held)
-		c->are_sites_changed = true; /* its time may be over */
 	if (c->is_current) {
 		sites_refresh(c);
 		recipients_publish(c);
 	}
+	(void)queue_sweep(c->queue, clerk_mono_us(c));
 	couriers_look(c);
 	clerk_condition(c);
 	pump_soon(c, 0);

@@ -1,9 +1,11 @@
 /* Links to couriers: what they hold, what they report, and what is certain once one was lost (K1, K2). */
+#include <stdio.h>
+
 #include "base/must.h"
 #include "loop/loop.h"
 #include "role/clerk/internal.h"
 
-enum { PAGE = 256 };
+enum { PAGE = 256, ROOM_MAX = 4096 };
 
 enum rc courier_send(struct clerk *c, unsigned instance, unsigned type, struct span body)
 {
@@ -37,6 +39,16 @@ static uint32_t site_id(const struct clerk *c, struct span name)
 
 /* ---- what it says ----------------------------------------------------------------------------------------------- */
 
+/* "courier-1", or "courier-1.2" when another process still had the first. Nobody speaks for another's lane. */
+static bool is_lane_of(const struct clerk_courier *w, struct span lane)
+{
+	char name[LEDGER_LANE_NAME_BYTES];
+	int n = snprintf(name, sizeof name, "courier-%u", w->instance);
+
+	return lane.n < LEDGER_LANE_NAME_BYTES && span_starts(lane, span_of(name, (size_t)n)) &&
+	       (lane.n == (size_t)n || lane.p[n] == '.');
+}
+
 static bool on_hello(struct clerk_courier *w, struct span body)
 {
 	struct clerk *c = w->clerk;
@@ -44,13 +56,13 @@ static bool on_hello(struct clerk_courier *w, struct span body)
 
 	if (w->has_hello || !msg_courier_hello_decode(&c->arena, body, &m))
 		return false;
+	if (!is_lane_of(w, m.lane))
+		return false;
 	w->has_hello = true;
 	w->is_settled = false;
-	w->room = m.room;
-	w->lane_id = 0;
+	w->room = m.room < ROOM_MAX ? m.room : ROOM_MAX;
+	w->lane_id = lane_id_of(arena_str(&c->arena, m.lane));
 	w->lane_seq = m.lane_seq;
-	if (m.lane.n > 0 && m.lane.n < LEDGER_LANE_NAME_BYTES)
-		w->lane_id = lane_id_of((const char *)arena_str(&c->arena, m.lane));
 	for (size_t i = 0; i < m.leases_n; i++)
 		if (!queue_courier_holds(c->queue, w->instance, m.leases[i]))
 			queue_adopt(c->queue, w->instance, m.leases[i]);
@@ -90,10 +102,11 @@ static bool on_room(struct clerk_courier *w, struct span body)
 		if (site == 0)
 			return true; /* of a configuration we do not have yet */
 	} else {
-		w->room = m.room;
+		w->room = m.room < ROOM_MAX ? m.room : ROOM_MAX;
 	}
 	if (w->is_settled)
-		queue_courier_room(c->queue, w->instance, site, m.room);
+		queue_courier_room(c->queue, w->instance, site,
+				   m.room < ROOM_MAX ? m.room : ROOM_MAX);
 	pump_soon(c, 0);
 	return true;
 }
@@ -197,8 +210,7 @@ static void settle(struct clerk *c, struct clerk_courier *w)
 	if (ended)
 		say(SAY_NOTICE, "courier.settled", "courier", SAY_U64(w->instance), "leases",
 		    SAY_U64(ended), NULL);
-	if (w->lane_id)
-		orphans(c, w->lane_id);
+	orphans(c, w->lane_id);
 	w->is_settled = true;
 	w->lost_us = 0;
 	queue_courier_join(c->queue, w->instance, w->room);
@@ -260,7 +272,7 @@ void couriers_look(struct clerk *c)
 		struct clerk_courier *w = &c->couriers[i];
 
 		if (w->has_hello && !w->is_settled &&
-		    (w->lane_id == 0 || views_lane_next(c->views, w->lane_id) >= w->lane_seq)) {
+		    views_lane_next(c->views, w->lane_id) >= w->lane_seq) {
 			settle(c, w);
 			pump_soon(c, 0);
 		}

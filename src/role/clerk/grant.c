@@ -56,29 +56,25 @@ static void refresh_one(struct clerk *c, const struct views_site_now *s)
 	if ((phase == PHASE_DOWN || s->is_stopped) && queue_leases_of(c->queue, s->id) > 0)
 		courier_stop_site(c, s->name);
 	queue_site_phase(c->queue, s->id, phase, s->up_number, s->is_stopped);
-	if (c->are_domains_held)
-		queue_site_rescan(c->queue, s->id);
 }
 
 void sites_refresh(struct clerk *c)
 {
+	uint64_t mark = c->are_sites_changed || c->are_domains_held
+				? views_holds_mark(c->views, clerk_wall_us(c))
+				: c->holds_mark;
+	bool is_mark_new = mark != c->holds_mark;
 	struct views_site_now s;
-	bool were_held = c->are_domains_held;
 
-	if (!c->are_sites_changed)
+	if (!c->are_sites_changed && !is_mark_new)
 		return;
 	c->are_sites_changed = false;
-	c->are_domains_held = false;
-	for (size_t i = 0; i < views_sites(c->views); i++) {
-		views_site_at(c->views, i, &s);
-		c->are_domains_held |=
-			views_any_hold(c->views, s.id, VIEWS_HOLD_ON, clerk_wall_us(c)) ||
-			views_any_hold(c->views, s.id, VIEWS_HOLD_OFF, clerk_wall_us(c));
-	}
+	c->holds_mark = mark;
+	c->are_domains_held = mark != 0;
 	for (size_t i = 0; i < views_sites(c->views); i++) {
 		views_site_at(c->views, i, &s);
 		refresh_one(c, &s);
-		if (were_held && !c->are_domains_held)
+		if (is_mark_new)
 			queue_site_rescan(c->queue, s.id);
 	}
 }

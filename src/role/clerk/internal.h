@@ -58,7 +58,7 @@ struct clerk {
 	uint64_t pump_at_us; /* 0: not set */
 	uint64_t started_us, wall_less_mono_us, newest_mono_us, newest_us;
 	uint64_t published_version, published_us;
-	uint64_t applied, granted;
+	uint64_t applied, granted, holds_mark;
 	bool are_domains_held, is_rested;
 	struct arena arena;
 };

@@ -458,6 +458,26 @@ static void a_lease_without_intent_lapses_one_with_intent_does_not(void **state)
 	model_free(m);
 }
 
+static void a_record_that_never_comes_does_not_keep_a_lease(void **state)
+{
+	struct model *m = model_new(1);
+	struct granted g;
+
+	(void)state;
+	add(m, 1, 0, 5, 1);
+	site_up(m, 10);
+	queue_courier_join(m->q, 0, 10);
+	assert_true(grant(m, &g));
+	assert_true(queue_on_done(m->q, 0, g.lease, false, true, m->now_us));
+	m->now_us += QUEUE_DONE_PATIENCE_US - 1;
+	assert_int_equal(queue_sweep(m->q, m->now_us), 0);
+	assert_false(grant(m, &g));
+	m->now_us += 1;
+	assert_int_equal(queue_sweep(m->q, m->now_us), 1);
+	assert_true(grant(m, &g));
+	model_free(m);
+}
+
 static void a_message_to_many_goes_together_when_it_is_their_turn(void **state)
 {
 	struct model *m = model_new(1);
@@ -716,6 +736,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_granted_while_down_or_stopped),
 		cmocka_unit_test(k_07_a_message_that_kills_is_set_aside),
 		cmocka_unit_test(a_lease_without_intent_lapses_one_with_intent_does_not),
+		cmocka_unit_test(a_record_that_never_comes_does_not_keep_a_lease),
 		cmocka_unit_test(a_message_to_many_goes_together_when_it_is_their_turn),
 		cmocka_unit_test(refusals_narrow_what_is_out),
 		cmocka_unit_test(rates_are_never_passed),
