@@ -58,13 +58,14 @@ struct smtp_server *smtp_server_new(const struct smtp_service *service)
 	enum {
 		RCPT_MEMORY = ADDRESS_TEXT_BYTES + SERVER_ORCPT_LIMIT + 4 * sizeof(struct smtp_rcpt)
 	};
+	size_t memory = (64 << 10) + (size_t)service->limits.recipients * RCPT_MEMORY;
 	struct smtp_server *s = must_alloc(sizeof *s);
 
 	must(service->limits.recipients > 0 && service->limits.errors > 0);
 	s->service = service;
 	s->asked = SMTP_FEED;
 	buf_init(&s->out, SERVER_OUT_LIMIT);
-	arena_init(&s->arena, (64 << 10) + (size_t)service->limits.recipients * RCPT_MEMORY);
+	arena_init(&s->arena, memory < SERVER_ENVELOPE_LIMIT ? memory : SERVER_ENVELOPE_LIMIT);
 	return s;
 }
 

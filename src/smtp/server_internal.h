@@ -14,6 +14,7 @@ enum {
 	SERVER_OVERLONG_LIMIT = 64 << 10, /* of a line that is being skipped */
 	SERVER_OUT_FLUSH = 16 << 10,	  /* replies that wait before the host must take them */
 	SERVER_OUT_LIMIT = 64 << 10,
+	SERVER_ENVELOPE_LIMIT = 8 << 20, /* of one transaction, whatever limits.recipients says */
 	SERVER_HELO_LIMIT = 255,
 	SERVER_ENVID_LIMIT = 100, /* RFC 3461 s4.4 */
 	SERVER_ORCPT_LIMIT = 500, /* RFC 3461 s4.2 */
@@ -67,7 +68,10 @@ struct smtp_server {
 
 	struct arena arena; /* of the transaction */
 	struct smtp_envelope envelope;
-	struct smtp_rcpt asked_rcpt;
+	struct smtp_rcpt
+		asked_rcpt; /* its bytes stand below: what is refused leaves nothing in the arena */
+	unsigned char asked_address[ADDRESS_TEXT_BYTES];
+	unsigned char asked_orcpt[SERVER_ORCPT_LIMIT];
 	size_t rcpts_cap;
 	unsigned rcpts_tried; /* in this transaction */
 

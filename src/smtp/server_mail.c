@@ -154,6 +154,14 @@ static bool is_named_already(const struct smtp_server *s, struct span address)
 	return false;
 }
 
+/* The lengths were checked when they were parsed. */
+static struct span copy_to(unsigned char *out, struct span bytes)
+{
+	if (bytes.n)
+		memcpy(out, bytes.p, bytes.n);
+	return span_of(out, bytes.n);
+}
+
 static void ask_rcpt(struct smtp_server *s, const struct address *rcpt, const struct smtp_params *p)
 {
 	if (s->envelope.rcpts_n >= s->service->limits.recipients) {
@@ -167,15 +175,10 @@ static void ask_rcpt(struct smtp_server *s, const struct address *rcpt, const st
 		return;
 	}
 	s->asked_rcpt = (struct smtp_rcpt){
-		.address = arena_span(&s->arena, address_span(rcpt)),
-		.orcpt = arena_span(&s->arena, p->orcpt),
+		.address = copy_to(s->asked_address, address_span(rcpt)),
+		.orcpt = copy_to(s->asked_orcpt, p->orcpt),
 		.notify = p->notify,
 	};
-	if (!s->asked_rcpt.address.p || !s->asked_rcpt.orcpt.p) {
-		server_reply(s, 452, "4.5.3",
-			     "Too many recipients; send the rest in another transaction");
-		return;
-	}
 	server_ask(s, SMTP_RCPT);
 }
 
@@ -213,7 +216,13 @@ void server_on_rcpt(struct smtp_server *s, struct span args)
 bool server_keep_rcpt(struct smtp_server *s, uint64_t tag)
 {
 	struct smtp_envelope *e = &s->envelope;
+	struct smtp_rcpt rcpt = s->asked_rcpt;
 
+	rcpt.address = arena_span(&s->arena, rcpt.address);
+	rcpt.orcpt = arena_span(&s->arena, rcpt.orcpt);
+	rcpt.tag = tag;
+	if (!rcpt.address.p || !rcpt.orcpt.p)
+		return false;
 	if (e->rcpts_n == s->rcpts_cap) {
 		size_t cap = s->rcpts_cap ? 2 * s->rcpts_cap : 4;
 		struct smtp_rcpt *grown = arena_array(&s->arena, cap, sizeof *grown);
@@ -225,7 +234,6 @@ bool server_keep_rcpt(struct smtp_server *s, uint64_t tag)
 		e->rcpts = grown;
 		s->rcpts_cap = cap;
 	}
-	s->asked_rcpt.tag = tag;
-	e->rcpts[e->rcpts_n++] = s->asked_rcpt;
+	e->rcpts[e->rcpts_n++] = rcpt;
 	return true;
 }

@@ -261,6 +261,46 @@ static void s_17_recipients_by_list_map_and_policy(void **state)
 	assert_int_equal(stop_and_count(), 0);
 }
 
+/* As many recipients as a record can name, with limits.recipients at its highest: the rest is deferred, none is lost. */
+static void s_13_recipients_beyond_what_a_record_holds(void **state)
+{
+	enum { ALL = 4500 };
+	static const char local[] = "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee";
+	struct msg_message_meta m;
+	struct arena a;
+	unsigned taken = 0;
+	char line[1024], orcpt[301];
+	int fd;
+
+	(void)state;
+	memset(orcpt, 'o', 300);
+	orcpt[300] = '\0';
+	host.config.limits.recipients = 50000;
+	start();
+	fd = session("a@x");
+	for (int i = 0; i < ALL; i++) {
+		(void)snprintf(line, sizeof line, "RCPT TO:<%s%d@ours.example> ORCPT=rfc822;%s\r\n",
+			       local, i, orcpt);
+		edge_say(fd, line);
+		edge_hear(fd, 1, &said);
+		if (span_starts(buf_span(&said), SPAN_LIT("250 ")))
+			taken++;
+		else
+			assert_true(span_starts(buf_span(&said), SPAN_LIT("452 4.5.3")));
+	}
+	assert_in_range(taken, 1000, ALL - 1);
+	edge_say(fd, "DATA\r\n");
+	expect(fd, 1, "354 ");
+	edge_say(fd, "x\r\n.\r\n");
+	expect(fd, 1, "250 2.0.0");
+	close(fd);
+	assert_int_equal(stop_and_count(), 1);
+	arena_init(&a, 8 << 20);
+	assert_true(msg_message_meta_decode(&a, buf_span(&metas), &m));
+	assert_int_equal(m.rcpts_n, taken);
+	arena_fini(&a);
+}
+
 static void gated_mail_waits_while_the_primary_is_up(void **state)
 {
 	struct publish_writer *w = publish_begin();
@@ -857,6 +897,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(s_26_a_message_cut_off_is_not_stored, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(s_17_recipients_by_list_map_and_policy, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(s_13_recipients_beyond_what_a_record_holds, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(gated_mail_waits_while_the_primary_is_up, set_up,
 						tear_down),

@@ -27,6 +27,8 @@ enum {
 	EDGE_UNREAD_BYTES =
 		64
 		<< 10, /* of replies that a client has not read: it is not listened to meanwhile */
+	/* of addresses in one record's meta, whatever limits.recipients says */
+	EDGE_RCPTS_BYTES = LEDGER_META_LIMIT_BYTES - (64 << 10),
 	EDGE_VERDICTS_BYTES = 256,
 };
 
@@ -149,6 +151,7 @@ struct edge_session {
 	uint64_t transaction;	 /* counts */
 	enum smtp_step question; /* what the engine waits for */
 	struct scout_question *about_sender, *about_rcpt;
+	size_t rcpts_bytes; /* of the recipients in the record */
 	bool sender_known;
 	bool is_own_sender; /* from one of our domains, from outside: SPF decides */
 	char spf[16];

@@ -123,6 +123,7 @@ void edge_judge_mail(struct edge_session *s)
 
 	use_newest_policy(s);
 	s->transaction++;
+	s->rcpts_bytes = 0;
 	s->spf[0] = '\0';
 	s->sender_known = true;
 	if (!edge_source_message(s->source, loop_now_us(e->loop),
@@ -160,6 +161,16 @@ static uint64_t rcpt_tag(const struct edge_policy *p, const struct edge_domain *
 static void accept_rcpt(struct edge_session *s, const struct edge_domain *d,
 			enum publish_recipient known)
 {
+	enum { FIELDS = 32 }; /* what the record needs beside the texts */
+	const struct smtp_rcpt *r = smtp_server_asked(s->smtp);
+	size_t bytes = r->address.n + r->orcpt.n + d->name.n + d->site.n + FIELDS;
+
+	if (bytes > EDGE_RCPTS_BYTES - s->rcpts_bytes) {
+		refuse_rcpt(s, 452, "4.5.3",
+			    "Too many recipients; send the rest in another transaction");
+		return;
+	}
+	s->rcpts_bytes += bytes;
 	edge_answer(s, 250, "2.1.5", "Recipient ok", rcpt_tag(s->policy, d, known));
 }
 

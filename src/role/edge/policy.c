@@ -203,8 +203,7 @@ static void fill_service(struct edge_policy *p, bool has_tls)
 		.limits =
 			{
 				.message_bytes = l->message_bytes,
-				.recipients =
-					recipients > RECIPIENTS_MOST ? RECIPIENTS_MOST : recipients,
+				.recipients = recipients,
 				.errors = l->errors_per_session ? l->errors_per_session : 20,
 				.idle_commands = 100,
 				.command_us = command_us,

@@ -212,13 +212,11 @@ void edge_feed_hungry(struct edge *e)
 
 /* ---- what the connection says ---- */
 
-/* The limits of the client's own address; false: turned away. */
+/* The limits of the client's own address, for all but the allow list; false: turned away. */
 static bool enter(struct edge_session *s)
 {
 	const struct msg_limits *l = &s->policy->limits;
-	enum edge_turn_away verdict = edge_source_enter(
-		&s->edge->sources, conn_peer(s->conn), loop_now_us(s->edge->loop),
-		l->sessions_per_source, l->connections_per_minute_per_source, &s->source);
+	enum edge_turn_away verdict = EDGE_WELCOME;
 	static const char *const lines[] = {
 		[EDGE_TOO_MANY_SESSIONS] =
 			"421 4.7.0 Too many sessions from your address; try again later\r\n",
@@ -226,6 +224,10 @@ static bool enter(struct edge_session *s)
 			"421 4.7.0 Too many connections from your address in this minute\r\n",
 	};
 
+	if (!edge_list_has_peer(&s->policy->allow, conn_peer(s->conn)))
+		verdict = edge_source_enter(&s->edge->sources, conn_peer(s->conn),
+					    loop_now_us(s->edge->loop), l->sessions_per_source,
+					    l->connections_per_minute_per_source, &s->source);
 	if (verdict == EDGE_WELCOME)
 		return true;
 	edge_count(METRIC_TURNED_AWAY, 1);
