@@ -214,9 +214,9 @@ static void add_attempt(struct views *v, const struct delivery *d, uint64_t reco
 }
 
 /* The answer to an earlier offer will never come: it may be there, and may come twice. */
-static void lost_answer(struct views *v, struct delivery *d)
+static void lost_answer(struct views *v, struct delivery *d, uint64_t at_us)
 {
-	outage_unsure(v, site_by_id(v, d->site), d->number, d->rcpt, d->unsure == 0);
+	outage_unsure(v, site_by_id(v, d->site), d->number, d->rcpt, d->unsure == 0, at_us);
 	d->unsure++;
 }
 
@@ -231,7 +231,7 @@ static void lost_by_later(struct views *v, struct delivery *d, uint64_t lease, u
 		return;
 	o.text = SPAN_LIT("the courier ended before it could record an answer");
 	add_attempt(v, d, record * 2, at_us, &o, SPAN_NONE, SPAN_LIT("dot"), SPAN_NONE);
-	lost_answer(v, d);
+	lost_answer(v, d, at_us);
 }
 
 void apply_intent(struct views *v, const struct order_entry *e, const struct record *r)
@@ -319,7 +319,7 @@ static void after_the_end(struct views *v, const struct order_entry *e, const st
 	if (o->attempt != ATTEMPT_ACCEPTED)
 		return;
 	if (d.state == QUEUE_DELIVERED) { /* it took both */
-		lost_answer(v, &d);
+		lost_answer(v, &d, r->received_us);
 	} else {
 		s->done++;
 		s->is_dirty = true;
@@ -349,7 +349,7 @@ static void apply_one(struct views *v, struct delivery *d, const struct msg_rcpt
 		delivery_move(v, d, QUEUE_RETURNED, &why, at_us);
 		return;
 	case DISPOSE_UNSURE:
-		lost_answer(v, d);
+		lost_answer(v, d, at_us);
 		delivery_move(v, d, QUEUE_READY, &why, at_us);
 		return;
 	case DISPOSE_RETRY:

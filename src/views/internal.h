@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 1, VIEWS_STATEMENTS = 128 };
+enum { VIEWS_SCHEMA = 2, VIEWS_STATEMENTS = 128 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2 };
@@ -96,10 +96,10 @@ void site_text(char **where, struct span text);
 void outage_begin(struct views *v, struct site *s, uint64_t number, uint64_t at_us);
 /* A delivery of message `number` goes from one state to another (or appears: from < 0). */
 void outage_move(struct views *v, struct site *s, uint64_t number, int from, int to);
-void outage_unsure(struct views *v, struct site *s, uint64_t number, uint32_t rcpt, bool is_first);
+void outage_unsure(struct views *v, struct site *s, uint64_t number, uint32_t rcpt, bool is_first,
+		   uint64_t at_us);
 /* Writes the receipt when all that was held is settled. */
 void outage_look(struct views *v, struct site *s, uint64_t number, uint64_t at_us);
-void outage_add_held(struct site *s); /* down again before the end: what waits now belongs to it */
 
 /* ---- deliver.c ---- */
 struct delivery {

@@ -14,6 +14,7 @@
 #include "views/internal.h"
 
 enum { DEFERRED_PATIENCE_S = 3600, NAMES_IN_RECEIPT = 20 };
+static const int64_t NO_OUTAGE = -1; /* `began` of what was unsure outside any */
 
 static bool is_member(const struct site *s, uint64_t number)
 {
@@ -34,7 +35,8 @@ static int64_t members_open(const struct site *s)
 	return s->o_total - s->o_handed - s->o_returned - s->o_discarded;
 }
 
-void outage_add_held(struct site *s)
+/* Down again before the end: what waits now belongs to it. */
+static void add_held(struct site *s)
 {
 	s->o_total += open_all(s) - members_open(s);
 	s->o_decide = s->open[QUEUE_DECIDE];
@@ -42,9 +44,10 @@ void outage_add_held(struct site *s)
 	s->is_dirty = true;
 }
 
+static void adopt_unsure(struct views *v, struct site *s);
+
 void outage_begin(struct views *v, struct site *s, uint64_t number, uint64_t at_us)
 {
-	(void)v;
 	if (s->kind != SITE_REAL)
 		return;
 	if (!s->o_open) {
@@ -54,7 +57,8 @@ void outage_begin(struct views *v, struct site *s, uint64_t number, uint64_t at_
 		s->o_total = s->o_handed = s->o_unsure = s->o_returned = s->o_discarded = 0;
 		site_text(&s->receipt, SPAN_NONE);
 	}
-	outage_add_held(s);
+	add_held(s);
+	adopt_unsure(v, s);
 }
 
 void outage_move(struct views *v, struct site *s, uint64_t number, int from, int to)
@@ -71,14 +75,63 @@ void outage_move(struct views *v, struct site *s, uint64_t number, int from, int
 	s->o_discarded += (to == QUEUE_DISCARDED) - (from == QUEUE_DISCARDED);
 }
 
-void outage_unsure(struct views *v, struct site *s, uint64_t number, uint32_t rcpt, bool is_first)
+/* Mail that was never held has no receipt: history names it, at once. */
+static void say_unsure(struct views *v, const struct site *s, uint64_t number, uint32_t rcpt,
+		       uint64_t at_us)
 {
-	if (!is_member(s, number))
-		return;
-	s->o_unsure += is_first;
-	s->is_dirty = true;
+	sqlite3_stmt *q = views_bind(
+		v,
+		"SELECT m.facts, a.text FROM message m, address a WHERE m.number = ?1 AND a.id ="
+		" coalesce((SELECT addr FROM delivery WHERE number = ?1 AND rcpt = ?2),"
+		" (SELECT addr FROM done WHERE number = ?1 AND rcpt = ?2))",
+		"ii", I(number), I(rcpt));
+	struct buf text = {0};
+	struct msg_message_meta m;
+
+	if (views_row(v, q) && msg_message_meta_decode(&v->arena, views_text(q, 0), &m))
+		buf_printf(
+			&text,
+			"%.*s for %.*s: no answer came after the final dot, it may be there twice",
+			SPAN_FMT(m.id), SPAN_FMT(views_text(q, 1)));
+	views_done(q);
+	history_add(v, &(struct views_act){
+			       .number = v->next,
+			       .at_us = at_us,
+			       .verb = SPAN_LIT("delivery.unsure"),
+			       .object = span_str(s->name),
+			       .reason = buf_span(&text),
+			       .actor = SPAN_LIT("clerk"),
+			       .is_judged = true,
+			       .ok = true,
+			       .count = 1,
+			       .result = SPAN_LIT("1 possible duplicate"),
+		       });
+	buf_fini(&text);
+}
+
+void outage_unsure(struct views *v, struct site *s, uint64_t number, uint32_t rcpt, bool is_first,
+		   uint64_t at_us)
+{
+	bool member = is_member(s, number);
+
 	views_run(v, "INSERT OR IGNORE INTO unsure VALUES (?, ?, ?, ?)", "iiii", I(s->id),
-		  I(s->o_began_number), I(number), I(rcpt));
+		  member ? I(s->o_began_number) : NO_OUTAGE, I(number), I(rcpt));
+	s->is_dirty = true;
+	if (member)
+		s->o_unsure += is_first;
+	else if (is_first)
+		say_unsure(v, s, number, rcpt, at_us);
+}
+
+/* What became unsure while the site was up and is open still is a member now. */
+static void adopt_unsure(struct views *v, struct site *s)
+{
+	views_run(v,
+		  "UPDATE unsure SET began = ?2 WHERE site = ?1 AND began = ?3 AND EXISTS (SELECT "
+		  "1 FROM delivery d"
+		  " WHERE d.number = unsure.number AND d.rcpt = unsure.rcpt AND d.site = ?1)",
+		  "iii", I(s->id), I(s->o_began_number), NO_OUTAGE);
+	s->o_unsure += sqlite3_changes64(v->db);
 }
 
 /* 4812 -> "4,812" */

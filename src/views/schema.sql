@@ -135,7 +135,7 @@ CREATE TABLE attempt (
 	PRIMARY KEY (number, rcpt, record)
 ) WITHOUT ROWID;
 
--- What a receipt names: deliveries whose answer was lost. began: the outage's o_began_number.
+-- Deliveries whose answer was lost. began: o_began_number of the outage whose receipt names them; -1: never held.
 CREATE TABLE unsure (
 	site INTEGER NOT NULL,
 	began INTEGER NOT NULL,

@@ -170,8 +170,7 @@ enum rc views_act_result(struct views *v, struct span act_id,
 			 bool (*on_act)(void *arg, const struct views_act *a), void *arg,
 			 struct fault *why) MUST_USE;
 
-/* Deliveries of the present or last drain of a site whose answer was lost: what the receipt names.
- */
+/* All deliveries of a site whose answer was lost: what receipts name, and what was never held (history names that). */
 enum rc views_each_unsure(struct views *v, struct span site,
 			  bool (*on_row)(void *arg, const struct views_row *row), void *arg,
 			  struct fault *why) MUST_USE;

@@ -421,6 +421,44 @@ static void shows_every_attempt(void **state)
 	story_free(s);
 }
 
+/* An answer lost for mail that was never held: named in history and in the list; if the site goes down then, in its receipt. */
+static void unsure_outside_a_drain_is_named(void **state)
+{
+	struct story *s = story_new();
+	char *dir = story_dir();
+	struct views *v = story_open(dir, NULL);
+	struct seen seen = {0};
+	struct fault why;
+	uint64_t a, b;
+
+	(void)state;
+	story_site(s, "hq", "up");
+	a = story_message(s, "hq", "", 10, "a@x.example", NULL);
+	b = story_message(s, "hq", "", 10, "b@x.example", NULL);
+	story_apply(s, v, s->n, 10);
+	story_intent(s, LANE_COURIER, 1, a, 0);
+	story_intent(s, LANE_COURIER, 2, a, 0);
+	story_outcome(s, LANE_COURIER, 2, a, 0, ATTEMPT_ACCEPTED, DISPOSE_DELIVERED);
+	story_outcome(s, LANE_COURIER, 3, b, 0, ATTEMPT_LOST, DISPOSE_UNSURE);
+	story_apply(s, v, s->n, 10);
+	assert_int_equal(views_history(v, 2, on_act, &seen, &why), OK);
+	assert_non_null(strstr(seen.names, "for b@x.example: no answer came"));
+	assert_int_equal(views_each_unsure(v, SPAN_LIT("hq"), on_row, &seen, &why), OK);
+	assert_int_equal(seen.rows, 2);
+	story_site(s, "hq", "down");
+	story_site(s, "hq", "up");
+	story_outcome(s, LANE_COURIER, 4, b, 0, ATTEMPT_ACCEPTED, DISPOSE_DELIVERED);
+	story_apply(s, v, s->n, 10);
+	assert_string_equal(look(v).receipt,
+			    "1 of 1 handed back, 1 possible duplicate, 0 need a decision");
+	seen.rows = 0;
+	assert_int_equal(views_each_unsure(v, SPAN_LIT("hq"), on_row, &seen, &why), OK);
+	assert_int_equal(seen.rows, 2);
+	views_close(v);
+	story_rm(dir);
+	story_free(s);
+}
+
 /* Delivered a month ago: gone from the views; held: stays. The same whatever the batches. */
 static void finished_messages_leave_after_a_month(void **state)
 {
@@ -577,6 +615,7 @@ int main(void)
 		cmocka_unit_test(queue_acts_are_judged),
 		cmocka_unit_test(shows_every_attempt),
 		cmocka_unit_test(ids_are_found_among_many),
+		cmocka_unit_test(unsure_outside_a_drain_is_named),
 		cmocka_unit_test(finished_messages_leave_after_a_month),
 		cmocka_unit_test(mail_for_no_site_waits_for_a_decision),
 		cmocka_unit_test(recipients_are_listed_and_learned),
