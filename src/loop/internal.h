@@ -62,11 +62,12 @@ struct buf *loop_plain(struct loop *loop);
 /*
  * Closes a socket whose output is complete without destroying it on its way: a close with input
  * unread makes the kernel send RST, and some peers then forget what they have received. So: shut
- * down our side, discard input until the peer closes too, at most LINGER_US long and for at most
+ * down our side, discard input until the peer closes too, at most LINGER_US long, LINGER_BYTES and for at most
  * LINGER_LIMIT sockets.
  */
 #define LINGER_US    2000000u
 #define LINGER_LIMIT 256u
+#define LINGER_BYTES (1u << 20) /* thrown away for one socket; then it is closed whatever comes (S-12) */
 void linger_close(struct loop *loop, int fd);
 struct list *loop_lingering(struct loop *loop, unsigned **out_count);
 void linger_free_all(struct list *lingering);

@@ -17,6 +17,7 @@ struct linger_socket {
 	struct loop_fd io;
 	struct loop_timer deadline;
 	int fd;
+	size_t discarded;
 };
 
 static void linger_free(struct linger_socket *s)
@@ -38,12 +39,15 @@ static void linger_end(void *arg)
 	linger_free(s);
 }
 
-/* True when the peer has closed too, or the socket is of no use any more. */
-static bool has_ended(struct loop *loop, int fd)
+/* True when the peer has closed too, or the socket is of no use any more. Adds what was thrown away to *discarded. */
+static bool has_ended(struct loop *loop, int fd, size_t *discarded)
 {
 	ssize_t n = recv(fd, loop_scratch(loop), LOOP_SCRATCH_BYTES, MSG_DONTWAIT);
 
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	if (n > 0)
+		*discarded += (size_t)n;
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+	       *discarded > LINGER_BYTES;
 }
 
 static void on_more_input(void *arg, unsigned flags)
@@ -51,7 +55,7 @@ static void on_more_input(void *arg, unsigned flags)
 	struct linger_socket *s = arg;
 
 	(void)flags;
-	if (has_ended(s->loop, s->fd))
+	if (has_ended(s->loop, s->fd, &s->discarded))
 		linger_end(s);
 }
 
@@ -60,14 +64,17 @@ void linger_close(struct loop *loop, int fd)
 	unsigned *count;
 	struct list *lingering = loop_lingering(loop, &count);
 	struct linger_socket *s;
+	size_t discarded = 0;
 
-	if (*count >= LINGER_LIMIT || shutdown(fd, SHUT_WR) < 0 || has_ended(loop, fd)) {
+	if (*count >= LINGER_LIMIT || shutdown(fd, SHUT_WR) < 0 ||
+	    has_ended(loop, fd, &discarded)) {
 		(void)close(fd);
 		return;
 	}
 	s = must_alloc(sizeof *s);
 	s->loop = loop;
 	s->fd = fd;
+	s->discarded = discarded;
 	list_append(lingering, &s->link);
 	(*count)++;
 	loop_fd_init(&s->io, loop, fd, on_more_input, s);
