@@ -288,10 +288,8 @@ enum rc lane_open(const struct lane_options *options, struct lane **out, struct 
 	return OK;
 }
 
-void lane_close(struct lane *l)
+void lane_stop(struct lane *l)
 {
-	if (!l)
-		return;
 	threads_stop(l);
 	for (struct group *g; (g = l->queue.first);) {
 		l->queue.first = g->next;
@@ -300,7 +298,15 @@ void lane_close(struct lane *l)
 		group_list_append(&l->done, g);
 	}
 	group_list_init(&l->queue);
-	lane_collect(l);
+	while (l->done.first) /* a result may make its owner append once more */
+		lane_collect(l);
+}
+
+void lane_close(struct lane *l)
+{
+	if (!l)
+		return;
+	lane_stop(l);
 	lane_free(l);
 }
 
@@ -380,12 +386,17 @@ void lane_append(struct lane *l, struct record_new *records, size_t n, uint64_t 
 	g->respects_reserve = respects_reserve;
 	g->on_done = on_done;
 	g->arg = arg;
-	if (l->threaded && !l->has_writer)
+	if (l->threaded && !l->has_writer && !is_closing(l))
 		threads_start(l);
 	must(pthread_mutex_lock(&l->mutex) == 0);
-	l->pending_bytes += bytes;
 	g->is_too_large = bytes > l->segment_bytes - LEDGER_BLOCK_BYTES;
-	group_list_append(&l->queue, g);
+	if (l->closing) {
+		g->result.rc = LATER;
+		group_list_append(&l->done, g);
+	} else {
+		l->pending_bytes += bytes;
+		group_list_append(&l->queue, g);
+	}
 	if (l->threaded)
 		must(pthread_cond_signal(&l->work) == 0);
 	must(pthread_mutex_unlock(&l->mutex) == 0);
@@ -456,6 +467,11 @@ struct lane_position lane_durable(const struct lane *l)
 void lane_trouble(const struct lane *l, char *out, size_t out_n)
 {
 	LOCKED(l, (void)snprintf(out, out_n, "%s", l->trouble));
+}
+
+void lane_condemned(const struct lane *l, char *out, size_t out_n)
+{
+	LOCKED(l, (void)snprintf(out, out_n, "%s", l->condemned));
 }
 
 bool lane_is_below_reserve(const struct lane *l)

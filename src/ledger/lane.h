@@ -78,7 +78,7 @@ struct lane {
 	struct lane_position durable;
 	uint64_t epoch;
 	bool below_reserve;
-	char trouble[480];
+	char trouble[480], condemned[480];
 	struct lane_stats stats;
 	enum spare_state spare_state;
 	struct segment_file spare;

@@ -86,8 +86,10 @@ struct lane_options {
  * again. */
 enum rc lane_open(const struct lane_options *options, struct lane **out,
 		  struct fault *why) MUST_USE;
-/* Finishes the batch in flight, truncates the zero-filled rest, releases the lock. Pending appends
- * get LATER. */
+/* Finishes the batch in flight and gives out all results. Pending appends, and those made from now
+ * on, get LATER. */
+void lane_stop(struct lane *lane);
+/* lane_stop; then truncates the zero-filled rest and releases the lock. Accepts NULL. */
 void lane_close(struct lane *lane);
 const char *lane_name(const struct lane *lane);
 
@@ -129,6 +131,8 @@ struct lane_position lane_durable(
 	const struct lane *lane); /* thread-safe; what to tell the sequencer */
 /* Why the last sync or write failed, "" when the lane is healthy. */
 void lane_trouble(const struct lane *lane, char *out, size_t out_n);
+/* Why the last segment was condemned (L2), "" when none was since the lane was opened. */
+void lane_condemned(const struct lane *lane, char *out, size_t out_n);
 bool lane_is_below_reserve(const struct lane *lane);
 
 struct lane_stats {

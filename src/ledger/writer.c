@@ -85,6 +85,7 @@ static void condemn(struct lane *l, const struct fault *why)
 	must(pthread_mutex_lock(&l->mutex) == 0);
 	l->epoch++;
 	l->stats.abandoned++;
+	(void)snprintf(l->condemned, sizeof l->condemned, "%s", why->text);
 	must(pthread_mutex_unlock(&l->mutex) == 0);
 	trouble_set(l, why);
 }

@@ -50,6 +50,10 @@ def edge(holdfast):
     return next(pid for name, pid in holdfast.roles().items() if name.startswith("edge"))
 
 
+def condition(holdfast, role):
+    return next(r["condition"] for r in holdfast.json("status")["roles"] if r["name"].startswith(role))
+
+
 @root_only
 def test_d_04_failed_sync_is_never_called_good(folder, started):
     holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), peers.free_port()))
@@ -59,7 +63,9 @@ def test_d_04_failed_sync_is_never_called_good(folder, started):
     strace.stop()
     assert code == 451 and "4.3.0" in text, text
     peers.wait_for(lambda: try_one(holdfast.port)[0] == 250, 10, "acceptance in a new segment")
-    assert "lane.condemned" in holdfast.tail(200)
+    said = [line for line in holdfast.tail(500).splitlines() if "event=lane.condemned" in line]
+    assert len(said) == 1 and "Input/output error" in said[0], said
+    peers.wait_for(lambda: "accepting; segments condemned: 1" in condition(holdfast, "edge"), 10, "edge to say it in its condition", every=0.1)
     peers.wait_for(lambda: holdfast.site()["held"] == 2, 10, "two messages held, not three", every=0.1)
     holdfast.stop()
     holdfast.run("log", "verify")
@@ -91,8 +97,11 @@ def test_d_13_writes_fail(folder, started):
         code, text = try_one(holdfast.port)
         assert 400 <= code < 500, text
     assert edge(holdfast) == pid, "edge ended"
+    peers.wait_for(lambda: "storage trouble" in condition(holdfast, "edge"), 10, "edge to say it in its condition", every=0.1)
     strace.stop()
     peers.wait_for(lambda: try_one(holdfast.port)[0] == 250, 15, "service to come back")
+    peers.wait_for(lambda: "event=lane.mended" in holdfast.tail(500), 10, "the end of the trouble to be told", every=0.1)
+    assert holdfast.tail(500).count("event=lane.failing") == 1
 
 
 @root_only

@@ -8,24 +8,22 @@
 #include "loop/loop.h"
 #include "role/common/role.h"
 
+enum { LOOK_US = 1000000, TROUBLE_BYTES = 480 };
+
 struct durable {
 	struct role *role;
 	struct lane *lane;
 	struct loop_wake *wake;
+	struct loop_timer *look; /* set while the lane is in trouble: its end wakes nobody */
 	struct link *sequencer;
+	unsigned sequencer_instance;
 	struct lane_position told;
-	uint64_t abandoned; /* segments, as far as the operator was told */
-	void (*on_batch)(void *arg);
-	void *arg;
+	uint64_t condemned; /* segments, as far as the operator was told */
+	bool is_failing;    /* the same */
+	const char *usual;
 };
 
-/* From the lane's writer thread. */
-static void on_lane(void *arg)
-{
-	struct durable *d = arg;
-
-	loop_wake_up(d->wake);
-}
+/* ---- to the sequencer -------------------------------------------------------------------------------------------- */
 
 static void tell(struct durable *d)
 {
@@ -42,39 +40,12 @@ static void tell(struct durable *d)
 	buf_fini(&body);
 }
 
-static bool has_moved(const struct durable *d)
+static void tell_if_moved(struct durable *d)
 {
 	struct lane_position at = lane_durable(d->lane);
 
-	return at.segment != d->told.segment || at.offset != d->told.offset ||
-	       at.seq != d->told.seq;
-}
-
-/* L2 in the operator's words; status shows the same as the role's condition. */
-static void tell_operator(struct durable *d)
-{
-	struct lane_stats stats;
-	char trouble[200];
-
-	lane_stats(d->lane, &stats);
-	if (stats.abandoned == d->abandoned)
-		return;
-	d->abandoned = stats.abandoned;
-	lane_trouble(d->lane, trouble, sizeof trouble);
-	say(SAY_ERROR, "lane.condemned", "lane", SAY_STR(lane_name(d->lane)), "segments",
-	    SAY_U64(stats.abandoned), "why", SAY_STR(trouble), NULL);
-}
-
-static void on_wake(void *arg)
-{
-	struct durable *d = arg;
-
-	lane_collect(d->lane);
-	tell_operator(d);
-	if (has_moved(d))
+	if (at.segment != d->told.segment || at.offset != d->told.offset || at.seq != d->told.seq)
 		tell(d);
-	if (d->on_batch)
-		d->on_batch(d->arg);
 }
 
 static bool on_message(void *arg, struct link *l, unsigned type, struct span body)
@@ -92,40 +63,145 @@ static void on_closed(void *arg, struct link *l)
 
 	(void)l;
 	d->sequencer = NULL;
-	role_link_lost(d->role, ROLE_SEQUENCER, 0);
+	role_link_lost(d->role, ROLE_SEQUENCER, d->sequencer_instance);
 }
 
 static void on_writable(void *arg, struct link *l)
 {
-	struct durable *d = arg;
-
 	(void)l;
-	if (has_moved(d))
-		tell(d);
+	tell_if_moved(arg);
 }
 
-enum rc durable_open(struct role *r, uint64_t segment_bytes, void (*on_batch)(void *arg), void *arg,
-		     struct durable **out, struct fault *why)
+void durable_link(struct durable *d, unsigned instance, int fd)
+{
+	static const struct link_ops ops = {on_message, on_closed, on_writable};
+
+	link_close(d->sequencer);
+	d->sequencer_instance = instance;
+	d->sequencer = link_new(role_loop(d->role), fd, &ops, d);
+	d->told = (struct lane_position){0};
+	tell(d);
+}
+
+/* ---- to the operator --------------------------------------------------------------------------------------------- */
+
+void durable_condition(const struct durable *d, const char *usual, char *out, size_t out_n)
+{
+	char text[TROUBLE_BYTES];
+	struct lane_stats stats;
+
+	lane_trouble(d->lane, text, sizeof text);
+	if (text[0]) {
+		(void)snprintf(out, out_n, "storage trouble: %s", text);
+		return;
+	}
+	lane_stats(d->lane, &stats);
+	if (stats.abandoned == 0) {
+		(void)snprintf(out, out_n, "%s", usual);
+		return;
+	}
+	lane_condemned(d->lane, text, sizeof text);
+	(void)snprintf(out, out_n, "%s%ssegments condemned: %llu, last: %s", usual,
+		       usual[0] ? "; " : "", (unsigned long long)stats.abandoned, text);
+}
+
+static void say_condemned(struct durable *d)
+{
+	char why[TROUBLE_BYTES];
+	struct lane_stats stats;
+
+	lane_stats(d->lane, &stats);
+	if (stats.abandoned == d->condemned)
+		return;
+	d->condemned = stats.abandoned;
+	lane_condemned(d->lane, why, sizeof why);
+	say(SAY_ERROR, "lane.condemned", "lane", SAY_STR(lane_name(d->lane)), "segments",
+	    SAY_U64(stats.abandoned), "why", SAY_STR(why), NULL);
+}
+
+static void say_failing(struct durable *d)
+{
+	char why[TROUBLE_BYTES];
+
+	lane_trouble(d->lane, why, sizeof why);
+	if (d->is_failing == (why[0] != '\0'))
+		return;
+	d->is_failing = why[0] != '\0';
+	if (d->is_failing)
+		say(SAY_ERROR, "lane.failing", "lane", SAY_STR(lane_name(d->lane)), "why",
+		    SAY_STR(why), NULL);
+	else
+		say(SAY_NOTICE, "lane.mended", "lane", SAY_STR(lane_name(d->lane)), NULL);
+}
+
+static void tell_operator(struct durable *d)
+{
+	bool was_failing = d->is_failing;
+	uint64_t was = d->condemned;
+	char text[TROUBLE_BYTES];
+
+	say_condemned(d);
+	say_failing(d);
+	if (d->is_failing)
+		loop_timer_set(d->look, LOOK_US);
+	if (!d->usual || (was == d->condemned && was_failing == d->is_failing))
+		return;
+	durable_condition(d, d->usual, text, sizeof text);
+	role_tell(d->role, text);
+}
+
+static void on_look(void *arg)
+{
+	struct durable *d = arg;
+
+	tell_operator(d);
+	tell_if_moved(d);
+}
+
+/* ---- the lane ---------------------------------------------------------------------------------------------------- */
+
+/* From the lane's writer thread. */
+static void on_lane(void *arg)
+{
+	struct durable *d = arg;
+
+	loop_wake_up(d->wake);
+}
+
+static void on_wake(void *arg)
+{
+	struct durable *d = arg;
+
+	lane_collect(d->lane);
+	tell_operator(d);
+	tell_if_moved(d);
+}
+
+enum rc durable_open(struct role *r, const struct durable_options *options, struct durable **out,
+		     struct fault *why)
 {
 	struct durable *d = must_alloc(sizeof *d);
-	char dir[1024];
-	struct lane_options options = {.os = role_os(r),
-				       .ledger_dir = dir,
-				       .name = role_full_name(r),
-				       .segment_bytes = segment_bytes,
-				       .reserve_bytes = role_config(r)->limits.reserve_bytes,
-				       .threaded = true,
-				       .on_wake = on_lane,
-				       .arg = d};
+	char dir[4096];
+	struct lane_options lane = {.os = role_os(r),
+				    .ledger_dir = dir,
+				    .name = role_full_name(r),
+				    .segment_bytes = options->segment_bytes,
+				    .reserve_bytes = options->reserve_bytes,
+				    .threaded = true,
+				    .on_wake = on_lane,
+				    .arg = d};
 	enum rc rc;
 
+	/* Cut off, it is too long for lane_open as well. */
 	(void)snprintf(dir, sizeof dir, "%s/ledger", role_data(r));
 	d->role = r;
-	d->on_batch = on_batch;
-	d->arg = arg;
+	d->usual = options->condition;
 	d->wake = loop_wake_new(role_loop(r), on_wake, d);
-	rc = lane_open(&options, &d->lane, why);
+	d->look = loop_timer_new(role_loop(r), on_look, d);
+	rc = lane_open(&lane, &d->lane, why);
 	if (rc != OK) {
+		fault_context(why, "lane %s", role_full_name(r));
+		loop_timer_free(d->look);
 		loop_wake_free(d->wake);
 		free(d);
 		return rc;
@@ -139,21 +215,16 @@ struct lane *durable_lane(struct durable *d)
 	return d->lane;
 }
 
-void durable_link(struct durable *d, int fd)
-{
-	static const struct link_ops ops = {on_message, on_closed, on_writable};
-
-	link_close(d->sequencer);
-	d->sequencer = link_new(role_loop(d->role), fd, &ops, d);
-	tell(d);
-}
-
 void durable_close(struct durable *d)
 {
 	if (!d)
 		return;
-	lane_close(d->lane); /* gives out the last results */
+	lane_stop(d->lane);
+	tell_operator(d);
+	tell_if_moved(d);
+	lane_close(d->lane);
 	link_close(d->sequencer);
+	loop_timer_free(d->look);
 	loop_wake_free(d->wake);
 	free(d);
 }

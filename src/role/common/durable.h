@@ -1,13 +1,16 @@
 /*
- * A role's own lane, and the notices to the sequencer how far it is durable: what edge, courier and watch have in
- * common. After each batch lane_collect gives out the results on the loop's thread, then Durable goes to the sequencer
- * if the position moved; and always when its link opens, so that a notice lost with a link is made good by the next.
- * A notice never holds up a result.
+ * A role's own lane: what edge, courier and watch have in common. The lane is opened in on_start, its results come on
+ * the loop's thread, and two others are kept informed:
  *
- *   on_start:  durable_open(r, segment_bytes, on_batch, arg, &d, why)     (lane "<full name>" below <data>/ledger)
- *   on_link:   if (peer == ROLE_SEQUENCER) durable_link(d, fd);
- *   any time:  lane_append(durable_lane(d), ...)
- *   at the end: durable_close(d)
+ *   the sequencer  hears Durable after each batch that moved the position, and always when its link opens, so that a
+ *                  notice lost with a link is made good by the next. A notice never holds up a result.
+ *   the operator   hears of every condemned segment (event lane.condemned, L2), of a lane that cannot be written
+ *                  (lane.failing) and of its end (lane.mended), each once, and sees the same in the role's condition.
+ *
+ *   on_start:    durable_open(r, &options, &d, why)     (lane "<full name>" below <data>/ledger)
+ *   on_link:     if (peer == ROLE_SEQUENCER) durable_link(d, instance, fd);
+ *   any time:    lane_append(durable_lane(d), ...)
+ *   at the end:  durable_close(d)
  */
 #pragma once
 
@@ -17,14 +20,21 @@
 struct durable;
 struct role;
 
-/*
- * segment_bytes: 0 for the ledger's own. on_batch (may be NULL): after the results of one or more batches were given
- * out: for metrics, reserve and trouble. The reserve is that of the configuration (limits.reserve_bytes).
- */
-enum rc durable_open(struct role *r, uint64_t segment_bytes, void (*on_batch)(void *arg), void *arg,
-		     struct durable **out, struct fault *why) MUST_USE;
+struct durable_options {
+	uint64_t segment_bytes; /* 0: the ledger's own */
+	uint64_t reserve_bytes; /* 0: no append respects it */
+	/* The role's condition while all is well; kept by reference. NULL: the role tells its condition itself, with
+	 * durable_condition. */
+	const char *condition;
+};
+
+enum rc durable_open(struct role *r, const struct durable_options *options, struct durable **out,
+		     struct fault *why) MUST_USE;
+/* Lives until durable_close has given out its last result. */
 struct lane *durable_lane(struct durable *d);
+/* What an operator should read: the lane's trouble; else usual, and behind it what was condemned since the start. */
+void durable_condition(const struct durable *d, const char *usual, char *out, size_t out_n);
 /* Takes the descriptor of a link to the sequencer; the one before is closed. */
-void durable_link(struct durable *d, int fd);
-/* Waits for the batch in flight; pending appends get LATER. Accepts NULL. */
+void durable_link(struct durable *d, unsigned instance, int fd);
+/* Waits for the batch in flight and gives out all results; appends after that and pending ones get LATER. Accepts NULL. */
 void durable_close(struct durable *d);

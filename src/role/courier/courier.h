@@ -25,6 +25,7 @@
 #include "ipc/msg.h"
 #include "ledger/ledger.h"
 #include "queue/verdict.h"
+#include "role/common/durable.h"
 #include "smtp/client.h"
 
 struct link;
@@ -42,11 +43,10 @@ struct courier {
 	struct role *role;
 	struct loop *loop;
 	struct os *os;
-	struct lane *lane;
-	struct loop_wake *lane_wake;
-	struct lane_position told; /* what the sequencer knows */
+	struct durable *durable;
+	struct lane *lane; /* its */
 	struct ledger_reader *reader;
-	struct link *clerk, *scout, *watch, *sequencer;
+	struct link *clerk, *scout, *watch;
 	struct tls_context *tls;
 	struct map sites; /* by name; redirections as ">host:port" */
 	struct map hosts; /* by name */
@@ -188,12 +188,11 @@ bool notice_make(struct job *j, const struct notice_facts *facts, struct buf *me
 
 /* ---- links.c ---------------------------------------------------------------------------------------------------- */
 
-void links_accept(struct courier *c, unsigned peer_role, int fd);
+void links_accept(struct courier *c, unsigned peer_role, unsigned instance, int fd);
 /* Frees body. False: not sent, and the log says so. */
 bool links_send(struct link *l, unsigned type, struct buf *body);
 void tell_lease_done(struct courier *c, const struct job *j, const char *reason);
 void tell_room_soon(struct courier *c);
-void tell_durable(struct courier *c);
 void tell_limits(struct site *s, const struct smtp_capabilities *caps);
 /* An answer of the primary for one recipient: told within a second, as counts; at once on probation. */
 void note_result(struct site *s, const char *host, uint8_t phase, enum attempt attempt,

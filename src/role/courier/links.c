@@ -150,22 +150,6 @@ static void on_clerk_closed(void *arg, struct link *l)
 
 /* ---- to the others ---------------------------------------------------------------------------------------------- */
 
-void tell_durable(struct courier *c)
-{
-	struct lane_position now = lane_durable(c->lane);
-	struct buf body = {0};
-
-	if (!c->sequencer || (now.segment == c->told.segment && now.offset == c->told.offset &&
-			      now.seq == c->told.seq))
-		return;
-	msg_durable_encode(&body, &(struct msg_durable){.lane = span_str(lane_name(c->lane)),
-							.segment = now.segment,
-							.offset = now.offset,
-							.seq = now.seq});
-	if (links_send(c->sequencer, MSG_DURABLE, &body))
-		c->told = now; /* else with the next one, or when the link is empty again */
-}
-
 static void send_evidence(struct site *s, struct msg_delivery_evidence *m)
 {
 	struct courier *c = s->c;
@@ -285,7 +269,7 @@ static void on_scout_closed(void *arg, struct link *l)
 static bool on_nothing(void *arg, struct link *l, unsigned type, struct span body)
 {
 	(void)arg, (void)l, (void)type, (void)body;
-	return false; /* watch and sequencer have nothing to say to us */
+	return false; /* watch has nothing to say to us */
 }
 
 static void on_watch_closed(void *arg, struct link *l)
@@ -298,22 +282,6 @@ static void on_watch_closed(void *arg, struct link *l)
 	role_link_lost(c->role, ROLE_WATCH, 0);
 }
 
-static void on_sequencer_writable(void *arg, struct link *l)
-{
-	(void)l;
-	tell_durable(arg);
-}
-
-static void on_sequencer_closed(void *arg, struct link *l)
-{
-	struct courier *c = arg;
-
-	if (l != c->sequencer)
-		return;
-	c->sequencer = NULL;
-	role_link_lost(c->role, ROLE_SEQUENCER, 0);
-}
-
 /* ---- new links -------------------------------------------------------------------------------------------------- */
 
 static void replace(struct courier *c, struct link **at, const struct link_ops *ops, int fd)
@@ -322,15 +290,12 @@ static void replace(struct courier *c, struct link **at, const struct link_ops *
 	*at = link_new(c->loop, fd, ops, c);
 }
 
-void links_accept(struct courier *c, unsigned peer_role, int fd)
+void links_accept(struct courier *c, unsigned peer_role, unsigned instance, int fd)
 {
 	static const struct link_ops clerk = {.on_message = on_clerk, .on_closed = on_clerk_closed};
 	static const struct link_ops scout = {.on_message = on_scout, .on_closed = on_scout_closed};
 	static const struct link_ops watch = {.on_message = on_nothing,
 					      .on_closed = on_watch_closed};
-	static const struct link_ops sequencer = {.on_message = on_nothing,
-						  .on_closed = on_sequencer_closed,
-						  .on_writable = on_sequencer_writable};
 
 	if (peer_role == ROLE_CLERK) {
 		if (c->clerk)
@@ -343,9 +308,7 @@ void links_accept(struct courier *c, unsigned peer_role, int fd)
 	} else if (peer_role == ROLE_WATCH) {
 		replace(c, &c->watch, &watch, fd);
 	} else if (peer_role == ROLE_SEQUENCER) {
-		replace(c, &c->sequencer, &sequencer, fd);
-		c->told = (struct lane_position){0};
-		tell_durable(c);
+		durable_link(c->durable, instance, fd);
 	} else {
 		(void)close(fd);
 	}

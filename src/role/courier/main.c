@@ -34,36 +34,16 @@ static struct say_metric *const metrics[] = {
 	&courier_metric_connects,  &courier_metric_notices,   &courier_metric_tls_fallbacks,
 	&courier_metric_damaged,   &courier_metric_sessions,  &courier_metric_leases};
 
-/* From the lane's writer thread. */
-static void on_lane_wake(void *arg)
-{
-	struct courier *c = arg;
-
-	loop_wake_up(c->lane_wake);
-}
-
-static void on_wake(void *arg)
-{
-	struct courier *c = arg;
-
-	lane_collect(c->lane);
-	tell_durable(c);
-}
-
 static bool open_ledger(struct courier *c, struct fault *why)
 {
+	static const struct durable_options options = {.condition = ""};
 	char ledger_dir[4096];
-	struct lane_options options = {.os = c->os,
-				       .ledger_dir = ledger_dir,
-				       .name = role_full_name(c->role),
-				       .threaded = true,
-				       .on_wake = on_lane_wake,
-				       .arg = c};
 
+	if (durable_open(c->role, &options, &c->durable, why) != OK)
+		return false;
+	c->lane = durable_lane(c->durable);
 	(void)snprintf(ledger_dir, sizeof ledger_dir, "%s/ledger", role_data(c->role));
-	c->lane_wake = loop_wake_new(c->loop, on_wake, c);
-	return lane_open(&options, &c->lane, why) == OK &&
-	       ledger_reader_new(c->os, ledger_dir, &c->reader, why) == OK;
+	return ledger_reader_new(c->os, ledger_dir, &c->reader, why) == OK;
 }
 
 static bool on_start(struct role *r, struct fault *why)
@@ -84,8 +64,7 @@ static bool on_start(struct role *r, struct fault *why)
 
 static void on_link(struct role *r, enum role_id peer, unsigned peer_instance, int fd)
 {
-	(void)peer_instance;
-	links_accept(role_state(r), peer, fd);
+	links_accept(role_state(r), peer, peer_instance, fd);
 }
 
 static void on_reload(struct role *r, const struct msg_config *was)
@@ -98,13 +77,11 @@ static void end(void *arg)
 {
 	struct courier *c = arg;
 
-	lane_close(c->lane);
+	durable_close(c->durable);
 	ledger_reader_free(c->reader);
-	loop_wake_free(c->lane_wake);
 	link_close(c->clerk);
 	link_close(c->scout);
 	link_close(c->watch);
-	link_close(c->sequencer);
 	tls_context_unref(c->tls);
 	resolve_free(c);
 	sites_free(c);

@@ -11,6 +11,7 @@
 #include "loop/loop.h"
 #include "mail/header.h"
 #include "publish/publish.h"
+#include "role/common/durable.h"
 #include "role/common/role.h"
 #include "role/edge/policy.h"
 #include "role/edge/sources.h"
@@ -47,10 +48,8 @@ struct edge {
 	struct list sessions;
 	size_t sessions_n;
 
-	struct lane *lane;
-	struct loop_wake *lane_wake;
-	struct link *sequencer;
-	unsigned sequencer_instance;
+	struct durable *durable;
+	struct lane *lane; /* its */
 	size_t appends_pending;
 	uint64_t buffered;  /* bytes of bodies in memory, until they are durable or dropped */
 	struct list hungry; /* sessions that wait for buffered to fall */
@@ -88,12 +87,6 @@ enum edge_metric {
 extern struct say_metric *const edge_metrics[METRICS];
 void edge_count(enum edge_metric metric, uint64_t more);
 void edge_set(enum edge_metric metric, uint64_t value);
-
-/* ---- store.c: the lane ---- */
-bool edge_store_open(struct edge *e, struct fault *why);
-void edge_store_close(struct edge *e);
-/* Tells the sequencer how far the lane is durable. */
-void edge_store_tell(struct edge *e);
 
 /* ---- listen.c ---- */
 void edge_listen(struct edge *e, const char *service, int fd);

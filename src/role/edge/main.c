@@ -18,17 +18,14 @@ enum { TLS_LOOK_TICKS = 15 };
 
 static void note_condition(struct edge *e)
 {
-	char trouble[sizeof e->condition - 32], text[sizeof e->condition];
+	char text[sizeof e->condition];
 
-	lane_trouble(e->lane, trouble, sizeof trouble);
 	if (e->is_stopping)
 		(void)snprintf(text, sizeof text, "finishing %zu sessions", e->sessions_n);
 	else if (lane_is_below_reserve(e->lane))
 		(void)snprintf(text, sizeof text, "disk reserve reached: new mail gets 452");
-	else if (trouble[0])
-		(void)snprintf(text, sizeof text, "storage trouble: %s", trouble);
 	else
-		(void)snprintf(text, sizeof text, "accepting");
+		durable_condition(e->durable, "accepting", text, sizeof text);
 	if (strcmp(text, e->condition) == 0)
 		return;
 	memcpy(e->condition, text, sizeof e->condition);
@@ -81,7 +78,9 @@ static void end_now(void *arg)
 {
 	struct edge *e = arg;
 
-	edge_store_close(e);
+	durable_close(e->durable);
+	e->durable = NULL;
+	e->lane = NULL;
 	role_end(e->role);
 }
 
@@ -94,6 +93,17 @@ static void end_if_idle(void *arg)
 		end_now(e);
 	else
 		loop_timer_set(e->stop_timer, 10000);
+}
+
+static bool open_lane(struct edge *e, struct fault *why)
+{
+	struct durable_options options = {.reserve_bytes =
+						  role_config(e->role)->limits.reserve_bytes};
+
+	if (durable_open(e->role, &options, &e->durable, why) != OK)
+		return false;
+	e->lane = durable_lane(e->durable);
+	return true;
 }
 
 static bool on_start(struct role *r, struct fault *why)
@@ -114,7 +124,7 @@ static bool on_start(struct role *r, struct fault *why)
 	e->scout = scout_new(r);
 	e->tick = loop_timer_new(e->loop, on_tick, e);
 	e->stop_timer = loop_timer_new(e->loop, end_if_idle, e);
-	return edge_store_open(e, why);
+	return open_lane(e, why);
 }
 
 static void on_ready(struct role *r)
@@ -122,37 +132,14 @@ static void on_ready(struct role *r)
 	on_tick(role_state(r));
 }
 
-static void on_sequencer_closed(void *arg, struct link *l)
-{
-	struct edge *e = arg;
-
-	(void)l;
-	e->sequencer = NULL;
-	role_link_lost(e->role, ROLE_SEQUENCER, e->sequencer_instance);
-}
-
-static bool on_sequencer_message(void *arg, struct link *l, unsigned type, struct span body)
-{
-	(void)arg;
-	(void)l;
-	(void)type;
-	(void)body;
-	return false; /* the sequencer has nothing to say to us */
-}
-
 static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd)
 {
-	static const struct link_ops ops = {.on_message = on_sequencer_message,
-					    .on_closed = on_sequencer_closed};
 	struct edge *e = role_state(r);
 
 	if (peer == ROLE_SCOUT) {
 		scout_link(e->scout, instance, fd);
-	} else if (peer == ROLE_SEQUENCER) {
-		link_close(e->sequencer);
-		e->sequencer_instance = instance;
-		e->sequencer = link_new(e->loop, fd, &ops, e);
-		edge_store_tell(e);
+	} else if (peer == ROLE_SEQUENCER && e->durable) {
+		durable_link(e->durable, instance, fd);
 	} else {
 		(void)close(fd);
 	}

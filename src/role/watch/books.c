@@ -1,6 +1,6 @@
 /*
  * The lane of watch: ACT and DIRECTORY records. Jobs wait in line; all that wait go as one group, one group at a
- * time (W2). After each sync the sequencer is told how far the lane is durable.
+ * time (W2).
  */
 #include "role/watch/internal.h"
 
@@ -102,21 +102,6 @@ static void end_job(struct watch *w, struct job *j, bool is_recorded)
 	job_free(j);
 }
 
-static void tell_sequencer(struct watch *w)
-{
-	struct lane_position at;
-	struct msg_durable m;
-	struct buf b = {0};
-
-	if (!w->sequencer || !w->lane)
-		return;
-	at = lane_durable(w->lane);
-	m = (struct msg_durable){span_str(lane_name(w->lane)), at.segment, at.offset, at.seq};
-	msg_durable_encode(&b, &m);
-	(void)!link_send(w->sequencer, MSG_DURABLE, buf_span(&b)); /* the next one says it again */
-	buf_fini(&b);
-}
-
 /* All of the group or nothing (L7): automatic jobs go back in front, in their order. */
 static void put_back(struct watch *w)
 {
@@ -146,7 +131,6 @@ static void on_written(void *arg, const struct lane_result *result)
 		put_back(w);
 		return;
 	}
-	tell_sequencer(w);
 	while ((l = list_shift(&w->in_flight))) {
 		say_count(&watch_acts, JOB_OF(l)->entries_n);
 		end_job(w, JOB_OF(l), true);
@@ -219,19 +203,6 @@ size_t books_waiting(const struct watch *w)
 	return w->jobs_n;
 }
 
-static void on_wake(void *arg)
-{
-	struct watch *w = arg;
-
-	if (w->lane)
-		lane_collect(w->lane);
-}
-
-static void on_lane_thread(void *arg)
-{
-	loop_wake_up(((struct watch *)arg)->lane_wake);
-}
-
 static void on_retry(void *arg)
 {
 	pump(arg);
@@ -239,59 +210,28 @@ static void on_retry(void *arg)
 
 bool books_open(struct watch *w, struct fault *why)
 {
-	char dir[4096];
-	struct lane_options o = {.os = w->os,
-				 .ledger_dir = dir,
-				 .name = role_full_name(w->role),
-				 .segment_bytes = 4 << 20,
-				 .threaded = true,
-				 .on_wake = on_lane_thread,
-				 .arg = w};
+	static const struct durable_options options = {.segment_bytes = 4 << 20,
+						       .condition = "watching"};
 
-	snprintf(dir, sizeof dir, "%s/ledger", role_data(w->role));
 	list_init(&w->jobs);
 	list_init(&w->in_flight);
-	w->lane_wake = loop_wake_new(w->loop, on_wake, w);
 	w->lane_retry = loop_timer_new(w->loop, on_retry, w);
-	return lane_open(&o, &w->lane, why) == OK;
+	if (durable_open(w->role, &options, &w->durable, why) != OK)
+		return false;
+	w->lane = durable_lane(w->durable);
+	return true;
 }
 
 void books_close(struct watch *w)
 {
-	struct lane *lane = w->lane;
 	struct list *l;
 
-	if (!lane)
+	if (!w->lane)
 		return;
-	lane_close(lane);
+	durable_close(w->durable);
+	w->durable = NULL;
 	w->lane = NULL;
 	while ((l = list_shift(&w->in_flight)) || (l = list_shift(&w->jobs)))
 		end_job(w, JOB_OF(l), false);
-	loop_wake_free(w->lane_wake);
 	loop_timer_free(w->lane_retry);
-	link_close(w->sequencer);
-	w->sequencer = NULL;
-}
-
-static bool on_sequencer_message(void *arg, struct link *l, unsigned type, struct span body)
-{
-	(void)arg, (void)l, (void)type, (void)body;
-	return false; /* it has nothing to say to us */
-}
-
-static void on_sequencer_closed(void *arg, struct link *l)
-{
-	struct watch *w = arg;
-
-	if (w->sequencer == l)
-		w->sequencer = NULL;
-}
-
-void books_link(struct watch *w, int fd)
-{
-	static const struct link_ops ops = {on_sequencer_message, on_sequencer_closed, NULL};
-
-	link_close(w->sequencer);
-	w->sequencer = link_new(w->loop, fd, &ops, w);
-	tell_sequencer(w);
 }

@@ -18,6 +18,7 @@
 #include "health/health.h"
 #include "ledger/ledger.h"
 #include "ipc/msg.h"
+#include "role/common/durable.h"
 #include "role/common/role.h"
 
 #define WATCH_SECOND_US 1000000ull
@@ -92,7 +93,6 @@ void books_commit(struct watch *w);
 bool books_open(struct watch *w, struct fault *why);
 void books_close(struct watch *w);
 size_t books_waiting(const struct watch *w);
-void books_link(struct watch *w, int fd); /* to the sequencer */
 
 /* What past.c reads back at start. */
 bool past_read(struct watch *w, struct fault *why);
@@ -244,10 +244,9 @@ struct watch {
 	bool is_running, is_stopping;
 	struct tls_context *tls_any, *tls_checked;
 	/* books */
-	struct lane *lane;
-	struct loop_wake *lane_wake;
+	struct durable *durable;
+	struct lane *lane; /* its */
 	struct loop_timer *lane_retry;
-	struct link *sequencer;
 	struct list jobs, in_flight; /* struct job */
 	size_t jobs_n;
 	bool is_gathering;

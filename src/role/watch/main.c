@@ -204,7 +204,7 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 	else if (peer == ROLE_SCOUT)
 		names_link(w, fd);
 	else if (peer == ROLE_SEQUENCER)
-		books_link(w, fd);
+		durable_link(w->durable, instance, fd);
 	else if (peer == ROLE_COURIER)
 		courier_link(w, instance, fd);
 	else

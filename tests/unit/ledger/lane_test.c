@@ -330,6 +330,46 @@ static void closing_refuses_what_waits(void **state)
 	assert_int_equal(a.last.rc, LATER);
 }
 
+struct insistent {
+	struct lane *lane;
+	unsigned answers;
+	enum rc first, second;
+};
+
+static void on_second(void *arg, const struct lane_result *result)
+{
+	struct insistent *i = arg;
+
+	i->answers++;
+	i->second = result->rc;
+}
+
+/* As watch does: the end of one group begins the next. */
+static void on_first(void *arg, const struct lane_result *result)
+{
+	struct record_new r = {
+		.type = RECORD_ACT, .meta = SPAN_LIT("two"), .body = body_of(5, 'b')};
+	struct insistent *i = arg;
+
+	i->answers++;
+	i->first = result->rc;
+	lane_append(i->lane, &r, 1, 0, false, on_second, i);
+}
+
+static void an_append_while_the_lane_closes_is_refused(void **state)
+{
+	struct record_new r = {.type = RECORD_ACT, .meta = SPAN_LIT("one")};
+	struct insistent i = {.lane = open_lane(*state, true, 0), .second = OK};
+
+	lane_append(i.lane, &r, 1, 0, false, on_first, &i);
+	while (lane_pending_bytes(i.lane))
+		(void)usleep(1000);
+	lane_close(i.lane);
+	assert_int_equal(i.answers, 2);
+	assert_int_equal(i.first, OK);
+	assert_int_equal(i.second, LATER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +384,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(d_12_while_a_sync_is_slow_the_rest_gathers, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(closing_refuses_what_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_append_while_the_lane_closes_is_refused, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
