@@ -1,8 +1,9 @@
 /*
  * One role process: started, watched, started again. Between fork and exec the child only calls what is safe there.
  *
- *   U3  Pauses before a restart: 100 ms, 1 s, 2 s ... 30 s; a role that ran for STEADY_US begins anew. A fork that
- *       fails (EAGAIN, test K-11) counts like a death.
+ *   U3  Pauses before a restart: 100 ms, 1 s, 2 s ... 30 s, of edge 100 ms, 1 s, 1 s ...: senders are never without an
+ *       answer for longer (P2). A role that ran for STEADY_US begins anew. A fork that fails (EAGAIN, test K-11) counts
+ *       like a death.
  */
 #include "super/internal.h"
 
@@ -27,7 +28,8 @@ enum {
 	FIRST_PAUSE_US = 100000,
 	NEXT_PAUSE_US = 1000000,
 	LAST_PAUSE_US = 30000000,
-	STEADY_US = 5000000,
+	EDGE_LAST_PAUSE_US = 1000000,
+	STEADY_US = 10000000,
 	GRACE_US = 3000000, /* between the end of its channel and its own end */
 	CHANNEL_FD = 3,
 };
@@ -254,20 +256,25 @@ static void send_listeners(struct child *c)
 	}
 }
 
+static uint64_t next_pause_us(const struct child *c)
+{
+	uint64_t most = c->id == ROLE_EDGE ? EDGE_LAST_PAUSE_US : LAST_PAUSE_US;
+
+	if (c->pause_us == 0 ||
+	    (c->running_from_us && loop_now_us(c->super->loop) - c->running_from_us >= STEADY_US))
+		return FIRST_PAUSE_US;
+	if (c->pause_us < NEXT_PAUSE_US)
+		return NEXT_PAUSE_US;
+	return c->pause_us * 2 < most ? c->pause_us * 2 : most;
+}
+
 static void wait_to_restart(struct child *c)
 {
 	if (c->super->is_stopping) {
 		set_state(c, CHILD_STOPPED);
 		return;
 	}
-	if (c->running_from_us && loop_now_us(c->super->loop) - c->running_from_us >= STEADY_US)
-		c->pause_us = 0;
-	if (c->pause_us == 0)
-		c->pause_us = FIRST_PAUSE_US;
-	else if (c->pause_us < NEXT_PAUSE_US)
-		c->pause_us = NEXT_PAUSE_US;
-	else
-		c->pause_us = c->pause_us * 2 < LAST_PAUSE_US ? c->pause_us * 2 : LAST_PAUSE_US;
+	c->pause_us = next_pause_us(c);
 	say(SAY_WARNING, "role.ended", "role", SAY_STR(c->full_name), "last_words",
 	    SAY_STR(c->last_words), "again_in_ms", SAY_U64(c->pause_us / 1000), NULL);
 	loop_timer_set(c->restart_at, c->pause_us);

@@ -248,6 +248,14 @@ class Death(Case):
             ticks = sum(int(t) for t in f.read().rsplit(")", 1)[1].split()[11:13])
         self.assertLess(ticks / os.sysconf("SC_CLK_TCK"), 1.0)
 
+    def test_k_01_edge_is_back_within_a_second_however_often_it_dies(self):
+        self.start()
+        for _ in range(4):
+            old = self.pids()["edge-0"]
+            os.kill(old, signal.SIGKILL)
+            self.until(lambda: self.pids().get("edge-0", old) != old, "new edge-0", 5)
+        self.assertEqual(re.findall(r"role.ended role=edge-0 .*again_in_ms=(\d+)", self.text()), ["100", "1000", "1000", "1000"])
+
     def test_two_roles_that_lost_their_link_get_a_new_one(self):
         self.start()
         self.order("malformed")
