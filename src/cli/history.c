@@ -28,6 +28,7 @@ static json_t *act_json(const struct views_act *a)
 		(void)json_object_set_new(o, texts[i].key, cli_json_span(texts[i].value));
 	(void)json_object_set_new(o, "number", json_integer((json_int_t)a->number));
 	(void)json_object_set_new(o, "at", cli_json_time(a->at_us));
+	(void)json_object_set_new(o, "at_us", json_integer((json_int_t)a->at_us));
 	(void)json_object_set_new(o, "until", cli_json_time(a->until_us));
 	(void)json_object_set_new(o, "confidence", json_integer((json_int_t)a->confidence));
 	(void)json_object_set_new(o, "count", json_integer((json_int_t)a->count));

@@ -21,7 +21,7 @@ sys.dont_write_bytecode = True
 import oracle  # noqa: E402
 import peers  # noqa: E402
 
-RUNS = 5
+RUNS = int(os.environ.get("HOLDFAST_BENCH_RUNS", "5"))
 KEPT, FRESH = (1, 10, 100, 500), (1, 10, 100)
 SIZES = (4096, 51200)
 HELD = 5000
