@@ -34,7 +34,7 @@ enum {
 	QUEUE_DUE_EVERY_US = 1000000,
 	QUEUE_DONE_PATIENCE_US = 60000000,
 	QUEUE_LEASES_PER_CONNECTION =
-		4, /* out per connection allowed: while one is sent, the next wait at the courier */
+		8, /* out per connection allowed: while one is sent, the next wait at the courier */
 };
 
 struct queue;
