@@ -69,18 +69,36 @@ static void say_bad(const struct config_problems *problems)
 		problems->errors, problems->errors == 1 ? "" : "s");
 }
 
-/* Do certificate and key belong together, and is it not over? Said now rather than at the next start (O-08). */
-static enum rc check_pair(struct cli *c, const struct msg_config *config,
-			  struct config_problems *problems)
+static enum rc check_anchors(const struct msg_config *config, struct fault *why)
+{
+	enum rc rc = OK;
+
+	for (size_t i = 0; i < config->sites_n && rc == OK; i++) {
+		struct tls_context *tls = NULL;
+
+		rc = tls_client_trusting(config->sites[i].tls_ca, &tls, why);
+		if (rc != OK)
+			fault_context(why, "tls_ca of the site %.*s",
+				      SPAN_FMT(config->sites[i].name));
+		tls_context_unref(tls);
+	}
+	return rc;
+}
+
+/*
+ * Do certificate and key belong together, and is it not over? Can the anchors of the sites be read? Said now rather
+ * than at the next start (O-08).
+ */
+static enum rc check_tls(struct cli *c, const struct msg_config *config,
+			 struct config_problems *problems)
 {
 	struct tls_context *tls = NULL;
 	struct fault why = {0};
-	enum rc rc;
+	enum rc rc = check_anchors(config, &why);
 
-	if (!config->tls_certificate.n)
-		return OK;
-	rc = tls_server_new(arena_str(&c->arena, config->tls_certificate),
-			    arena_str(&c->arena, config->tls_key), "smtp", &tls, &why);
+	if (rc == OK && config->tls_certificate.n)
+		rc = tls_server_new(arena_str(&c->arena, config->tls_certificate),
+				    arena_str(&c->arena, config->tls_key), "smtp", &tls, &why);
 	tls_context_unref(tls);
 	if (rc == OK)
 		return OK;
@@ -101,7 +119,7 @@ int cmd_check_config(struct cli *c)
 	enum rc rc = config_load(c->config_path, &c->arena, &config, &problems);
 
 	if (rc == OK)
-		rc = check_pair(c, &config, &problems);
+		rc = check_tls(c, &config, &problems);
 	if (c->is_json) {
 		cli_print_json(json_pack("{s:b, s:i, s:o}", "ok", rc == OK, "errors",
 					 (int)problems.errors, "problems",

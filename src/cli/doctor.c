@@ -5,7 +5,7 @@
 #include "dns/dns.h"
 #include "loop/loop.h"
 #include "mail/address.h"
-#include "tls/tls.h"
+#include "role/common/primary_tls.h"
 
 /* IANA publishes "v=spf1 -all" for it, and nobody sends from it. */
 #define SENDER "holdfast-doctor@example.org"
@@ -272,14 +272,13 @@ static void open_tools(struct doctor *d)
 	d->loop = loop_new();
 	if (dns_new(d->loop, server, &d->dns, &why) != OK)
 		doctor_say(d, DOCTOR_BAD, "dns", "", "%s", why.text);
-	if (tls_client_new(false, NULL, &d->tls, &why) != OK)
-		doctor_say(d, DOCTOR_BAD, "tls", "", "%s", why.text);
+	d->tls = primary_tls_new();
 }
 
 static void close_tools(struct doctor *d)
 {
 	dns_free(d->dns);
-	tls_context_unref(d->tls);
+	primary_tls_free(d->tls);
 	loop_free(d->loop);
 }
 

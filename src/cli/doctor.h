@@ -10,7 +10,7 @@
 
 struct dns;
 struct loop;
-struct tls_context;
+struct primary_tls;
 
 /* In order of weight. */
 enum doctor_level { DOCTOR_GOOD, DOCTOR_NOTE, DOCTOR_WARN, DOCTOR_BAD };
@@ -32,7 +32,7 @@ struct doctor {
 	uint64_t patience_ms; /* for greylisting */
 	struct loop *loop;
 	struct dns *dns;
-	struct tls_context *tls;
+	struct primary_tls *tls;
 	struct doctor_finding *findings;
 	size_t n;
 	/* Our addresses as the primaries see them. */

@@ -14,7 +14,9 @@
 #include "dns/dns.h"
 #include "loop/loop.h"
 #include "os/os.h"
+#include "role/common/primary_tls.h"
 #include "role/common/smtp_probe.h"
+#include "tls/tls.h"
 
 struct target {
 	struct doctor *d;
@@ -115,8 +117,8 @@ static void ask(struct target *t, struct span sender, const struct span *rcpts, 
 		.to_n = t->to_n,
 		.host_name = (const char *)t->primary->host.p,
 		.helo = t->d->config.node,
-		.tls = t->d->tls,
-		.tls_required = span_eq(t->site->tls, SPAN_LIT("required")),
+		.tls = primary_tls_for(t->d->tls, t->site),
+		.tls_required = primary_tls_is_required(t->site),
 		.plain_after_tls_failure = true,
 		.sender = sender,
 		.rcpts = rcpts,
@@ -125,6 +127,7 @@ static void ask(struct target *t, struct span sender, const struct span *rcpts, 
 	};
 
 	(void)smtp_probe_start(t->d->loop, &options, on_done, t);
+	tls_context_unref(options.tls);
 	loop_run(t->d->loop);
 }
 
@@ -186,6 +189,8 @@ static bool judge_reach(struct target *t)
 		t->d, DOCTOR_BAD, t->topic,
 		r->class == SMTP_PROBE_TCP
 			? "is it running, and does its firewall let this machine in on that port?"
+		: r->class == SMTP_PROBE_TLS
+			? "give it a certificate for that name, or name its authority as `tls_ca`"
 			: "look into its log for our address",
 		"cannot be used, it ended at %s: %s", r->stage, text_of(t));
 	return false;

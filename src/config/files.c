@@ -151,7 +151,7 @@ static void read_recipients(struct config_context *c, const struct fill_file *f,
 	struct recipients r = {.c = c,
 			       .path = path_beside(c, f->path),
 			       .config = config,
-			       .domain = &config->domains[f->domain]};
+			       .domain = &config->domains[f->owner]};
 	struct span text, rest;
 
 	if (!files_read(c, r.path, CONFIG_RECIPIENT_FILE_BYTES, f->line, f->column, &text))
@@ -167,11 +167,28 @@ static void read_recipients(struct config_context *c, const struct fill_file *f,
 	buf_fini(&r.out);
 }
 
-void files_read_recipients(struct config_context *c, const struct fill_result *rest,
-			   struct msg_config *config)
+static void read_anchors(struct config_context *c, const struct fill_file *f,
+			 struct msg_config *config)
+{
+	const char *path = path_beside(c, f->path);
+	struct span text;
+
+	if (!files_read(c, path, CONFIG_LIMIT_BYTES, f->line, f->column, &text))
+		return;
+	if (memmem(text.p, text.n, "-----BEGIN CERTIFICATE-----", 27))
+		config->sites[f->owner].tls_ca = text;
+	else
+		config_bad(c, f->line, f->column, "give the certificates in PEM form",
+			   "%s holds no certificate", path);
+}
+
+void files_read_named(struct config_context *c, const struct fill_result *rest,
+		      struct msg_config *config)
 {
 	for (size_t i = 0; i < rest->files_n; i++)
 		read_recipients(c, &rest->files[i], config);
+	for (size_t i = 0; i < rest->anchors_n; i++)
+		read_anchors(c, &rest->anchors[i], config);
 }
 
 /* ---- permissions ------------------------------------------------------------------------------------------------ */

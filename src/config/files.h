@@ -10,8 +10,9 @@ struct msg_config;
 bool files_read(struct config_context *c, const char *path, size_t limit, unsigned line,
 		unsigned column, struct span *out);
 
-void files_read_recipients(struct config_context *c, const struct fill_result *rest,
-			   struct msg_config *config);
+/* Recipients files and trust anchors into the configuration. */
+void files_read_named(struct config_context *c, const struct fill_result *rest,
+		      struct msg_config *config);
 
 /* O-02: a key that others can read, files of a strange owner, a data directory that is open to all. */
 void files_check(struct config_context *c, const struct fill_result *rest,

@@ -6,17 +6,19 @@
 struct raw_config;
 struct tree;
 
-/* A recipients file that a domain names, to be read by files.c. */
+/* A file that a domain (recipients) or a site (tls_ca) names, to be read by files.c. */
 struct fill_file {
 	const char *path; /* absolute, or relative to the configuration */
 	unsigned line, column;
-	size_t domain; /* index */
-	size_t slot;   /* in its recipient_files */
+	size_t owner; /* index of the domain or site */
+	size_t slot;  /* in the domain's recipient_files */
 };
 
 struct fill_result {
 	struct fill_file *files;
 	size_t files_n;
+	struct fill_file *anchors;
+	size_t anchors_n;
 	/* Positions for the checks of files. */
 	const struct tree *data, *tls_certificate, *tls_key;
 };

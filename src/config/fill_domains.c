@@ -66,7 +66,7 @@ static void fill_recipient(struct fill *f, size_t domain, const char *given, str
 			(struct fill_file){.path = arena_str(f->c->arena, span_from(text, 5)),
 					   .line = at ? at->line : 0,
 					   .column = at ? at->column : 0,
-					   .domain = domain,
+					   .owner = domain,
 					   .slot = out->recipient_files_n};
 		out->recipient_files[out->recipient_files_n++] = SPAN_NONE;
 		return;

@@ -80,7 +80,22 @@ static void fill_probe(struct fill *f, const struct raw_probe *given, struct tre
 	out->probe_recipient = arena_span(f->c->arena, address_span(&a));
 }
 
-static void fill_site(struct fill *f, const struct raw_site *raw, struct tree *at,
+static void fill_tls_ca(struct fill *f, size_t site, const struct raw_site *raw, struct tree *at,
+			const struct msg_site *out)
+{
+	if (!raw->tls_ca)
+		return;
+	if (!span_eq(out->tls, SPAN_LIT("required")))
+		fill_warn(f, at, "write `tls: required`",
+			  "`tls_ca` counts only where TLS is required");
+	f->rest->anchors[f->rest->anchors_n++] =
+		(struct fill_file){.path = arena_str(f->c->arena, span_str(raw->tls_ca)),
+				   .line = at ? at->line : 0,
+				   .column = at ? at->column : 0,
+				   .owner = site};
+}
+
+static void fill_site(struct fill *f, size_t site, const struct raw_site *raw, struct tree *at,
 		      struct msg_site *out)
 {
 	const struct raw_continuity *r = raw->continuity;
@@ -94,6 +109,7 @@ static void fill_site(struct fill *f, const struct raw_site *raw, struct tree *a
 	fill_probe(f, raw->probe, tree_get(at, "probe"), out);
 	out->hold = fill_word(raw->hold, schema_holds, "auto");
 	out->tls = fill_word(raw->tls, schema_tls, "opportunistic");
+	fill_tls_ca(f, site, raw, tree_get(at, "tls_ca"), out);
 	out->concurrency =
 		fill_number(f, raw->concurrency, 20, 1, 1000, tree_get(at, "concurrency"));
 	out->rate_per_minute = fill_number(f, raw->rate_per_minute, 0, 0, UINT32_MAX,
@@ -122,11 +138,13 @@ void fill_sites(struct fill *f, const struct raw_config *raw, struct tree *root,
 	struct tree *list = tree_get(root, "sites");
 
 	out->sites = arena_array(f->c->arena, raw->sites_count + 1u, sizeof *out->sites);
+	f->rest->anchors =
+		arena_array(f->c->arena, raw->sites_count + 1u, sizeof *f->rest->anchors);
 	for (uint32_t i = 0; i < raw->sites_count; i++) {
 		struct tree *at = tree_item(list, i);
 		struct msg_site *s = &out->sites[i];
 
-		fill_site(f, &raw->sites[i], at, s);
+		fill_site(f, i, &raw->sites[i], at, s);
 		for (uint32_t j = 0; j < i; j++) {
 			if (span_eq_nocase(out->sites[j].name, s->name))
 				fill_bad(f, tree_get(at, "name"),

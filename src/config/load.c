@@ -110,8 +110,7 @@ enum rc config_load(const char *path, struct arena *arena, struct msg_config *ou
 	if (!files_read(&c, path, CONFIG_LIMIT_BYTES, 0, 0, &text))
 		return REFUSED;
 	parse(&c, text, &config, &rest);
-	if (rest.files_n)
-		files_read_recipients(&c, &rest, &config);
+	files_read_named(&c, &rest, &config);
 	files_check(&c, &rest, &config);
 	if (out_problems->errors)
 		return REFUSED;

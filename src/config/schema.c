@@ -66,6 +66,7 @@ static const cyaml_schema_field_t site_fields[] = {
 	MAP(raw_site, probe, probe_fields),
 	WORD("hold", raw_site, hold, schema_holds, WORDS(schema_holds)),
 	WORD("tls", raw_site, tls, schema_tls, WORDS(schema_tls)),
+	TEXT(raw_site, tls_ca),
 	NUMBER(raw_site, concurrency),
 	NUMBER(raw_site, rate_per_minute),
 	NUMBER(raw_site, rate_per_hour),

@@ -26,7 +26,7 @@ struct raw_continuity {
 };
 
 struct raw_site {
-	char *name;
+	char *name, *tls_ca;
 	struct raw_primary *primaries;
 	uint32_t primaries_count;
 	struct raw_probe *probe;

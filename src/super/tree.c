@@ -296,6 +296,23 @@ static bool copy(const char *from, const char *to, const struct super_users *use
 	return ok;
 }
 
+/* A site whose anchors cannot be read would hold all its mail. */
+static bool anchors_are_good(const struct msg_config *config, struct fault *why)
+{
+	enum rc rc = OK;
+
+	for (size_t i = 0; i < config->sites_n && rc == OK; i++) {
+		struct tls_context *tls = NULL;
+
+		rc = tls_client_trusting(config->sites[i].tls_ca, &tls, why);
+		if (rc != OK)
+			fault_context(why, "tls_ca of the site %.*s",
+				      SPAN_FMT(config->sites[i].name));
+		tls_context_unref(tls);
+	}
+	return rc == OK;
+}
+
 bool super_tls_stage(const struct msg_config *config, const char *data,
 		     const struct super_users *users, struct fault *why)
 {
@@ -314,6 +331,7 @@ bool super_tls_stage(const struct msg_config *config, const char *data,
 		key = below(data, "tls/key.pem", &a);
 		ok = tls_self_signed(certificate, key, arena_str(&a, config->node), why) == OK;
 	}
+	ok = ok && anchors_are_good(config, why);
 	ok = ok && tls_server_new(certificate, key, "smtp", &pair, why) == OK;
 	tls_context_unref(pair);
 	ok = ok && copy(certificate, super_tls_certificate(data, &a), users, 0440, why) &&

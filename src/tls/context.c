@@ -26,6 +26,8 @@
 #define TICKET_KEYS_S  (12 * 3600)
 #define SESSION_S      7200
 
+enum { PEM_LIMIT_BYTES = 4 << 20 };
+
 void tls_fault(struct fault *why, const char *what)
 {
 	unsigned long code = ERR_peek_last_error();
@@ -258,6 +260,51 @@ enum rc tls_client_new(bool verify, const char *ca_path, struct tls_context **ou
 	/* Any enciphering is better than none: old primaries with short keys are let in when not verifying. */
 	if (!verify)
 		SSL_CTX_set_security_level(c->ctx, 1);
+	*out = c;
+	return OK;
+}
+
+/* How many certificates of the text are trusted now; one that is broken ends it with -1. */
+static int add_anchors(struct tls_context *c, struct span pem)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(c->ctx);
+	BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+	unsigned long code;
+	X509 *one;
+	int n = 0;
+
+	must(in != NULL);
+	while ((one = PEM_read_bio_X509_AUX(in, NULL, NULL, NULL))) {
+		must(X509_STORE_add_cert(store, one) == 1);
+		X509_free(one);
+		n++;
+	}
+	(void)BIO_free(in);
+	code = ERR_peek_last_error();
+	if (code && ERR_GET_REASON(code) != PEM_R_NO_START_LINE)
+		return -1;
+	ERR_clear_error();
+	return n;
+}
+
+enum rc tls_client_trusting(struct span pem, struct tls_context **out, struct fault *why)
+{
+	struct tls_context *c = context_new(false);
+	int n = 0;
+
+	c->must_verify = true;
+	SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
+	must(X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c->ctx), X509_V_FLAG_PARTIAL_CHAIN) ==
+	     1);
+	if (pem.n)
+		n = pem.n <= PEM_LIMIT_BYTES ? add_anchors(c, pem) : -1;
+	if (n < 0 || (n == 0 && pem.n)) {
+		tls_fault(why, "trust anchors in PEM form");
+		if (n == 0)
+			fault_set(why, "trust anchors in PEM form: there is no certificate");
+		tls_context_unref(c);
+		return REFUSED;
+	}
 	*out = c;
 	return OK;
 }

@@ -107,6 +107,11 @@ static void set_name(struct tls *t, const char *name)
 
 	if (n <= 0 || (size_t)n >= sizeof host)
 		return;
+	if (host[0] == '[' && host[n - 1] == ']') { /* an IPv6 address as it stands before a port */
+		n -= 2;
+		memmove(host, host + 1, (size_t)n);
+		host[n] = '\0';
+	}
 	if (tls_is_address(host)) {
 		t->has_name = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
 		return;
@@ -188,7 +193,8 @@ static enum rc fail(struct tls *t, const char *what, struct fault *why)
 
 	tls_fault(why, what);
 	if (t->context->must_verify && verified != X509_V_OK)
-		fault_set(why, "%s: %s", what, X509_verify_cert_error_string(verified));
+		fault_set(why, "%s: the certificate does not verify: %s", what,
+			  X509_verify_cert_error_string(verified));
 	return REFUSED;
 }
 

@@ -22,6 +22,9 @@ enum rc tls_server_new(const char *certificate_path, const char *key_path, const
 /* Client: verify false is opportunistic (any certificate), true checks name and chain (ca_path NULL: system). */
 enum rc tls_client_new(bool verify, const char *ca_path, struct tls_context **out, struct fault *why)
 	MUST_USE;
+/* Client that checks name and chain against the certificates in this PEM text alone; one of them may be the server's
+ * own, or of an authority in between. Empty: nobody is trusted. REFUSED: there is none in it. */
+enum rc tls_client_trusting(struct span pem, struct tls_context **out, struct fault *why) MUST_USE;
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* accepts NULL */
 /* Seconds since 1970 at which the certificate ends. */

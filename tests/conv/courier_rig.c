@@ -347,6 +347,7 @@ static void give_config(struct rig *r, const struct rig_options *options)
 				.primaries = options->dead_first ? primaries : primaries + 1,
 				.primaries_n = options->dead_first ? 2 : 1,
 				.tls = span_str(options->tls ? options->tls : "opportunistic"),
+				.tls_ca = span_str(options->tls_ca ? options->tls_ca : ""),
 				.concurrency = options->concurrency};
 	struct msg_domain domain = {.name = SPAN_LIT("ours.example"), .site = SPAN_LIT("office")};
 	struct msg_config config = {.node = SPAN_LIT("node.example"),

@@ -74,7 +74,8 @@ struct rig {
 
 /* What is NULL or zero takes a default. */
 struct rig_options {
-	const char *tls; /* "required" */
+	const char *tls;    /* "required" */
+	const char *tls_ca; /* PEM */
 	unsigned concurrency;
 	bool no_primary;  /* nobody listens */
 	const char *host; /* of the primary; default 127.0.0.1 */

@@ -294,25 +294,76 @@ static void waits_for_tls_where_it_is_required(void **state)
 	rig_close(&r);
 }
 
+/* A server's own certificate for a host name, and its text. */
+static struct tls_context *certified(const char *host, char *pem, size_t pem_n)
+{
+	char folder[] = "/tmp/holdfast-rig-tls-XXXXXX", certificate[64], key[64];
+	struct tls_context *server = NULL;
+	struct fault why = {0};
+	FILE *f;
+
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(certificate, sizeof certificate, "%s/c.pem", folder);
+	(void)snprintf(key, sizeof key, "%s/k.pem", folder);
+	assert_int_equal(tls_self_signed(certificate, key, host, &why), OK);
+	assert_int_equal(tls_server_new(certificate, key, "rig", &server, &why), OK);
+	f = fopen(certificate, "r");
+	assert_non_null(f);
+	pem[fread(pem, 1, pem_n - 1, f)] = '\0';
+	(void)fclose(f);
+	assert_int_equal(unlink(certificate) + unlink(key) + rmdir(folder), 0);
+	return server;
+}
+
 /* Under the sandbox too: OpenSSL needs nothing that was not opened before. */
 static void delivers_under_tls(void **state)
 {
-	char certificate[128], key[128];
-	struct fault why = {0};
 	struct rig r = {.ehlo = "250-rig\r\n250-PIPELINING\r\n250 STARTTLS"};
+	char pem[4096];
 
 	(void)state;
-	rig_open(&r, &(struct rig_options){.tls = "required"});
-	(void)snprintf(certificate, sizeof certificate, "%s/c.pem", r.folder);
-	(void)snprintf(key, sizeof key, "%s/k.pem", r.folder);
-	assert_int_equal(tls_self_signed(certificate, key, "rig.example", &why), OK);
-	assert_int_equal(tls_server_new(certificate, key, "rig", &r.tls, &why), OK);
+	r.tls = certified("127.0.0.1", pem, sizeof pem);
+	rig_open(&r, &(struct rig_options){.tls = "required", .tls_ca = pem});
 	for (int i = 0; i < 3; i++)
 		one_message(&r, "b@ours.example", NULL);
 	assert_int_equal(r.dots_under_tls, 3);
 	assert_int_equal(r.connections, 1);
 	expect_taken(&r, 2, 2);
 	rig_close(&r);
+}
+
+static char rig_at[32];
+
+static void redirected_to_the_rig(struct msg_lease *l)
+{
+	l->redirect_host = span_str(rig_at);
+}
+
+/* Nobody's certificate, another host's, and none of the two is better where an operator sends the mail. */
+static void gives_nothing_to_who_cannot_prove_his_name(void **state)
+{
+	static const struct {
+		const char *host;
+		bool is_trusted, is_redirected;
+	} rows[] = {{"127.0.0.1", false, false},
+		    {"other.example", true, false},
+		    {"127.0.0.1", false, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct rig r = {.ehlo = "250-rig\r\n250-PIPELINING\r\n250 STARTTLS"};
+		char pem[4096];
+
+		r.tls = certified(rows[i].host, pem, sizeof pem);
+		rig_open(&r, &(struct rig_options){.tls = "required",
+						   .tls_ca = rows[i].is_trusted ? pem : NULL});
+		(void)snprintf(rig_at, sizeof rig_at, "127.0.0.1:%u", ntohs(r.at.sin_port));
+		one_message(&r, "b@ours.example",
+			    rows[i].is_redirected ? redirected_to_the_rig : NULL);
+		assert_int_equal(r.dots, 0);
+		assert_false(r.done[0].had_intent);
+		rig_close(&r);
+	}
 }
 
 /* ---- the clerk goes --------------------------------------------------------------------------------------------- */
@@ -615,6 +666,7 @@ int main(void)
 		cmocka_unit_test(goes_plain_when_the_handshake_fails),
 		cmocka_unit_test(waits_for_tls_where_it_is_required),
 		cmocka_unit_test(delivers_under_tls),
+		cmocka_unit_test(gives_nothing_to_who_cannot_prove_his_name),
 		cmocka_unit_test(no_dot_without_a_clerk),
 		cmocka_unit_test(answer_is_awaited_without_a_clerk),
 		cmocka_unit_test(k_07_set_aside_is_only_recorded),

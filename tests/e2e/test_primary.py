@@ -1,5 +1,7 @@
 """How a site's outage is seen and ended, and what refusals do: health, N-03, N-05, P4, overrides."""
 import os
+import ssl
+import subprocess
 import time
 
 import oracle
@@ -164,4 +166,53 @@ def test_s_18_mail_that_comes_back(folder, started):
             break
         peers.wait_for(lambda: len(primary.messages) > passes, 20, "the next pass")
     assert last[0] == 554 and "5.4.6" in last[1] and passes <= 2, (passes, last)
+    primary.stop()
+
+
+def self_signed(folder, san):
+    """A primary's own certificate: its path and a context for it."""
+    certificate, key = os.path.join(folder, "primary.pem"), os.path.join(folder, "primary.key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=primary",
+                    "-addext", f"subjectAltName={san}", "-keyout", key, "-out", certificate], check=True, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return certificate, context
+
+
+def test_tls_required_means_verified(folder, started):
+    """A primary with a certificate of its own: opportunistic delivers, required holds and says why, required with its tls_ca delivers."""
+    certificate, context = self_signed(folder, "IP:127.0.0.1")
+    primary = primaries.Primary(tls=context).start()
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s", site="    tls: opportunistic\n"))
+    holdfast.wait_state("up")
+    send(holdfast.port)
+    peers.wait_for(lambda: len(primary.messages) == 1, 10, "opportunistic delivery", every=0.1)
+    assert primary.tls_mails, "it was not encrypted"
+
+    def now(site):
+        with open(holdfast.config) as f:
+            text = f.read()
+        start = text.index("    tls: ")
+        with open(holdfast.config, "w") as f:
+            f.write(text[:start] + site + text[text.index("domains:"):])
+        holdfast.run("check-config")
+        holdfast.run("reload")
+
+    now("    tls: required\n")
+    holdfast.wait_state("down")
+    send(holdfast.port)
+    # Probes every second have failed since, and the message is held with a reason an operator can act upon.
+    peers.wait_for(lambda: holdfast.site()["held"] == 1, 10, "one held", every=0.1)
+    assert len(primary.messages) == 1
+    shown = holdfast.run("status").stdout
+    assert "does not verify: self-signed certificate" in " ".join(shown.split()), shown
+    found = holdfast.run("doctor", "--json", check=False).stdout
+    assert "does not verify: self-signed certificate" in found and "tls_ca" in found, found
+
+    now(f"    tls: required\n    tls_ca: {os.path.relpath(certificate, holdfast.folder)}\n")
+    holdfast.wait_state("probation", "up")
+    peers.wait_for(lambda: len(primary.messages) == 2 and holdfast.site()["held"] == 0, 20, "delivery to the trusted primary:\n" + holdfast.tail(), every=0.1)
+    assert primary.tls_mails == len(primary.mails), "something went unencrypted"
+    found = holdfast.run("doctor", "--json", check=False).stdout
+    assert "certificate verified" in found, found
     primary.stop()

@@ -1,5 +1,6 @@
 """A primary that misbehaves on purpose (N-03, N-05, S-18) or keeps what it gets. One thread a connection, standard library only."""
 import socket
+import ssl
 import struct
 import threading
 
@@ -13,9 +14,11 @@ REPLIES = {"banner": b"220 primary.example.com ESMTP\r\n", "ehlo": b"250-primary
 class Primary:
     """replies: what to answer instead, by stage: bytes, or "hang", "reset", "close". Changeable while it runs.
 
-    refuse_rcpt: a function of the address that gives a reply, or None to go by `replies`."""
+    refuse_rcpt: a function of the address that gives a reply, or None to go by `replies`.
+    tls: an ssl.SSLContext; STARTTLS is offered then."""
 
-    def __init__(self, port=None, replies=None, refuse_rcpt=None):
+    def __init__(self, port=None, replies=None, refuse_rcpt=None, tls=None):
+        self.tls, self.tls_mails = tls, 0
         self.port, self.replies, self.refuse_rcpt = port or peers.free_port(), dict(replies or {}), refuse_rcpt
         self.messages, self.lock, self.socket, self.stopping = [], threading.Lock(), None, threading.Event()
         self.connections = 0
@@ -56,6 +59,8 @@ class Primary:
             raise ConnectionError
         if what == "close":
             raise ConnectionError
+        if stage == "ehlo" and self.tls and not isinstance(s, ssl.SSLSocket):
+            what = what.replace(b"\r\n", b"\r\n250-STARTTLS\r\n", 1)
         s.sendall(what)
         return what
 
@@ -63,7 +68,8 @@ class Primary:
         s.settimeout(120)
         try:
             self._answer(s, "banner")
-            self._dialogue(s, s.makefile("rb"))
+            while self._dialogue(s, s.makefile("rb")):
+                s = self.tls.wrap_socket(s, server_side=True)
         except (OSError, ConnectionError, ValueError):
             pass
         finally:
@@ -75,10 +81,14 @@ class Primary:
             verb = line[:4].upper()
             if verb in (b"EHLO", b"HELO"):
                 self._answer(s, "ehlo")
+            elif verb == b"STAR" and self.tls:
+                s.sendall(b"220 2.0.0 go on\r\n")
+                return True
             elif verb == b"MAIL":
                 sender, rcpts = line, []
                 with self.lock:
                     self.mails.append(line)
+                    self.tls_mails += isinstance(s, ssl.SSLSocket)
                 self._answer(s, "mail")
             elif verb == b"RCPT":
                 address = line.split(b"<", 1)[1].split(b">", 1)[0].decode()
@@ -94,9 +104,10 @@ class Primary:
                     self._data(s, lines, sender, rcpts)
             elif verb == b"QUIT":
                 self._answer(s, "quit")
-                return
+                return False
             else:
                 self._answer(s, "rset" if verb == b"RSET" else "noop")
+        return False
 
     def _data(self, s, lines, sender, rcpts):
         body = []

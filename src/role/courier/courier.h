@@ -47,8 +47,8 @@ struct courier {
 	struct lane *lane; /* its */
 	struct ledger_reader *reader;
 	struct link *clerk, *scout, *watch;
-	struct tls_context *tls;
-	struct map sites; /* by name; redirections as ">host:port" */
+	struct primary_tls *tls;
+	struct map sites; /* by name; redirections as ">host:port site" */
 	struct map hosts; /* by name */
 	struct map jobs;  /* by lease */
 	uint64_t last_question;
@@ -80,6 +80,7 @@ struct site {
 	struct list waiting; /* jobs */
 	size_t waiting_n, sessions_n;
 	unsigned concurrency;
+	struct tls_context *tls;
 	bool tls_required, is_redirect;
 	uint64_t results_told_us; /* to watch: at most once a second, each one on probation */
 	struct {

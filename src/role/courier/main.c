@@ -5,10 +5,10 @@
 #include "base/must.h"
 #include "ipc/link.h"
 #include "loop/loop.h"
+#include "role/common/primary_tls.h"
 #include "role/common/role.h"
 #include "role/courier/courier.h"
 #include "say/say.h"
-#include "tls/tls.h"
 
 #define COUNTER(id, name, help)                                                                    \
 	struct say_metric courier_metric_##id = {"holdfast_courier_" name, help, SAY_COUNTER, 0}
@@ -57,9 +57,9 @@ static bool on_start(struct role *r, struct fault *why)
 	map_init(&c->sites);
 	map_init(&c->hosts);
 	map_init(&c->jobs);
+	c->tls = primary_tls_new();
 	sites_configure(c);
-	/* Certificates are not verified, also where TLS is required: a primary's own is accepted (README). */
-	return tls_client_new(false, NULL, &c->tls, why) == OK && open_ledger(c, why);
+	return open_ledger(c, why);
 }
 
 static void on_link(struct role *r, enum role_id peer, unsigned peer_instance, int fd)
@@ -69,8 +69,11 @@ static void on_link(struct role *r, enum role_id peer, unsigned peer_instance, i
 
 static void on_reload(struct role *r, const struct msg_config *was)
 {
+	struct courier *c = role_state(r);
+
 	(void)was;
-	sites_configure(role_state(r));
+	primary_tls_forget(c->tls);
+	sites_configure(c);
 }
 
 static void end(void *arg)
@@ -82,9 +85,9 @@ static void end(void *arg)
 	link_close(c->clerk);
 	link_close(c->scout);
 	link_close(c->watch);
-	tls_context_unref(c->tls);
 	resolve_free(c);
 	sites_free(c);
+	primary_tls_free(c->tls);
 	map_fini(&c->jobs, NULL);
 	role_end(c->role);
 	free(c);

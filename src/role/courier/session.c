@@ -342,9 +342,7 @@ static bool step(struct session *s)
 		return false;
 	case SMTP_WANT_TLS:
 		if (!s->is_shaking)
-			conn_start_tls(s->conn, s->c->tls, false,
-				       resolve_is_literal(s->primary->host) ? NULL
-									    : s->primary->host);
+			conn_start_tls(s->conn, s->site->tls, false, s->primary->host);
 		s->is_shaking = true;
 		return false;
 	case SMTP_WANT_MAIL:

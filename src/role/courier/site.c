@@ -9,7 +9,9 @@
 
 #include "base/must.h"
 #include "loop/loop.h"
+#include "role/common/primary_tls.h"
 #include "role/common/role.h"
+#include "tls/tls.h"
 #include "role/courier/courier.h"
 #include "say/say.h"
 
@@ -65,6 +67,13 @@ static unsigned share_of(const struct courier *c, unsigned all)
 	return share ? share : 1;
 }
 
+static void site_set_tls(struct site *s, const struct msg_site *from)
+{
+	tls_context_unref(s->tls);
+	s->tls = primary_tls_for(s->c->tls, from);
+	s->tls_required = primary_tls_is_required(from);
+}
+
 static void site_configure(struct courier *c, const struct msg_site *from)
 {
 	struct site *s = map_get(&c->sites, from->name);
@@ -72,7 +81,7 @@ static void site_configure(struct courier *c, const struct msg_site *from)
 	if (!s)
 		s = site_new(c, from->name, from->name);
 	s->concurrency = share_of(c, from->concurrency ? from->concurrency : 20);
-	s->tls_required = span_eq(from->tls, SPAN_LIT("required"));
+	site_set_tls(s, from);
 	for (size_t i = 0; i < from->primaries_n; i++) {
 		const struct msg_primary *wanted = &from->primaries[i];
 		struct primary *p =
@@ -116,14 +125,27 @@ static void split_port(struct span *host, uint16_t *port)
 	*host = span_first(*host, (size_t)colon);
 }
 
+static const struct msg_site *config_of(const struct courier *c, struct span site)
+{
+	const struct msg_config *config = role_config(c->role);
+
+	for (size_t i = 0; i < config->sites_n; i++)
+		if (span_eq(config->sites[i].name, site))
+			return &config->sites[i];
+	return NULL;
+}
+
+/* To where an operator wants it; what the site asks of TLS holds there too. */
 static struct site *site_redirected(struct courier *c, const struct msg_lease *lease)
 {
+	const struct msg_site *home = config_of(c, lease->site);
+	static const struct msg_site none;
 	struct span host = lease->redirect_host;
 	struct buf key = {0};
 	struct site *s;
 	uint16_t port;
 
-	buf_printf(&key, ">%.*s", SPAN_FMT(host));
+	buf_printf(&key, ">%.*s %.*s", SPAN_FMT(host), SPAN_FMT(lease->site));
 	s = map_get(&c->sites, buf_span(&key));
 	if (!s) {
 		s = site_new(c, buf_span(&key), lease->site);
@@ -132,6 +154,7 @@ static struct site *site_redirected(struct courier *c, const struct msg_lease *l
 		split_port(&host, &port);
 		(void)primary_of(s, host, port);
 	}
+	site_set_tls(s, home ? home : &none);
 	buf_fini(&key);
 	return s;
 }
@@ -361,6 +384,7 @@ static void site_free(void *value)
 		free(p);
 	}
 	results_fini(s);
+	tls_context_unref(s->tls);
 	free(s->name);
 	free(s);
 }

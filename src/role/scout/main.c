@@ -18,8 +18,8 @@
 #include "dns/dns.h"
 #include "ipc/msg.h"
 #include "loop/loop.h"
+#include "role/common/primary_tls.h"
 #include "role/common/role.h"
-#include "tls/tls.h"
 
 #define OPEN_LIMIT	 1024u
 #define DECODE_LIMIT	 (128u << 10)
@@ -177,8 +177,7 @@ static void on_learned(void *arg, struct span address, const struct recipient_fo
 	(void)arg;
 	say_count(&m_learned, 1);
 	msg_learned_encode(&body, &m);
-	LIST_EACH(at, &askers)
-	{
+	LIST_EACH (at, &askers) {
 		struct asker *a = LIST_ENTRY(at, struct asker, link);
 
 		if (a->id == ROLE_WATCH && a->wire)
@@ -318,8 +317,9 @@ static bool on_start(struct role *r, struct fault *why)
 	scout.loop = role_loop(r);
 	scout.os = role_os(r);
 	scout.config = role_config(r);
-	if (!open_dns(r, why) || tls_client_new(false, NULL, &scout.tls, why) != OK)
+	if (!open_dns(r, why))
 		return false;
+	scout.tls = primary_tls_new();
 	scout.resolver = resolver_new(&scout);
 	scout.recipients = recipients_new(&scout, on_learned, NULL);
 	return true;
@@ -338,7 +338,7 @@ static void on_stop(struct role *r)
 	scout.dns = NULL;
 	recipients_free(scout.recipients);
 	resolver_free(scout.resolver);
-	tls_context_unref(scout.tls);
+	primary_tls_free(scout.tls);
 	scout = (struct scout){0};
 	while (!list_is_empty(first)) {
 		struct asker *a = LIST_ENTRY(first->next, struct asker, link);

@@ -24,7 +24,9 @@
 #include "mail/address.h"
 #include "os/os.h"
 #include "publish/publish.h"
+#include "role/common/primary_tls.h"
 #include "role/common/smtp_probe.h"
+#include "tls/tls.h"
 #include "role/scout/cache.h"
 
 #define VERDICTS_LIMIT	   20000
@@ -100,6 +102,7 @@ struct call {
 	unsigned tried;			 /* primaries */
 	struct smtp_probe *probe;	 /* NULL: resolving */
 	uint16_t port;
+	struct tls_context *tls;
 	bool tls_required;
 	char host[256];
 };
@@ -256,6 +259,7 @@ static void call_free(struct call *c)
 	smtp_probe_cancel(c->probe);
 	list_remove(&c->link);
 	c->site->calls_n--;
+	tls_context_unref(c->tls);
 	free(c);
 }
 
@@ -337,7 +341,7 @@ static void on_resolved(void *arg, const struct resolved *found)
 	char sender[300];
 	struct smtp_probe_options o = {.host_name = c->host,
 				       .helo = s->config->node,
-				       .tls = s->tls,
+				       .tls = c->tls,
 				       .tls_required = c->tls_required,
 				       .plain_after_tls_failure = true,
 				       .sender = own_sender(s, sender),
@@ -392,7 +396,9 @@ static void call_next(struct call *c)
 		return;
 	}
 	c->port = p->port;
-	c->tls_required = span_eq(config->tls, SPAN_LIT("required"));
+	tls_context_unref(c->tls);
+	c->tls = primary_tls_for(r->scout->tls, config);
+	c->tls_required = primary_tls_is_required(config);
 	(void)snprintf(c->host, sizeof c->host, "%.*s", SPAN_FMT(span_first(p->host, 253)));
 	resolve_host(r->scout->resolver, p->host, on_resolved, c);
 }
@@ -419,8 +425,7 @@ static void call_start(struct site *site)
 	c->site = site;
 	list_append(&site->calls, &c->link);
 	site->calls_n++;
-	LIST_EACH_SAFE(at, &site->queue)
-	{
+	LIST_EACH_SAFE (at, &site->queue) {
 		struct lookup *l = LIST_ENTRY(at, struct lookup, link);
 
 		if (c->n == RCPTS_PER_CALL)
@@ -454,8 +459,7 @@ static struct site *site_find(struct recipients *r, struct span name)
 {
 	struct site *site;
 
-	LIST_EACH(at, &r->sites)
-	{
+	LIST_EACH (at, &r->sites) {
 		site = LIST_ENTRY(at, struct site, link);
 		if (span_eq(span_str(site->name), name))
 			return site;
@@ -590,8 +594,8 @@ void recipients_reload(struct recipients *r)
 	cache_free(r->domains);
 	r->verdicts = cache_new(VERDICTS_LIMIT, sizeof(struct known_verdict));
 	r->domains = cache_new(DOMAINS_LIMIT, sizeof(struct known_domain));
-	LIST_EACH(at, &r->sites)
-	LIST_ENTRY(at, struct site, link)->rest_until_us = 0;
+	LIST_EACH (at, &r->sites)
+		LIST_ENTRY(at, struct site, link)->rest_until_us = 0;
 }
 
 static void site_free(struct site *site)

@@ -19,14 +19,14 @@ struct dns;
 struct loop;
 struct msg_config;
 struct os;
-struct tls_context;
+struct primary_tls;
 
 struct scout {
 	struct loop *loop;
 	struct os *os;
 	struct dns *dns;
 	const struct msg_config *config; /* changes at a reload */
-	struct tls_context *tls;	 /* client, verifies nothing; NULL: none could be made */
+	struct primary_tls *tls;	 /* NULL: calls go without */
 	struct resolver *resolver;
 	struct recipients *recipients;
 	unsigned checks; /* of connections and senders, running */

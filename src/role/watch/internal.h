@@ -132,6 +132,7 @@ struct site {
 	unsigned confidence;
 	struct override hold;
 	char recipient[WATCH_NAME_BYTES];
+	struct tls_context *tls;
 	bool tls_required;
 	struct primary *primaries;
 	size_t primaries_n;
@@ -242,7 +243,7 @@ struct watch {
 	struct os *os;
 	const struct msg_config *config;
 	bool is_running, is_stopping;
-	struct tls_context *tls_any, *tls_checked;
+	struct primary_tls *tls;
 	/* books */
 	struct durable *durable;
 	struct lane *lane; /* its */

@@ -12,7 +12,7 @@
 #include "base/must.h"
 #include "loop/loop.h"
 #include "os/os.h"
-#include "tls/tls.h"
+#include "role/common/primary_tls.h"
 
 /* A courier. */
 struct peer {
@@ -172,9 +172,7 @@ static bool on_start(struct role *r, struct fault *why)
 	list_init(&w->hosts);
 	list_init(&w->couriers);
 	list_init(&w->domain_holds);
-	if (tls_client_new(false, NULL, &w->tls_any, why) != OK ||
-	    tls_client_new(true, NULL, &w->tls_checked, why) != OK)
-		return false;
+	w->tls = primary_tls_new();
 	control_prepare(w);
 	metrics_start(w);
 	directory_start(w);
@@ -231,6 +229,7 @@ static void on_reload(struct role *r, const struct msg_config *was)
 	if (w->is_stopping)
 		return;
 	w->config = role_config(r);
+	primary_tls_forget(w->tls);
 	sites_configure(w);
 	controls_configure(w);
 	directory_write(w);
@@ -246,8 +245,7 @@ static void finish(void *arg)
 	loop_timer_free(w->end);
 	control_free(w);
 	metrics_free(w);
-	tls_context_unref(w->tls_any);
-	tls_context_unref(w->tls_checked);
+	primary_tls_free(w->tls);
 	free(w);
 	role_end(r);
 }

@@ -119,9 +119,9 @@ static void begin(struct primary *p)
 	struct watch *w = s->watch;
 	struct span rcpt = span_str(s->recipient);
 	struct smtp_probe_options o = {
-		.host_name = p->host.is_literal ? NULL : p->host.name,
+		.host_name = p->host.name,
 		.helo = w->config->node,
-		.tls = s->tls_required ? w->tls_checked : w->tls_any,
+		.tls = s->tls,
 		.tls_required = s->tls_required,
 		.plain_after_tls_failure = !s->tls_required,
 		.rcpts = &rcpt,

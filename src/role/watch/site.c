@@ -9,6 +9,8 @@
 
 #include "base/must.h"
 #include "loop/loop.h"
+#include "role/common/primary_tls.h"
+#include "tls/tls.h"
 #include "os/os.h"
 #include "publish/publish.h"
 
@@ -213,6 +215,7 @@ static void site_free(struct site *s)
 	primaries_free(s);
 	loop_timer_free(s->timer);
 	loop_timer_free(s->look);
+	tls_context_unref(s->tls);
 	free(s);
 }
 
@@ -222,7 +225,9 @@ static void site_set(struct site *s, const struct msg_site *m)
 	struct health_actions did;
 
 	snprintf(s->recipient, sizeof s->recipient, "%.*s", SPAN_FMT(m->probe_recipient));
-	s->tls_required = span_eq(m->tls, SPAN_LIT("required"));
+	tls_context_unref(s->tls);
+	s->tls = primary_tls_for(s->watch->tls, m);
+	s->tls_required = primary_tls_is_required(m);
 	if (!same_primaries(s, m)) {
 		primaries_free(s);
 		primaries_make(s, m);

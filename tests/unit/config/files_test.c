@@ -50,6 +50,8 @@ static int remove_dir(void **state)
 	return system(command);
 }
 
+static const char *site_keys = ""; /* ", key: value" */
+
 /* Writes the configuration and loads it. more: further lines; domain: keys of the domain's entry. */
 static char *load(const char *data, const char *more, const char *recipients,
 		  struct msg_config *out, struct arena *arena)
@@ -60,10 +62,10 @@ static char *load(const char *data, const char *more, const char *recipients,
 
 	buf_printf(&text,
 		   "node: a.example\ndata: %s\nlisten: { smtp: [\"127.0.0.1:2525\"] }\n"
-		   "sites: [{ name: s, primaries: [{ host: p.example }] }]\n"
+		   "sites: [{ name: s, primaries: [{ host: p.example }]%s }]\n"
 		   "domains: [{ name: a.example, site: s, recipients: [%s] }, { name: b.example, "
 		   "site: s }]\n%s",
-		   data, recipients, more);
+		   data, site_keys, recipients, more);
 	put("h.yaml", buf_cstr(&text), 0644);
 	buf_clear(&text);
 	(void)(config_load(in_dir("h.yaml"), arena, out, &problems) == OK);
@@ -266,6 +268,41 @@ static void peek_finds_the_data_in_a_bad_configuration(void **state)
 	arena_fini(&arena);
 }
 
+static void anchors_of_a_site_are_read(void **state)
+{
+	static const char pem[] = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+	static const struct {
+		const char *keys, *said; /* after the folder */
+		bool is_read;
+	} rows[] = {
+		{", tls: required, tls_ca: ca.pem", "", true},
+		{", tls: required, tls_ca: none.pem", ":4:77: error: cannot open ", false},
+		{", tls: required, tls_ca: key.pem", ":4:77: error: ", false},
+		{", tls_ca: ca.pem", ":4:62: warning: `tls_ca` counts only where TLS is required",
+		 true},
+	};
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 0);
+	put("ca.pem", pem, 0644);
+	put("key.pem", "-----BEGIN PRIVATE KEY-----\n", 0644);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct msg_config c = {0};
+		const char *said;
+
+		site_keys = rows[i].keys;
+		said = load(dir, "", "learn", &c, &arena);
+		if (rows[i].said[0])
+			assert_non_null(strstr(said, rows[i].said));
+		else
+			assert_string_equal(said, "");
+		assert_true(!rows[i].is_read || span_eq(c.sites[0].tls_ca, span_str(pem)));
+	}
+	site_keys = "";
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +316,7 @@ int main(void)
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(o_02_a_configuration_that_all_can_change_is_refused,
 						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(anchors_of_a_site_are_read, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(peek_finds_the_data_in_a_bad_configuration,
 						make_dir, remove_dir),
 	};

@@ -194,11 +194,68 @@ static void a_client_that_verifies_wants_a_known_issuer(void **state)
 	assert_int_equal(tls_start(client.t, &client.wire, NULL), OK);
 	talk(&client, &server, 65536);
 	assert_int_equal(client.rc, REFUSED);
-	assert_string_equal(client.why.text,
-			    "TLS handshake: unable to get local issuer certificate");
+	assert_string_equal(client.why.text, "TLS handshake: the certificate does not verify: "
+					     "unable to get local issuer certificate");
 	assert_int_equal(server.rc, REFUSED); /* it was told by an alert */
 	end_fini(&client);
 	end_fini(&server);
+}
+
+static struct span text_of(const char *path, char *out, size_t out_n)
+{
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(out, 1, out_n, f);
+	(void)fclose(f);
+	return span_of(out, n);
+}
+
+/* The authority, or the server's own certificate; for its name alone; nothing trusts nobody. */
+static void a_client_trusts_what_it_was_given(void **state)
+{
+	char ca[8192], cert[8192];
+	const struct {
+		struct span pem;
+		const char *name;
+		enum rc rc;
+	} rows[] = {{text_of("ca", ca, sizeof ca), "mx.example", OK},
+		    {text_of("cert", cert, sizeof cert), "mx.example", OK},
+		    {text_of("cert", cert, sizeof cert), "other.example", REFUSED},
+		    {SPAN_NONE, "mx.example", REFUSED}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct end client = {0}, server = {.t = tls_new(server_context, true, NULL)};
+		struct tls_context *c = NULL;
+
+		assert_int_equal(tls_client_trusting(rows[i].pem, &c, NULL), OK);
+		client.t = tls_new(c, false, rows[i].name);
+		tls_context_unref(c);
+		assert_int_equal(tls_start(client.t, &client.wire, NULL), OK);
+		talk(&client, &server, 65536);
+		assert_int_equal(client.rc == REFUSED, rows[i].rc == REFUSED);
+		assert_int_equal(tls_is_verified(client.t), rows[i].rc == OK);
+		end_fini(&client);
+		end_fini(&server);
+	}
+}
+
+static void anchors_that_cannot_be_read_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+		"-----BEGIN CERTIFICATE-----\nAA"};
+	struct tls_context *c = NULL;
+	struct fault why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_int_equal(tls_client_trusting(span_str(bad[i]), &c, &why), REFUSED);
+		assert_null(c);
+		assert_non_null(strstr(why.text, "trust anchors in PEM form: "));
+	}
 }
 
 static void what_is_no_tls_is_refused(void **state)
@@ -479,6 +536,8 @@ int main(void)
 		cmocka_unit_test(a_megabyte_comes_through),
 		cmocka_unit_test(a_client_that_verifies_checks_name_and_chain),
 		cmocka_unit_test(a_client_that_verifies_wants_a_known_issuer),
+		cmocka_unit_test(a_client_trusts_what_it_was_given),
+		cmocka_unit_test(anchors_that_cannot_be_read_are_refused),
 		cmocka_unit_test(what_is_no_tls_is_refused),
 		cmocka_unit_test(t_09_a_flipped_bit_and_a_cut_are_no_end),
 		cmocka_unit_test(t_13_a_handshake_that_never_ends_is_refused),
