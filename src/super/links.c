@@ -47,6 +47,7 @@ static void connect_pair(struct pair *p)
 	int ends[2];
 
 	p->is_waiting = false;
+	loop_timer_clear(p->again_at); /* a restart was quicker: what was lost is replaced now */
 	if (!takes_links(p->a) || !takes_links(p->b))
 		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {

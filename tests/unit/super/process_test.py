@@ -222,6 +222,15 @@ class Death(Case):
         self.assertRegex(self.text(), r"event=role.ended role=clerk .*again_in_ms=100")
         self.assertEqual(self.stop(), 0)
 
+    def test_k_01_the_new_links_of_a_killed_role_stay(self):
+        """The peers' notice of the old link's end must not replace the new one a second later."""
+        self.start()
+        old = self.pids()["clerk"]
+        os.kill(old, signal.SIGKILL)
+        self.until(lambda: len(re.findall("courier-0 notice event=test.heard from=clerk", self.text())) == 2, "second link")
+        time.sleep(1.5)  # past the pause after a lost link
+        self.assertEqual(len(re.findall("courier-0 notice event=test.heard from=clerk", self.text())), 2)
+
     def test_k_01_all_roles_killed_at_once(self):
         self.start()
         for pid in self.pids().values():
