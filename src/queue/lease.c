@@ -78,10 +78,11 @@ void lease_add_rcpt(struct queue *q, struct lease *l, const struct queue_grant *
 	l->rcpts = realloc(l->rcpts, (l->n + 1) * sizeof *l->rcpts);
 	must(l->rcpts);
 	l->rcpts[l->n++] = *g;
-	if (f) {
-		f->out++;
+	if (!f)
+		return;
+	/* Q2: a second offer may go elsewhere; where first offers go does not change while any is out. */
+	if (f->out++ == 0)
 		f->courier = l->courier;
-	}
 }
 
 /* One recipient less. The mailbox is free for another courier when it was the last out. */

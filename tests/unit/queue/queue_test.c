@@ -325,6 +325,35 @@ static void a_mailbox_stays_with_one_courier(void **state)
 	model_free(m);
 }
 
+/* What is out at courier 0 was perhaps not begun yet: nothing younger may begin elsewhere before it. */
+static void a_second_offer_elsewhere_does_not_move_the_mailbox(void **state)
+{
+	struct model *m = model_new(1);
+	struct granted first, next, again;
+
+	(void)state;
+	for (uint64_t i = 0; i < 10; i++)
+		add(m, i, 0, 5, 1);
+	site_up(m, 20);
+	queue_courier_join(m->q, 0, 3);
+	assert_true(grant(m, &first));
+	outcome(m, &first, QUEUE_DEFERRED);
+	for (uint64_t i = 1; i < 3; i++) {
+		assert_true(grant(m, &next));
+		assert_int_equal(next.pick.number, i);
+	}
+	m->now_us += 4000000; /* number 0 is due */
+	queue_courier_join(m->q, 1, 10);
+	queue_courier_room(m->q, 0, 0, 1);
+	assert_true(grant(m, &again));
+	assert_int_equal(again.pick.number, 0);
+	assert_int_equal(again.pick.courier, 1);
+	assert_true(grant(m, &next));
+	assert_int_equal(next.pick.number, 3);
+	assert_int_equal(next.pick.courier, 0);
+	model_free(m);
+}
+
 static void probation_ramps_1_10_100(void **state)
 {
 	static const unsigned want[] = {1, 10, 100, 100};
@@ -732,6 +761,7 @@ int main(void)
 		cmocka_unit_test(live_mail_gets_a_share),
 		cmocka_unit_test(older_mail_of_the_mailbox_goes_before_live_mail),
 		cmocka_unit_test(a_mailbox_stays_with_one_courier),
+		cmocka_unit_test(a_second_offer_elsewhere_does_not_move_the_mailbox),
 		cmocka_unit_test(probation_ramps_1_10_100),
 		cmocka_unit_test(nothing_is_granted_while_down_or_stopped),
 		cmocka_unit_test(k_07_a_message_that_kills_is_set_aside),
