@@ -28,9 +28,9 @@ def try_one(port, rcpt="anna@example.com"):
 
 
 class Strace:
-    def __init__(self, pid, inject):
-        self.process = subprocess.Popen(["strace", "-f", "-qq", "-p", str(pid), "-e", "trace=" + inject.split(":")[0], "-e", "inject=" + inject, "-o", "/dev/null"],
-                                        stderr=subprocess.PIPE)
+    def __init__(self, pid, inject, to="/dev/null"):
+        self.process = subprocess.Popen(["strace", "-f", "-qq", "-p", str(pid), "-e", "trace=" + inject.split(":")[0], "-e", "inject=" + inject, "-o", to],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         peers.wait_for(lambda: self._attached(pid), 10, "strace to attach")
 
     @staticmethod
@@ -43,7 +43,11 @@ class Strace:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(10)
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:  # strace waits for ever when a traced thread died at the wrong moment
+            self.process.kill()
+            self.process.wait(10)
 
 
 def edge(holdfast):
