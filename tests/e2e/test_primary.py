@@ -200,6 +200,7 @@ def test_tls_required_means_verified(folder, started):
 
     now("    tls: required\n")
     holdfast.wait_state("down")
+    asked = len(primary.mails)
     send(holdfast.port)
     # Probes every second have failed since, and the message is held with a reason an operator can act upon.
     peers.wait_for(lambda: holdfast.site()["held"] == 1, 10, "one held", every=0.1)
@@ -208,6 +209,7 @@ def test_tls_required_means_verified(folder, started):
     assert "does not verify: self-signed certificate" in " ".join(shown.split()), shown
     found = holdfast.run("doctor", "--json", check=False).stdout
     assert "does not verify: self-signed certificate" in found and "tls_ca" in found, found
+    assert len(primary.mails) == asked, "somebody asked an unverified primary"
 
     now(f"    tls: required\n    tls_ca: {os.path.relpath(certificate, holdfast.folder)}\n")
     holdfast.wait_state("probation", "up")

@@ -5,6 +5,7 @@ and T-13 (half-open handshakes, long random server names). Usage: tls_outside.py
 
 import os
 import random
+import re
 import resource
 import select
 import shutil
@@ -18,6 +19,13 @@ import threading
 import time
 
 HALF_OPEN = 2000
+# Memory of a sanitizer's build is its red zones, shadow and quarantine as well.
+RELAXED = 2
+
+
+def is_sanitized(program):
+    with open(program, "rb") as f:
+        return bool(re.search(rb"\0__(asan|tsan|msan|hwasan)_init\0", f.read()))
 
 
 def s_client(port, *options):
@@ -105,7 +113,7 @@ def shake_hands(port, name):
     return time.monotonic() - begin
 
 
-def t_13_half_open_handshakes_cost_little_and_delay_nobody(server, port):
+def t_13_half_open_handshakes_cost_little_and_delay_nobody(server, port, slack):
     hello, held = client_hello(), []
     before = resident_kib(server.pid)
     for i in range(HALF_OPEN):
@@ -116,12 +124,12 @@ def t_13_half_open_handshakes_cost_little_and_delay_nobody(server, port):
     per_session = (resident_kib(server.pid) - before) / HALF_OPEN
     print(f"{HALF_OPEN} half-open: {per_session:.1f} KiB each, handshake p99 {took[98] * 1000:.1f} ms")
     assert took[98] < 1, took[98]
-    assert per_session < 64, per_session
+    assert per_session < 64 * slack, per_session
     for s in held:
         s.close()
 
 
-def t_13_random_names_leave_nothing_behind(server, port):
+def t_13_random_names_leave_nothing_behind(server, port, slack):
     def name():
         labels = ["".join(random.choices(string.ascii_lowercase, k=63)) for _ in range(3)]
         return ".".join(labels) + "." + "".join(random.choices(string.ascii_lowercase, k=61))
@@ -137,21 +145,25 @@ def t_13_random_names_leave_nothing_behind(server, port):
         w.start()
     for w in workers:
         w.join()
-    assert resident_kib(server.pid) - before < 8192, (before, resident_kib(server.pid))
+    grown = resident_kib(server.pid) - before
+    print(f"1000 random names: {grown} KiB more")
+    assert grown < 8192 * slack, (before, grown)
 
 
 def main():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder = tempfile.mkdtemp(prefix="holdfast-tls-")
-    server = subprocess.Popen([sys.argv[1], folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    slack = RELAXED if is_sanitized(sys.argv[1]) else 1
+    env = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=8"}
+    server = subprocess.Popen([sys.argv[1], folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
     try:
         port = int(server.stdout.readline())
         t_06_renegotiation_is_refused(port)
         t_06_key_updates_are_bounded(port)
         t_06_there_is_no_early_data(port)
-        t_13_half_open_handshakes_cost_little_and_delay_nobody(server, port)
-        t_13_random_names_leave_nothing_behind(server, port)
+        t_13_random_names_leave_nothing_behind(server, port, slack)  # first: later there is freed memory for it
+        t_13_half_open_handshakes_cost_little_and_delay_nobody(server, port, slack)
         assert server.poll() is None
     finally:
         server.kill()
