@@ -2,9 +2,10 @@
 BUILD ?= build
 PREFIX ?= /usr
 DESTDIR ?=
+ROLES = edge scout sequencer clerk courier watch
 MESON_SETUP = meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=/etc --localstatedir=/var
 
-.PHONY: all run test bench demo install deb soak clean help packages-build packages-test packages-bench
+.PHONY: all run test bench demo install deb soak clean help packages-build packages-test packages-bench packages-soak
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -14,10 +15,12 @@ $(BUILD)/build.ninja:
 	@$(MESON_SETUP) >$(BUILD).setup.log 2>&1 || { cat $(BUILD).setup.log; rm -f $(BUILD).setup.log; exit 1; }
 	@rm -f $(BUILD).setup.log
 
-packages-build packages-test packages-bench: packages-%:
+packages-build packages-test packages-bench packages-soak: packages-%:
 	@scripts/packages $*
 
-run: packages-build all
+# Only what runs: tests are built when they are wanted.
+run: packages-build $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet holdfast $(ROLES:%=holdfast-%)
 	@scripts/run
 
 demo: packages-test all
@@ -26,7 +29,7 @@ demo: packages-test all
 test: packages-test
 	@scripts/test
 
-soak: packages-test
+soak: packages-soak
 	@HOLDFAST_SOAK=1 scripts/test
 
 bench: packages-bench all

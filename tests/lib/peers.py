@@ -15,6 +15,7 @@ import time
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("HOLDFAST_BUILD", os.path.join(TOP, "build"))
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"  # where Postfix is; users have not got it
 
 
 class Timeout(AssertionError):

@@ -83,6 +83,7 @@ def close_in(root=None):
     """This process and all it starts have from now on what the unit leaves."""
     libc, lib = ctypes.CDLL(None, use_errno=True), ctypes.CDLL("libseccomp.so.2")
     f = filter_of(lib, allowed_calls())
+    umask = int(settings("UMask")[-1][0], 8)
     kept = {word[len("CAP_"):] for words in settings("CapabilityBoundingSet") for word in words}
     assert kept and kept <= set(CAPABILITIES), kept
     if root:
@@ -92,7 +93,7 @@ def close_in(root=None):
         if name not in kept:
             libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
     assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    os.umask(int(settings("UMask")[-1][0], 8))
+    os.umask(umask)
     assert lib.seccomp_load(f) == 0
 
 
