@@ -17,7 +17,7 @@ def start_with_mail(folder, started, n=6, primary_port=None, **kwargs):
     holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary_port or peers.free_port(), every="1s", **kwargs))
     for i in range(n):
         send(holdfast.port, rcpt=f"user{i}@example.com", size=1000 if i % 2 else 5000, subject=f"number {i}")
-    peers.wait_for(lambda: holdfast.site().get("held") == n, 20, f"{n} held:\n" + holdfast.tail(), every=0.1)
+    peers.wait_for(lambda: holdfast.site().get("held") == n, 20, lambda: f"{n} held:\n" + holdfast.tail(), every=0.1)
     return holdfast
 
 
@@ -71,7 +71,7 @@ def test_redirect_and_retry(folder, started):
     holdfast = start_with_mail(folder, started)
     done = holdfast.json("queue", "redirect", "--to", f"127.0.0.1:{other.port}", "--match", "rcpt=user1@*", "--yes", "--reason", "she moved")
     assert done["ok"] and done["count"] == 1
-    peers.wait_for(lambda: len(other.messages) == 1, 20, "the redirected message:\n" + holdfast.tail(), every=0.1)
+    peers.wait_for(lambda: len(other.messages) == 1, 20, lambda: "the redirected message:\n" + holdfast.tail(), every=0.1)
     peers.wait_for(lambda: len(messages(holdfast)) == 5, 10, "it to be off the queue", every=0.1)
     assert holdfast.run("queue", "retry", "--match", "state=held", "--yes").returncode == 0
     other.stop()

@@ -129,7 +129,7 @@ def test_d_06_full_disk(folder, started):
         code, text = peers.wait_for(lambda: (lambda r: r if r[0] != 250 else None)(try_one(holdfast.port)), 10, "the reserve to be noticed")
         assert code == 452 and "4.3.1" in text, text
         primary.start()  # reading and delivery go on from the reserve
-        peers.wait_for(lambda: holdfast.site()["held"] == 0, 40, "the hand-back below the reserve:\n" + holdfast.tail(), every=0.2)
+        peers.wait_for(lambda: holdfast.site()["held"] == 0, 40, lambda: "the hand-back below the reserve:\n" + holdfast.tail(), every=0.2)
         assert primary.messages
         os.unlink(filler)
         peers.wait_for(lambda: try_one(holdfast.port)[0] == 250, 10, "acceptance to come back by itself")

@@ -26,7 +26,7 @@ def test_k_01_kill_at_random_under_load(folder, started):
             primary.kill()
         if round_no % 5 == 4 and primary.master() is None:
             primary.start()
-        peers.wait_for(lambda: sender.counts.get("GOT_250", 0) >= target, 60, f"round {round_no}: mail to be accepted:\n" + holdfast.tail())
+        peers.wait_for(lambda: sender.counts.get("GOT_250", 0) >= target, 60, lambda: f"round {round_no}: mail to be accepted:\n" + holdfast.tail())
         if rng.random() < 0.25:
             holdfast.kill()
             holdfast.start(wait=False)
@@ -41,7 +41,7 @@ def test_k_01_kill_at_random_under_load(folder, started):
     if primary.master() is None:
         primary.start()
     holdfast.wait_accepting()
-    peers.wait_for(lambda: holdfast.status().get("held") == 0, 120, "everything handed back:\n" + holdfast.tail(), every=0.3)
+    peers.wait_for(lambda: holdfast.status().get("held") == 0, 120, lambda: "everything handed back:\n" + holdfast.tail(), every=0.3)
     peers.wait_for(lambda: primary.queued() == 0, 60, "the primary's queue to empty")
     from test_handback import unsure_tokens
     unsure = unsure_tokens(holdfast)

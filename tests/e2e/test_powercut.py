@@ -49,7 +49,7 @@ def test_power_cuts_lose_nothing(folder, started):
     holdfast.run("log", "verify", timeout=120)
     started(holdfast)
     started(primary)
-    peers.wait_for(lambda: holdfast.status().get("held") == 0, 180, "everything handed back:\n" + holdfast.tail(), every=0.5)
+    peers.wait_for(lambda: holdfast.status().get("held") == 0, 180, lambda: "everything handed back:\n" + holdfast.tail(), every=0.5)
     peers.wait_for(lambda: primary.queued() == 0, 60, "the primary's queue to empty")
     from test_handback import unsure_tokens
     verdict = oracle.assert_kept_all(journal, primary.messages(), explained=unsure_tokens(holdfast))

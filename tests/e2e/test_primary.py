@@ -67,7 +67,7 @@ def test_n_03_broken_primary_then_repaired(folder, started, kind):
         primary.stop()
         primary.start()
     primary.replies = {}
-    peers.wait_for(lambda: len(primary.messages) >= 3 and holdfast.site()["held"] == 0, 90, f"{kind}: delivery after the repair\n" + holdfast.tail(), every=0.2)
+    peers.wait_for(lambda: len(primary.messages) >= 3 and holdfast.site()["held"] == 0, 90, lambda: f"{kind}: delivery after the repair\n" + holdfast.tail(), every=0.2)
     assert len(primary.messages) == 3
     primary.stop()
 
@@ -91,7 +91,7 @@ def test_n_05_repaired_primary_that_refuses_everyone(folder, started):
     assert site["held"] == 60 and len(primary.messages) == 30, site
     primary.refuse_rcpt = None
     holdfast.run("queue", "release", "--match", "site=head-office", "--yes", "--reason", "the primary is repaired", check=False)
-    peers.wait_for(lambda: len(primary.messages) >= 90, 60, "all 60 after the repair:\n" + holdfast.tail(), every=0.2)
+    peers.wait_for(lambda: len(primary.messages) >= 90, 60, lambda: "all 60 after the repair:\n" + holdfast.tail(), every=0.2)
     assert len(primary.messages) == 90
     assert not [m for m in primary.messages if b"<>" in m[0]], "a bounce was made"
     primary.stop()
@@ -121,7 +121,7 @@ def test_hold_by_hand_with_a_lease(folder, started):
     send(holdfast.port, 3)
     peers.wait_for(lambda: holdfast.site()["held"] == 3, 10, "three held", every=0.1)
     assert not primary.messages
-    peers.wait_for(lambda: len(primary.messages) == 3, 20, "the lease to end and the mail to go:\n" + holdfast.tail(), every=0.1)
+    peers.wait_for(lambda: len(primary.messages) == 3, 20, lambda: "the lease to end and the mail to go:\n" + holdfast.tail(), every=0.1)
     text = holdfast.run("history").stdout
     assert "maintenance" in text and "head-office" in text
     assert holdfast.run("hold", "no-such-site", "on", check=False).returncode == 1

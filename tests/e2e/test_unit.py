@@ -45,7 +45,7 @@ def test_exposure():
 def test_runs_with_what_the_unit_leaves(folder, started):
     holdfast = started(UnderUnit(os.path.join(folder, "holdfast"), peers.free_port(), every="1s"))
     send(holdfast.port)
-    peers.wait_for(lambda: holdfast.site()["held"] == 1, 20, "one held:\n" + holdfast.tail(), every=0.1)
+    peers.wait_for(lambda: holdfast.site()["held"] == 1, 20, lambda: "one held:\n" + holdfast.tail(), every=0.1)
     roles = holdfast.roles()
     assert {name.split("-")[0] for name in roles} == {"edge", "scout", "sequencer", "clerk", "courier", "watch"}
     filters = int(facts(holdfast.process.pid)["Seccomp_filters"])
@@ -57,10 +57,10 @@ def test_runs_with_what_the_unit_leaves(folder, started):
     # Reload, the death of a role and an orderly end need rights of their own.
     assert holdfast.run("reload").returncode == 0
     os.kill(roles["edge-0"], signal.SIGKILL)
-    peers.wait_for(lambda: holdfast.roles().get("edge-0", roles["edge-0"]) != roles["edge-0"], 10, "a new edge:\n" + holdfast.tail())
+    peers.wait_for(lambda: holdfast.roles().get("edge-0", roles["edge-0"]) != roles["edge-0"], 10, lambda: "a new edge:\n" + holdfast.tail())
     holdfast.wait_accepting()
     send(holdfast.port)
-    peers.wait_for(lambda: holdfast.site()["held"] == 2, 20, "two held:\n" + holdfast.tail(), every=0.1)
+    peers.wait_for(lambda: holdfast.site()["held"] == 2, 20, lambda: "two held:\n" + holdfast.tail(), every=0.1)
     assert holdfast.stop() == 0
 
 

@@ -126,7 +126,7 @@ def wait_for(what, seconds=10, why="", every=0.02):
         found = what()
         if found:
             return found
-        assert time.monotonic() < end, f"waited {seconds} s for {why or what}"
+        assert time.monotonic() < end, f"waited {seconds} s for {(why() if callable(why) else why) or what}"
         time.sleep(every)
 
 
@@ -158,7 +158,7 @@ class Alone:
         for peer in self.peers:
             self.link(peer)
         self.channel.send("Ready")
-        wait_for(lambda: self.channel.of("Started") or self.process.poll() is not None, 10, "the role to start:\n" + self.log())
+        wait_for(lambda: self.channel.of("Started") or self.process.poll() is not None, 10, lambda: "the role to start:\n" + self.log())
         assert self.process.poll() is None, f"ended with {self.process.poll()}: {self.log()}"
         return self
 

@@ -23,14 +23,14 @@ class Timeout(AssertionError):
 
 
 def wait_for(condition, seconds, what, every=0.02):
-    """Returns the first true value of condition(); raises when it does not come in time."""
+    """Returns the first true value of condition(); raises when it does not come in time. what: text, or a function that gives it then."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Timeout(f"waited {seconds} s for {what}")
+            raise Timeout(f"waited {seconds} s for {what() if callable(what) else what}")
         time.sleep(every)
 
 
@@ -278,7 +278,7 @@ class Holdfast:
         def ready():
             assert self.process.poll() is None, "holdfast ended at its start:\n" + self.tail()
             return port_answers(self.port)
-        wait_for(ready, seconds, f"Holdfast on port {self.port}:\n" + self.tail())
+        wait_for(ready, seconds, lambda: f"Holdfast on port {self.port}:\n" + self.tail())
 
     def tail(self, lines=40):
         try:
@@ -349,4 +349,4 @@ class Holdfast:
                 return self.site(name)["state"] in states
             except (AssertionError, StopIteration, KeyError, ValueError):
                 return False
-        wait_for(reached, seconds, f"site {name} to be {'/'.join(states)}:\n" + self.tail(15), every=0.1)
+        wait_for(reached, seconds, lambda: f"site {name} to be {'/'.join(states)}:\n" + self.tail(15), every=0.1)
