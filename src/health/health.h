@@ -72,6 +72,7 @@ struct health_probe {
 	enum health_answer answer;
 	uint16_t code;	    /* SMTP reply, 0 if none */
 	struct span detail; /* "mail.example.com:25 refused the connection" */
+	uint64_t began_us;  /* 0: just now */
 };
 
 /*
@@ -103,7 +104,8 @@ enum health_sight {
 	SIGHT_DELIVERY, /* of a courier: .delivery */
 	SIGHT_CONTROLS, /* .controls */
 	SIGHT_HOLD,	/* an operator's command: .hold */
-	SIGHT_RESUME,	/* an operator says the primary is repaired (queue release): .hold.who */
+	SIGHT_RESUME,	/* an operator says the primary is repaired (queue release): .hold.who;
+			   what came before, or is an answer to what was granted before, is forgotten */
 };
 
 struct health_delivery {
@@ -113,6 +115,7 @@ struct health_delivery {
 	uint32_t refused_good;	  /* 5xx for known-good recipients */
 	uint32_t refused_unknown; /* 5xx for others */
 	uint32_t deferred;	  /* 4xx */
+	uint64_t granted_us;	  /* when the first lease counted here was granted; 0: not known */
 	struct span detail;
 };
 
@@ -168,6 +171,8 @@ struct health {
 	uint32_t accepted, refused_good, refused_unknown, deferred, unreached;
 	uint32_t refused_lately; /* known-good refusals; each later acceptance takes one off */
 	uint64_t window_us;
+	uint64_t
+		heed_from_us; /* answers to what was granted before say nothing about the site now */
 	uint64_t falls_us[HEALTH_FALLS_KEPT]; /* ring */
 	unsigned falls_n, flap_shift;
 	uint64_t flap_at_us;

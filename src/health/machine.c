@@ -167,6 +167,13 @@ static void fresh_window(struct health *h, uint64_t now)
 	h->window_us = now;
 }
 
+/* Probation begins, or an operator says that the primary is repaired: what was granted before counts no more. */
+static void forget(struct health *h, uint64_t now)
+{
+	fresh_window(h, now);
+	h->heed_from_us = now;
+}
+
 /* More than flap_free falls within the window: twice as many good probes are needed from now on. */
 static void count_fall(struct health *h, uint64_t now)
 {
@@ -202,7 +209,9 @@ static void turn(struct health *h, enum health_state next, uint64_t now, struct 
 		h->stops = 0;
 	if (next == HEALTH_DOWN || next == HEALTH_PROBATION || next == HEALTH_STOPPED)
 		h->good = h->failed = 0;
-	if (next != HEALTH_SUSPECT)
+	if (next == HEALTH_PROBATION)
+		forget(h, now);
+	else if (next != HEALTH_SUSPECT)
 		fresh_window(h, now);
 	if (next != HEALTH_UP && next != HEALTH_SUSPECT)
 		h->delivery_failed = false;
@@ -269,12 +278,14 @@ static void finish_probation(struct health *h, uint64_t now, struct health_actio
 
 /* ---- observations ---- */
 
-static void on_good_probe(struct health *h, uint64_t now, struct health_actions *out)
+static void on_good_probe(struct health *h, const struct health_probe *p, uint64_t now,
+			  struct health_actions *out)
 {
 	h->failed = 0;
 	if (h->good < UINT32_MAX)
 		h->good++;
-	h->delivery_failed = false; /* contradicted */
+	if (!p->began_us || p->began_us >= h->delivery_failed_at_us)
+		h->delivery_failed = false; /* contradicted */
 	switch (h->state) {
 	case HEALTH_UNKNOWN:
 		explain(h, LAYER_NONE, 90, "the first probe was good: %s", h->last_probe);
@@ -352,7 +363,7 @@ static void on_probe(struct health *h, const struct health_probe *p, uint64_t no
 {
 	health_text(h->last_probe, sizeof h->last_probe, p->detail);
 	if (p->answer == ANSWER_OK)
-		on_good_probe(h, now, out);
+		on_good_probe(h, p, now, out);
 	else if (p->layer != LAYER_RCPT || !h->accepted_ever ||
 		 now - h->accepted_at_us >= h->limits.trust_delivery_us)
 		on_bad_probe(h, p, now, out);
@@ -374,6 +385,8 @@ static void on_delivery(struct health *h, const struct health_delivery *d, uint6
 {
 	bool serves = health_phase(h->state) != PHASE_DOWN;
 
+	if (d->granted_us && d->granted_us < h->heed_from_us)
+		return;
 	h->delivery_at_us = now;
 	h->accepted += d->accepted;
 	h->refused_good += d->refused_good;
@@ -421,6 +434,7 @@ static void on_resume(struct health *h, const struct health_observation *o, uint
 {
 	char who[64];
 
+	forget(h, now);
 	if (h->state != HEALTH_STOPPED)
 		return;
 	health_text(who, sizeof who, o->hold.who);
@@ -439,6 +453,8 @@ static void on_hold(struct health *h, const struct health_observation *o, uint64
 	h->hold_until_us = o->hold.mode == HOLD_AUTO ? 0 : now + o->hold.for_us;
 	explain(h, o->hold.mode == HOLD_ON ? LAYER_OPERATOR : LAYER_NONE, 100, "hold %s by %s%s%s",
 		health_hold_name(o->hold.mode), who, why[0] ? ": " : "", why);
+	if (h->hold == HOLD_AUTO)
+		forget(h, now);
 	if (h->hold == HOLD_AUTO && h->state == HEALTH_STOPPED)
 		turn(h, HEALTH_PROBATION, now, out);
 	else

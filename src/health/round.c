@@ -40,7 +40,12 @@ bool health_round_add(struct health_round *r, const struct health_probe *one,
 	if (!good && r->answered < r->asked)
 		return false;
 	r->is_over = true;
-	*out = (struct health_probe){r->layer, r->answer, r->code, span_str(r->detail)};
+	*out = (struct health_probe){
+		.layer = r->layer,
+		.answer = r->answer,
+		.code = r->code,
+		.detail = span_str(r->detail),
+	};
 	return true;
 }
 

@@ -148,8 +148,8 @@ static void end_probe(struct world *w)
 	enum mood m = w->probe_mood;
 
 	w->probing = false;
-	o.probe =
-		(struct health_probe){moods[m].layer, moods[m].answer, 0, span_str(mood_names[m])};
+	o.probe = (struct health_probe){moods[m].layer, moods[m].answer, 0, span_str(mood_names[m]),
+					0};
 	if (moods[m].answer == ANSWER_OK) {
 		w->in_row = 0;
 	} else if (moods[m].layer != LAYER_RCPT || w->now >= w->excused_until) {

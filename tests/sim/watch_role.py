@@ -151,7 +151,7 @@ class Bed:
         def there():
             site = self.status()["sites"][0]
             return site if site["state"] in states else None
-        return wait_for(there, seconds, f"{states}; {self.role.log()}")
+        return wait_for(there, seconds, lambda: f"{states}; {self.role.log()}")
 
     def evidence(self, **values):
         self.role.links["courier"].send("DeliveryEvidence", site="head-office", host="127.0.0.1", **values)

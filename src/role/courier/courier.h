@@ -85,6 +85,7 @@ struct site {
 	uint64_t results_told_us; /* to watch: at most once a second, each one on probation */
 	struct {
 		uint32_t accepted, refused_good, refused_unknown, deferred;
+		uint64_t granted_us; /* the first of their leases came; 0: there are none */
 	} untold[PHASE_UP +
 		 1]; /* recipients' answers that watch has not been told of, by the leases' phase */
 	struct loop_timer *tell_rest;
@@ -136,6 +137,7 @@ struct job {
 	struct list at; /* waiting at its site */
 	struct arena arena;
 	struct msg_lease lease;	      /* in the arena */
+	uint64_t granted_us;	      /* when it came; monotonic */
 	struct msg_message_meta meta; /* in the arena; after job_open */
 	bool is_open;
 	struct site *site;
@@ -196,8 +198,7 @@ void tell_lease_done(struct courier *c, const struct job *j, const char *reason)
 void tell_room_soon(struct courier *c);
 void tell_limits(struct site *s, const struct smtp_capabilities *caps);
 /* An answer of the primary for one recipient: told within a second, as counts; at once on probation. */
-void note_result(struct site *s, const char *host, uint8_t phase, enum attempt attempt,
-		 bool known_good);
+void note_result(const struct job *j, const char *host, enum attempt attempt, bool known_good);
 void tell_results(struct site *s); /* what is due */
 void results_init(struct site *s);
 void results_fini(struct site *s);

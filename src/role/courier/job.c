@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "loop/loop.h"
 #include "role/common/role.h"
 #include "role/courier/courier.h"
 #include "say/say.h"
@@ -109,6 +110,7 @@ void job_new(struct courier *c, struct span lease_body)
 	char text[300];
 
 	j->c = c;
+	j->granted_us = loop_now_us(c->loop);
 	list_init(&j->at);
 	arena_init(&j->arena, 8 << 20);
 	if (!read_lease(j, lease_body) || !lease_is_good(c, j)) {

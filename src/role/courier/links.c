@@ -163,15 +163,17 @@ static void send_evidence(struct site *s, struct msg_delivery_evidence *m)
 	(void)links_send(c->watch, MSG_DELIVERY_EVIDENCE, &body);
 }
 
-void note_result(struct site *s, const char *host, uint8_t phase, enum attempt attempt,
-		 bool known_good)
+void note_result(const struct job *j, const char *host, enum attempt attempt, bool known_good)
 {
-	unsigned at = phase <= PHASE_UP ? phase : PHASE_DOWN;
+	unsigned at = j->lease.phase <= PHASE_UP ? j->lease.phase : PHASE_DOWN;
+	struct site *s = j->site;
 
 	s->untold[at].accepted += attempt == ATTEMPT_ACCEPTED;
 	s->untold[at].refused_good += attempt == ATTEMPT_5XX && known_good;
 	s->untold[at].refused_unknown += attempt == ATTEMPT_5XX && !known_good;
 	s->untold[at].deferred += attempt == ATTEMPT_4XX;
+	if (!s->untold[at].granted_us || j->granted_us < s->untold[at].granted_us)
+		s->untold[at].granted_us = j->granted_us;
 	(void)snprintf(s->answered_by, sizeof s->answered_by, "%s", host);
 }
 
@@ -183,7 +185,8 @@ static void tell_phase(struct site *s, unsigned phase)
 					  .refused_good = s->untold[phase].refused_good,
 					  .refused_unknown = s->untold[phase].refused_unknown,
 					  .deferred = s->untold[phase].deferred,
-					  .phase = (uint8_t)phase};
+					  .phase = (uint8_t)phase,
+					  .granted_us = s->untold[phase].granted_us};
 
 	if (!m.accepted && !m.refused_good && !m.refused_unknown && !m.deferred)
 		return;

@@ -280,7 +280,7 @@ static void add_line(struct outcome *o, struct job *j, const struct job_end *end
 		d = DISPOSE_DECIDE;
 	count(d, attempt);
 	if (end->client && !end->set_aside && !end->damage && !r.is_local)
-		note_result(j->site, end->host, j->lease.phase, attempt, rcpt->known_good);
+		note_result(j, end->host, attempt, rcpt->known_good);
 	out->stage = r.stage;
 	out->outcome = (struct msg_rcpt_outcome){
 		.rcpt = rcpt->rcpt,

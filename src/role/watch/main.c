@@ -63,6 +63,7 @@ static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m
 		.refused_good = m->refused_good,
 		.refused_unknown = m->refused_unknown,
 		.deferred = m->deferred,
+		.granted_us = m->granted_us,
 		.detail = span_str(detail),
 	};
 	/* Answers to what was granted before probation began say nothing about it. */

@@ -37,6 +37,7 @@ static void report(struct primary *p, const struct health_probe *one)
 	if (!health_round_add(&s->round, one, &o.probe))
 		return;
 	s->in_round = false;
+	o.probe.began_us = s->began_us;
 	if (o.probe.answer != ANSWER_OK)
 		controls_look(s->watch);
 	site_see(s, &o);
@@ -109,8 +110,10 @@ static void on_probed(void *arg, const struct smtp_probe_result *r)
 	}
 	p->latency_ms = r->latency_ms;
 	describe(p, r, text, sizeof text);
-	report(p,
-	       &(struct health_probe){layer_of(r->class), answer_of(r), r->code, span_str(text)});
+	report(p, &(struct health_probe){.layer = layer_of(r->class),
+					 .answer = answer_of(r),
+					 .code = r->code,
+					 .detail = span_str(text)});
 }
 
 static void begin(struct primary *p)
@@ -166,7 +169,8 @@ void probe_host_ready(struct host *h)
 	}
 	snprintf(text, sizeof text, "%s has no address: %s", h->name,
 		 h->why[0] ? h->why : "not found");
-	report(p, &(struct health_probe){LAYER_DNS, ANSWER_SILENT, 0, span_str(text)});
+	report(p, &(struct health_probe){
+			  .layer = LAYER_DNS, .answer = ANSWER_SILENT, .detail = span_str(text)});
 }
 
 void probe_cancel(struct site *s)

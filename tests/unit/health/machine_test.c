@@ -30,6 +30,8 @@ static const struct row {
 	{"failed delivery and failed probe are down at once", "good conn bad !site.state =down"},
 	{"failed probe and failed delivery are down at once", "good bad =suspect conn =down"},
 	{"failed delivery and good probe are not", "good conn good =up bad =suspect"},
+	{"a good probe from before it contradicts no failed delivery",
+	 "good +1s conn +1s old =up bad =down"},
 	{"an old failed delivery is forgotten", "good conn +31s bad =suspect"},
 	{"an accepted delivery clears a failed one", "good conn acc:1 bad =suspect"},
 	{"a failed delivery while down asks nothing", DOWN "conn calm =down"},
@@ -65,6 +67,13 @@ static const struct row {
 	{"an operator lets a stopped drain go on",
 	 PROBATION "ref:20 =stopped resume !site.state =probation"},
 	{"resume means nothing to a site that is not stopped", DOWN "resume !none =down"},
+	{"what an operator's word came after is forgotten on probation",
+	 PROBATION "ref:19 resume =probation ref:19 =probation ref:1 =stopped"},
+	{"and while up", "good ref:19 resume =up ref:19 =up ref:1 =stopped"},
+	{"and by hold auto", PROBATION "ref:19 auto =probation ref:19 =probation ref:1 =stopped"},
+	{"N-05 late answers to what was granted before a release do not stop the drain again",
+	 PROBATION "ref:20 =stopped +1s resume =probation late:40 =probation acc:111 =up"},
+	{"nor after the 15 min", PROBATION "ref:20 =stopped +900s =probation late:40 =probation"},
 	{"1 refused among many: up", PROBATION "acc:110 ref:2 =probation acc:1 =up"},
 	/* N-05: the valve */
 	{"N-05 everyone refused on probation: stopped",
@@ -187,8 +196,9 @@ static void a_record_says_why(void **state)
 	(void)state;
 	play_init(&p, 5000, 1, 1, HOLD_AUTO);
 	assert_true(play(&p, "good"));
-	o.probe = (struct health_probe){LAYER_TCP, ANSWER_REFUSED, 0,
-					SPAN_LIT("mail.example.com:25 refused\r\nforged\x1b[1m")};
+	o.probe =
+		(struct health_probe){LAYER_TCP, ANSWER_REFUSED, 0,
+				      SPAN_LIT("mail.example.com:25 refused\r\nforged\x1b[1m"), 0};
 	play_see(&p, &o);
 	assert_int_equal(p.did.records_n, 1);
 	assert_int_equal(p.did.records[0].from, HEALTH_UP);

@@ -6,11 +6,11 @@
 
 #include "health/health.h"
 
-static const struct health_probe good = {LAYER_NONE, ANSWER_OK, 250, {0}};
+static const struct health_probe good = {LAYER_NONE, ANSWER_OK, 250, {0}, 0};
 
 static void the_first_good_one_decides(void **state)
 {
-	struct health_probe bad = {LAYER_TCP, ANSWER_REFUSED, 0, SPAN_LIT("a")}, out;
+	struct health_probe bad = {LAYER_TCP, ANSWER_REFUSED, 0, SPAN_LIT("a"), 0}, out;
 	struct health_round r;
 
 	(void)state;
@@ -24,9 +24,9 @@ static void the_first_good_one_decides(void **state)
 
 static void all_must_fail_and_the_furthest_speaks(void **state)
 {
-	struct health_probe a = {LAYER_TCP, ANSWER_REFUSED, 0, SPAN_LIT("a")};
-	struct health_probe b = {LAYER_RCPT, ANSWER_5XX, 550, SPAN_LIT("b")};
-	struct health_probe c = {LAYER_GREETING, ANSWER_SILENT, 0, SPAN_LIT("c")}, out;
+	struct health_probe a = {LAYER_TCP, ANSWER_REFUSED, 0, SPAN_LIT("a"), 0};
+	struct health_probe b = {LAYER_RCPT, ANSWER_5XX, 550, SPAN_LIT("b"), 0};
+	struct health_probe c = {LAYER_GREETING, ANSWER_SILENT, 0, SPAN_LIT("c"), 0}, out;
 	struct health_round r;
 
 	(void)state;

@@ -5,6 +5,7 @@
  *   conn                        a delivery that could not connect
  *   acc:N ref:N unk:N 4xx:N     recipients accepted, refused (known good), refused (unknown), put off
  *   ctl:1 ctl:0                 neutral controls answer, fail
+ *   late:N                      refused (known good), granted before all else
  *   on:S off:S auto             an operator's hold, for S seconds   resume: an operator lets a drain go on
  *   +Ns                         N seconds pass (one tick at the end)   +Nms
  *   =STATE ~STATE               the effective state must be; what is seen must be
@@ -30,15 +31,16 @@ static const struct {
 	const char *word;
 	struct health_probe probe;
 } play_probes[] = {
-	{"good", {LAYER_NONE, ANSWER_OK, 250, {0}}},
-	{"bad", {LAYER_TCP, ANSWER_REFUSED, 0, {0}}},
-	{"silent", {LAYER_TCP, ANSWER_SILENT, 0, {0}}},
-	{"hang", {LAYER_GREETING, ANSWER_SILENT, 0, {0}}},
-	{"greet4", {LAYER_GREETING, ANSWER_4XX, 421, {0}}},
-	{"dns", {LAYER_DNS, ANSWER_SILENT, 0, {0}}},
-	{"tls", {LAYER_TLS, ANSWER_GARBLED, 0, {0}}},
-	{"rcpt4", {LAYER_RCPT, ANSWER_4XX, 450, {0}}},
-	{"rcpt5", {LAYER_RCPT, ANSWER_5XX, 550, {0}}},
+	{"good", {LAYER_NONE, ANSWER_OK, 250, {0}, 0}},
+	{"old", {LAYER_NONE, ANSWER_OK, 250, {0}, 1}}, /* good, begun before all else */
+	{"bad", {LAYER_TCP, ANSWER_REFUSED, 0, {0}, 0}},
+	{"silent", {LAYER_TCP, ANSWER_SILENT, 0, {0}, 0}},
+	{"hang", {LAYER_GREETING, ANSWER_SILENT, 0, {0}, 0}},
+	{"greet4", {LAYER_GREETING, ANSWER_4XX, 421, {0}, 0}},
+	{"dns", {LAYER_DNS, ANSWER_SILENT, 0, {0}, 0}},
+	{"tls", {LAYER_TLS, ANSWER_GARBLED, 0, {0}, 0}},
+	{"rcpt4", {LAYER_RCPT, ANSWER_4XX, 450, {0}, 0}},
+	{"rcpt5", {LAYER_RCPT, ANSWER_5XX, 550, {0}, 0}},
 };
 
 static inline void play_init(struct play *p, uint32_t every_ms, unsigned fail, unsigned recover,
@@ -101,6 +103,9 @@ static inline bool play_event(struct play *p, struct span name, unsigned n)
 		o.delivery.attempt = ATTEMPT_ACCEPTED, o.delivery.accepted = n;
 	else if (play_is_word(name, "ref"))
 		o.delivery.attempt = ATTEMPT_5XX, o.delivery.refused_good = n;
+	else if (play_is_word(name, "late"))
+		o.delivery.attempt = ATTEMPT_5XX, o.delivery.refused_good = n,
+		o.delivery.granted_us = 1;
 	else if (play_is_word(name, "unk"))
 		o.delivery.attempt = ATTEMPT_5XX, o.delivery.refused_unknown = n;
 	else if (play_is_word(name, "4xx"))
