@@ -7,7 +7,7 @@
  *   H1  Hold is declared at the `fail`-th failed probe in a row, and at once when a real delivery
  *       could not connect and a probe fails too. SUSPECT (fewer failures) does not hold.
  *   H2  DOWN ends only in PROBATION, after `recover` good probes, more when it flaps.
- *   H3  PROBATION ends in UP by accepted deliveries, or when nothing was held and probes stay good;
+ *   H3  PROBATION ends in UP by accepted deliveries, or when nothing waits, as the clerk says, and probes stay good;
  *       one failed probe ends it in DOWN, refusals of known-good recipients in STOPPED.
  *   H4  Every change of the effective state is exactly one record with class, confidence and a
  *       sentence; the caller syncs it before it publishes or acts (decide, record, act).
@@ -103,6 +103,7 @@ enum health_sight {
 	SIGHT_PROBE,	/* a round is over: .probe */
 	SIGHT_DELIVERY, /* of a courier: .delivery */
 	SIGHT_CONTROLS, /* .controls */
+	SIGHT_QUEUE,	/* the clerk says what waits for the site now: .waiting */
 	SIGHT_HOLD,	/* an operator's command: .hold */
 	SIGHT_RESUME,	/* an operator says the primary is repaired (queue release): .hold.who;
 			   what came before, or is an answer to what was granted before, is forgotten */
@@ -123,6 +124,7 @@ struct health_observation {
 	enum health_sight sight;
 	struct health_probe probe;
 	struct health_delivery delivery;
+	uint64_t waiting; /* deliveries to be offered now or under way */
 	struct {
 		unsigned asked, good;
 	} controls;
@@ -171,6 +173,8 @@ struct health {
 	uint32_t accepted, refused_good, refused_unknown, deferred, unreached;
 	uint32_t refused_lately; /* known-good refusals; each later acceptance takes one off */
 	uint64_t window_us;
+	uint64_t
+		empty_at_us; /* the clerk said so since; 0: it did not, or it said that mail waits */
 	uint64_t
 		heed_from_us; /* answers to what was granted before say nothing about the site now */
 	uint64_t falls_us[HEALTH_FALLS_KEPT]; /* ring */

@@ -22,6 +22,7 @@
 #define SECOND_US	  1000000ull
 #define MINUTE_US	  (60 * SECOND_US)
 #define DELIVERY_FRESH_US (30 * SECOND_US)
+#define QUEUE_FRESH_US	  (5 * SECOND_US)
 
 #define BIT(s) (1u << (s))
 static const unsigned may_follow[HEALTH_STATES] = {
@@ -172,6 +173,7 @@ static void forget(struct health *h, uint64_t now)
 {
 	fresh_window(h, now);
 	h->heed_from_us = now;
+	h->empty_at_us = 0;
 }
 
 /* More than flap_free falls within the window: twice as many good probes are needed from now on. */
@@ -250,7 +252,9 @@ static void finish_probation(struct health *h, uint64_t now, struct health_actio
 	uint64_t last =
 		h->delivery_at_us > h->state_since_us ? h->delivery_at_us : h->state_since_us;
 	bool few_refused = h->refused_lately * 20ull <= attempts;
-	bool quiet = now - last >= h->limits.quiet_us && h->good >= h->limits.recover;
+	/* That no answers come may also mean that nobody offers anything: the clerk must say that nothing waits. */
+	bool is_empty = h->empty_at_us && now - h->empty_at_us < QUEUE_FRESH_US;
+	bool quiet = is_empty && now - last >= h->limits.quiet_us && h->good >= h->limits.recover;
 	bool long_enough = now - h->state_since_us >= h->limits.refused_us && h->good;
 
 	if (attempts == 0 && h->unreached == 0 && quiet)
@@ -416,6 +420,13 @@ static void on_delivery(struct health *h, const struct health_delivery *d, uint6
 		finish_probation(h, now, out);
 }
 
+static void on_queue(struct health *h, uint64_t waiting, uint64_t now, struct health_actions *out)
+{
+	h->empty_at_us = waiting ? 0 : now;
+	if (h->state == HEALTH_PROBATION)
+		finish_probation(h, now, out);
+}
+
 /* What was held by hand goes out through probation when hold is automatic again. */
 static void release(struct health *h, uint64_t now, struct health_actions *out)
 {
@@ -530,6 +541,9 @@ void health_step(struct health *h, const struct health_observation *o, uint64_t 
 		break;
 	case SIGHT_CONTROLS:
 		h->own_network_down = o->controls.asked && !o->controls.good;
+		break;
+	case SIGHT_QUEUE:
+		on_queue(h, o->waiting, now, out);
 		break;
 	case SIGHT_HOLD:
 		on_hold(h, o, now, out);

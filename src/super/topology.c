@@ -8,6 +8,7 @@ static const struct {
 	{ROLE_EDGE, ROLE_SCOUT},	/* questions about clients, senders, recipients */
 	{ROLE_SEQUENCER, ROLE_CLERK},	/* Ordered */
 	{ROLE_CLERK, ROLE_COURIER},	/* leases */
+	{ROLE_CLERK, ROLE_WATCH},	/* what waits for a site */
 	{ROLE_COURIER, ROLE_SCOUT},	/* host names */
 	{ROLE_COURIER, ROLE_SEQUENCER}, /* Durable */
 	{ROLE_COURIER, ROLE_WATCH},	/* evidence */

@@ -1,5 +1,6 @@
 """How a site's outage is seen and ended, and what refusals do: health, N-03, N-05, P4, overrides."""
 import os
+import signal
 import ssl
 import subprocess
 import time
@@ -110,6 +111,29 @@ def test_unsure_is_sent_again_once_and_named(folder, started):
     assert strip(primary.messages[0][2]) == strip(primary.messages[1][2]) and primary.messages[0][2] == primary.messages[1][2]
     rows = holdfast.json("queue", "list", "--unsure")["messages"]
     assert len(rows) == 1
+    primary.stop()
+
+
+def test_probation_does_not_end_while_nobody_can_offer(folder, started):
+    """The clerk hangs while mail is held: that no answers come does not mean that nothing waits."""
+    primary = primaries.Primary().start()
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s"))
+    holdfast.wait_state("up")
+    primary.stop()
+    holdfast.wait_state("down")
+    send(holdfast.port, 3)
+    peers.wait_for(lambda: holdfast.site()["held"] == 3, 10, "three held", every=0.1)
+    clerk = holdfast.roles()["clerk"]
+    os.kill(clerk, signal.SIGSTOP)
+    try:
+        primary.start()
+        holdfast.wait_state("probation")
+        time.sleep(7)  # more than twice the quiet that ends probation
+        assert holdfast.site()["state"] == "probation" and not primary.messages
+    finally:
+        os.kill(clerk, signal.SIGCONT)
+    peers.wait_for(lambda: len(primary.messages) == 3, 20, lambda: "the held ones:\n" + holdfast.tail(), every=0.1)
+    holdfast.wait_state("up")
     primary.stop()
 
 

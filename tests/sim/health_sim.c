@@ -158,6 +158,7 @@ static void end_probe(struct world *w)
 	}
 	w->probe_due = UINT64_MAX;
 	see(w, &o);
+	see(w, &(struct health_observation){.sight = SIGHT_QUEUE, .waiting = w->held});
 }
 
 static void deliver(struct world *w)

@@ -91,6 +91,7 @@ class Bed:
     def __init__(self, below=None, **changes):
         self.folder = tempfile.mkdtemp(prefix="watch-", dir=below)
         self.primary = Primary()
+        self.waiting = 0  # what the clerk says
         self.control_path = os.path.join(self.folder, "run", "control.sock")
         os.makedirs(os.path.dirname(self.control_path))
         self.control = socket.socket(socket.AF_UNIX)
@@ -99,7 +100,7 @@ class Bed:
         self.control.setblocking(False)
         self.metrics = socket.create_server(("127.0.0.1", 0))
         self.metrics.setblocking(False)
-        self.role = Alone(PROGRAM, "watch", self.folder, {**self.config(), **changes}, ("scout", "sequencer", "courier"),
+        self.role = Alone(PROGRAM, "watch", self.folder, {**self.config(), **changes}, ("scout", "sequencer", "courier", "clerk"),
                           (("control", self.control), ("metrics", self.metrics)))
         self.role.start()
 
@@ -149,6 +150,7 @@ class Bed:
 
     def at(self, *states, seconds=15):
         def there():
+            self.role.links["clerk"].send("SiteQueue", site="head-office", waiting=self.waiting)
             site = self.status()["sites"][0]
             return site if site["state"] in states else None
         return wait_for(there, seconds, lambda: f"{states}; {self.role.log()}")
@@ -235,6 +237,26 @@ def test_probation_by_deliveries_and_n_05_valve():
         assert any(h["verb"] == "drain.stop" for h in bed.history(3))
         assert bed.ask("HoldSet", target="head-office", mode="auto")["ok"]
         bed.at("probation", "up")
+    finally:
+        bed.end()
+
+
+def test_probation_goes_on_while_mail_waits_although_no_answers_come():
+    bed = Bed()
+    try:
+        bed.at("up")
+        bed.waiting = 7
+        bed.evidence(attempt=2, refused_good=30, stage="rcpt", code=550)
+        bed.at("stopped")
+        assert bed.ask("HoldSet", target="head-office", mode="auto")["ok"]
+        bed.at("probation")
+        bed.evidence(attempt=0, accepted=1, phase=1, granted_us=time.monotonic_ns() // 1000)
+        end = time.monotonic() + 4  # twice the quiet that would end it
+        while time.monotonic() < end:
+            bed.at("probation", seconds=1)
+            time.sleep(0.1)
+        bed.waiting = 0
+        bed.at("up")
     finally:
         bed.end()
 

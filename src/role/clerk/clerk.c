@@ -145,7 +145,7 @@ static void on_sequencer_closed(void *arg, struct link *l)
 
 	(void)l;
 	c->sequencer = NULL;
-	c->ops.on_link_lost(c->ops.arg, true, 0);
+	c->ops.on_link_lost(c->ops.arg, ROLE_SEQUENCER, 0);
 }
 
 void clerk_link_sequencer(struct clerk *c, int fd)
@@ -155,6 +155,59 @@ void clerk_link_sequencer(struct clerk *c, int fd)
 
 	link_close(c->sequencer);
 	c->sequencer = link_new(c->loop, fd, &ops, c);
+}
+
+/* ---- watch: what waits ------------------------------------------------------------------------------------------ */
+
+static bool on_watch_message(void *arg, struct link *l, unsigned type, struct span body)
+{
+	(void)arg, (void)l, (void)type, (void)body;
+	return false; /* it has nothing to say to us */
+}
+
+static void on_watch_closed(void *arg, struct link *l)
+{
+	struct clerk *c = arg;
+
+	(void)l;
+	c->watch = NULL;
+	c->ops.on_link_lost(c->ops.arg, ROLE_WATCH, 0);
+}
+
+void clerk_link_watch(struct clerk *c, int fd)
+{
+	static const struct link_ops ops = {.on_message = on_watch_message,
+					    .on_closed = on_watch_closed};
+
+	link_close(c->watch);
+	c->watch = link_new(c->loop, fd, &ops, c);
+}
+
+/* What is ready in a domain that is held by hand waits for a person, not for the site. */
+static uint64_t waiting_of(const struct clerk *c, const struct views_site_now *s)
+{
+	return s->offered + queue_leases_of(c->queue, s->id) + (c->are_domains_held ? 0 : s->ready);
+}
+
+/* Silence is what watch hears of a clerk that does not know, or could not offer what it knows. */
+static void tell_watch(struct clerk *c)
+{
+	if (!c->watch || !c->may_grant || c->ordered > views_next(c->views))
+		return;
+	for (size_t i = 0; i < views_sites(c->views); i++) {
+		struct views_site_now s;
+		struct msg_site_queue m;
+		struct buf b = {0};
+
+		views_site_at(c->views, i, &s);
+		if (s.is_redirect || !s.name.n)
+			continue;
+		m = (struct msg_site_queue){s.name, waiting_of(c, &s)};
+		msg_site_queue_encode(&b, &m);
+		(void)!link_send(c->watch, MSG_SITE_QUEUE,
+				 buf_span(&b)); /* the next one says it again */
+		buf_fini(&b);
+	}
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
@@ -173,6 +226,7 @@ static void on_tick(void *arg)
 	(void)queue_sweep(c->queue, clerk_mono_us(c));
 	couriers_look(c);
 	clerk_condition(c);
+	tell_watch(c);
 	pump_soon(c, 0);
 	if (c->is_rested)
 		views_rest(c->views); /* a second without records */
@@ -254,6 +308,7 @@ void clerk_free(struct clerk *c)
 	if (!c)
 		return;
 	link_close(c->sequencer);
+	link_close(c->watch);
 	for (unsigned i = 0; i < QUEUE_COURIERS_MAX; i++)
 		link_close(c->couriers[i].link);
 	loop_timer_free(c->apply_timer);

@@ -26,8 +26,8 @@ struct clerk_ops {
 	void (*on_condition)(void *arg, const char *text); /* one line for status; "" all is well */
 	/* The views are damaged (thrown away already) or cannot be written: end, and start again. */
 	void (*on_broken)(void *arg, const struct fault *why);
-	/* A link ended: ask for a new one. */
-	void (*on_link_lost)(void *arg, bool is_sequencer, unsigned instance);
+	/* A link ended: ask for a new one. peer is an enum role_id. */
+	void (*on_link_lost)(void *arg, unsigned peer, unsigned instance);
 	void *arg;
 };
 
@@ -41,6 +41,7 @@ void clerk_configure(struct clerk *c, const struct msg_config *config);
 /* New links; the descriptors are taken over. */
 void clerk_link_sequencer(struct clerk *c, int fd);
 void clerk_link_courier(struct clerk *c, unsigned instance, int fd);
+void clerk_link_watch(struct clerk *c, int fd);
 
 struct clerk_figures {
 	uint64_t applied, lag, held, leases, granted, sites_down;

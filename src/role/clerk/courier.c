@@ -150,7 +150,7 @@ static void on_closed(void *arg, struct link *l)
 
 	(void)l;
 	lost(w);
-	w->clerk->ops.on_link_lost(w->clerk->ops.arg, false, w->instance);
+	w->clerk->ops.on_link_lost(w->clerk->ops.arg, ROLE_COURIER, w->instance);
 }
 
 void clerk_link_courier(struct clerk *c, unsigned instance, int fd)

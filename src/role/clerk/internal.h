@@ -7,6 +7,7 @@
 #include "ledger/ledger.h"
 #include "queue/queue.h"
 #include "role/clerk/clerk.h"
+#include "role/common/role.h"
 #include "say/say.h"
 #include "views/apply.h"
 
@@ -44,7 +45,7 @@ struct clerk {
 	struct ledger_reader *reader;
 	struct order_entry *entries; /* one batch */
 
-	struct link *sequencer;
+	struct link *sequencer, *watch;
 	uint64_t ordered, ordered_at_first; /* sizes of the order, as told */
 	bool has_heard, is_current;	    /* current: caught up once since the start */
 	bool may_grant;

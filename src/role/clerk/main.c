@@ -50,11 +50,11 @@ static void on_broken(void *arg, const struct fault *why)
 	role_end(s->role); /* the supervisor starts us again, and we begin anew */
 }
 
-static void on_link_lost(void *arg, bool is_sequencer, unsigned instance)
+static void on_link_lost(void *arg, unsigned peer, unsigned instance)
 {
 	struct state *s = arg;
 
-	role_link_lost(s->role, is_sequencer ? ROLE_SEQUENCER : ROLE_COURIER, instance);
+	role_link_lost(s->role, (enum role_id)peer, instance);
 }
 
 static void on_figures(void *arg)
@@ -99,6 +99,8 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 		clerk_link_sequencer(s->clerk, fd);
 	else if (peer == ROLE_COURIER)
 		clerk_link_courier(s->clerk, instance, fd);
+	else if (peer == ROLE_WATCH)
+		clerk_link_watch(s->clerk, fd);
 	else
 		must_never("a link the clerk has no use for");
 }

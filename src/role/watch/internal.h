@@ -272,6 +272,7 @@ struct watch {
 	struct control *control;
 	struct metrics *metrics;
 	struct list couriers; /* struct peer */
+	struct link *clerk;
 	struct loop_timer *end;
 	struct role_seen roles[64];
 	size_t roles_n;

@@ -114,6 +114,49 @@ static void courier_link(struct watch *w, unsigned instance, int fd)
 	p->link = link_new(w->loop, fd, &ops, p);
 }
 
+/* ---- the clerk: what waits ---- */
+
+static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct health_observation o = {.sight = SIGHT_QUEUE};
+	struct msg_site_queue m;
+	struct watch *w = arg;
+	struct site *s;
+	struct arena a;
+	bool ok;
+
+	(void)l;
+	if (type != MSG_SITE_QUEUE)
+		return false;
+	arena_init(&a, LINK_FRAME_LIMIT_BYTES);
+	ok = msg_site_queue_decode(&a, body, &m);
+	s = ok ? site_find(w, m.site) : NULL;
+	if (s) {
+		o.waiting = m.waiting;
+		site_see(s, &o);
+	}
+	arena_fini(&a);
+	return ok;
+}
+
+static void on_clerk_closed(void *arg, struct link *l)
+{
+	struct watch *w = arg;
+
+	if (w->clerk != l)
+		return;
+	w->clerk = NULL;
+	role_link_lost(w->role, ROLE_CLERK, 0);
+}
+
+static void clerk_link(struct watch *w, int fd)
+{
+	static const struct link_ops ops = {on_clerk, on_clerk_closed, NULL};
+
+	link_close(w->clerk);
+	w->clerk = link_new(w->loop, fd, &ops, w);
+}
+
 /* ---- the supervisor ---- */
 
 static void text_of(char *out, size_t n, struct span s)
@@ -206,6 +249,8 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 		durable_link(w->durable, instance, fd);
 	else if (peer == ROLE_COURIER)
 		courier_link(w, instance, fd);
+	else if (peer == ROLE_CLERK)
+		clerk_link(w, fd);
 	else
 		close(fd);
 }
@@ -265,6 +310,8 @@ static void on_stop(struct role *r)
 	sites_stop(w);
 	books_close(w);
 	names_stop(w);
+	link_close(w->clerk);
+	w->clerk = NULL;
 	while ((l = list_shift(&w->couriers))) {
 		link_close(LIST_ENTRY(l, struct peer, on_watch)->link);
 		free(LIST_ENTRY(l, struct peer, on_watch));

@@ -6,6 +6,7 @@
  *   acc:N ref:N unk:N 4xx:N     recipients accepted, refused (known good), refused (unknown), put off
  *   ctl:1 ctl:0                 neutral controls answer, fail
  *   late:N                      refused (known good), granted before all else
+ *   waits:N                     the clerk: so many wait
  *   on:S off:S auto             an operator's hold, for S seconds   resume: an operator lets a drain go on
  *   +Ns                         N seconds pass (one tick at the end)   +Nms
  *   =STATE ~STATE               the effective state must be; what is seen must be
@@ -110,6 +111,8 @@ static inline bool play_event(struct play *p, struct span name, unsigned n)
 		o.delivery.attempt = ATTEMPT_5XX, o.delivery.refused_unknown = n;
 	else if (play_is_word(name, "4xx"))
 		o.delivery.attempt = ATTEMPT_4XX, o.delivery.deferred = n;
+	else if (play_is_word(name, "waits"))
+		o.sight = SIGHT_QUEUE, o.waiting = n;
 	else if (play_is_word(name, "resume"))
 		o.sight = SIGHT_RESUME, o.hold.who = SPAN_LIT("operator test");
 	else if (play_is_word(name, "ctl"))

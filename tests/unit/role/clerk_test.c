@@ -353,10 +353,10 @@ static void on_broken(void *arg, const struct fault *why)
 	w->is_broken = true;
 }
 
-static void on_link_lost(void *arg, bool is_sequencer, unsigned instance)
+static void on_link_lost(void *arg, unsigned peer, unsigned instance)
 {
 	(void)arg;
-	(void)is_sequencer;
+	(void)peer;
 	(void)instance;
 }
 
