@@ -135,8 +135,13 @@ enum rc writer_open_segment(struct lane *l, uint64_t least_bytes, struct fault *
 	struct segment_file was = l->file, f;
 	unsigned char block[LEDGER_BLOCK_BYTES];
 	struct iovec part = {block, sizeof block};
+	struct fault unheard; /* a caller may not want the words; the lane's own trouble needs them */
 	uint64_t sync_us;
-	enum rc rc = spare_take(l, least_bytes, &f, why);
+	enum rc rc;
+
+	if (!why)
+		why = &unheard;
+	rc = spare_take(l, least_bytes, &f, why);
 
 	if (rc != OK)
 		return rc;
