@@ -70,7 +70,7 @@ bool os_replace_file(struct os *os, const char *path, struct span bytes, unsigne
 		errno = ENAMETOOLONG;
 		return false;
 	}
-	fd = os_open(os, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+	fd = os_open(os, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return false;
 	if (!os_write_all(os, fd, &part, 1, 0) || os_datasync(os, fd) < 0) {

@@ -1,6 +1,9 @@
 /*
  * The data directory: which folders there are, whose they are and who may look in. With umask 027 what roles make in
  * them is 0750 and 0640: the group reads (clerk and couriers read the lanes), others see nothing.
+ *
+ * Where root itself writes (run, tls) the folder is root's and so is the one it lies in: what a role could put there,
+ * a link say, root would follow.
  */
 #include "super/internal.h"
 
@@ -18,7 +21,7 @@
 #include "say/say.h"
 #include "tls/tls.h"
 
-/* owner ROLE_NONE: the supervisor's own. shared: several roles make files there, each its own (sticky). */
+/* owner ROLE_NONE: root's. shared: several roles make files there, each its own (sticky). */
 static const struct folder {
 	const char *path;
 	enum role_id owner;
@@ -26,12 +29,20 @@ static const struct folder {
 } folders[] = {
 	{"", ROLE_NONE, false},	       {"ledger", ROLE_NONE, true},   {"views", ROLE_CLERK, false},
 	{"publish", ROLE_NONE, true},  {"secrets", ROLE_NONE, false}, {"tls", ROLE_NONE, false},
-	{"tls/use", ROLE_EDGE, false}, {"run", ROLE_NONE, false},
+	{"tls/use", ROLE_NONE, false}, {"run", ROLE_NONE, false},
 };
 
-static uid_t owner_of(const struct super_users *u, enum role_id id)
+static uid_t owner_of(const struct super_users *u, const struct folder *f)
 {
-	return id == ROLE_NONE ? 0 : u->uid[id];
+	return f->shared || f->owner != ROLE_NONE ? u->uid[f->owner] : 0;
+}
+
+/* An operator may put a folder elsewhere by a link; nobody else may. */
+static bool is_foreign_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid != 0;
 }
 
 /* As `mkdir -p`. */
@@ -60,7 +71,6 @@ static bool make_folder(const char *data, const struct folder *f, const struct s
 {
 	char path[1100];
 	mode_t mode = f->shared && u->own ? 01770 : 0750;
-	uid_t owner = u->own ? owner_of(u, f->owner) : u->uid[ROLE_NONE];
 
 	(void)snprintf(path, sizeof path, "%s%s%s", data, f->path[0] ? "/" : "", f->path);
 	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
@@ -69,7 +79,14 @@ static bool make_folder(const char *data, const struct folder *f, const struct s
 	}
 	if (!u->switches)
 		return true;
-	if (chown(path, owner, u->gid) < 0 || chmod(path, mode) < 0) {
+	if (f->path[0] && is_foreign_link(path)) {
+		fault_set(why,
+			  "data directory %s: a link that root did not make; remove it, or use "
+			  "`chown -h root`",
+			  path);
+		return false;
+	}
+	if (chown(path, owner_of(u, f), u->gid) < 0 || chmod(path, mode) < 0) {
 		fault_sys(why, "data directory %s: owner and mode", path);
 		return false;
 	}

@@ -193,6 +193,14 @@ class Life(Case):
         self.until(lambda: all(gone(p) for p in old), "end of the old roles")
         self.assertEqual(self.stop(), 0)
 
+    def test_roles_do_not_inherit_what_the_environment_holds(self):
+        self.start(env={"SMARTHOST_PASSWORD": "hunter2", "TZ": "UTC"})
+        for role, pid in self.pids().items():
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                names = [e.split(b"=")[0] for e in f.read().split(b"\0")]
+            self.assertNotIn(b"SMARTHOST_PASSWORD", names, role)
+            self.assertIn(b"TZ", names, role)
+
     def test_systemd_is_told(self):
         path = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
@@ -437,6 +445,27 @@ class Closed(Case):
         uid, gid = self.order("user")[1].split()
         self.assertNotEqual(uid, "0")
         self.assertNotEqual(gid, "0")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
+    def test_a_role_cannot_lead_root_elsewhere(self):
+        self.start()
+        self.assertEqual(self.stop(), 0)
+        for folder in ("", "run", "secrets", "tls", "tls/use"):  # nobody but root puts anything there
+            self.assertEqual(os.stat(os.path.join(self.data, folder)).st_uid, 0, folder)
+        victim = os.path.join(self.folder, "victim")
+        os.mkdir(victim, 0o700)
+        for folder in ("publish", "run", "tls", "tls/use", "views"):
+            path = os.path.join(self.data, folder)
+            os.rename(path, path + ".old")
+            os.symlink(victim, path)
+            os.lchown(path, 65534, 65534)
+            status, said = self.refused()
+            self.assertEqual(status, 1)
+            self.assertIn(path + ": a link that root did not make", said)
+            self.assertEqual((os.stat(victim).st_uid, os.listdir(victim)), (0, []))
+            os.unlink(path)
+            os.rename(path + ".old", path)
+        self.start()
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
     def test_an_installed_system_has_a_user_for_each_role(self):
