@@ -40,6 +40,8 @@ class Primary:
         threading.Thread(target=self.serve, args=(self.sock,), daemon=True).start()
 
     def close(self):
+        if self.sock.fileno() < 0:
+            return
         self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
