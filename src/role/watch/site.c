@@ -105,11 +105,11 @@ static void probe_at(struct site *s, uint64_t due)
 	loop_timer_set(s->timer, due > now ? due - now : 0);
 }
 
+/* `again` stays until a round begins: what is seen before that does not put the round off. */
 void site_probe_soon(struct site *s)
 {
-	if (s->in_round)
-		s->again = true;
-	else
+	s->again = true;
+	if (!s->in_round)
 		probe_at(s, loop_now_us(s->watch->loop));
 }
 
