@@ -34,4 +34,5 @@ bool publish_is_fresh(struct publish_view *v);
 /* recipients.map: key "local@domain" (domain lower case, A-labels; local part as normalised by mail/address.h),
  * or "@domain" for a catch-all. */
 enum publish_recipient { RECIPIENT_UNKNOWN = 0, RECIPIENT_GOOD = 1, RECIPIENT_BAD = 2 };
-/* sites.map: key = site name. Values of enum health_state in health/health.h. */
+/* sites.map: key = site name. Values of enum health_state in health/health.h.
+ * limits.map: key "size SITE" (bytes, 0: none named) and "smtputf8 SITE" (1, 0), as the primaries' EHLO said last. */

@@ -48,6 +48,7 @@ struct smtp_service {
 	struct span postmaster_domain; /* completes <postmaster> (RFC 5321 s4.5.1) */
 	struct smtp_server_limits limits;
 	bool has_tls;
+	bool hides_smtputf8; /* do not offer it: no recipient's server takes it */
 };
 
 enum smtp_body_kind { SMTP_7BIT, SMTP_8BITMIME };

@@ -68,7 +68,8 @@ void server_on_ehlo(struct smtp_server *s, struct span args)
 	server_line(s, SPAN_LIT("PIPELINING"), false, 250);
 	server_line(s, span_of(size, (size_t)n), false, 250);
 	server_line(s, SPAN_LIT("8BITMIME"), false, 250);
-	server_line(s, SPAN_LIT("SMTPUTF8"), false, 250);
+	if (!s->service->hides_smtputf8)
+		server_line(s, SPAN_LIT("SMTPUTF8"), false, 250);
 	server_line(s, SPAN_LIT("DSN"), false, 250);
 	if (s->service->has_tls && !s->is_tls)
 		server_line(s, SPAN_LIT("STARTTLS"), false, 250);

@@ -246,8 +246,6 @@ static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
 		r->hello_leases_n = hello.leases_n;
 		for (size_t i = 0; i < hello.leases_n && i < RIG_MAX; i++)
 			r->hello_leases[i] = hello.leases[i];
-	} else if (type == MSG_SITE_LIMITS) {
-		assert_true(msg_site_limits_decode(&a, body, &r->limits));
 	} else {
 		assert_int_equal(type, MSG_ROOM);
 		r->rooms++;
@@ -274,6 +272,11 @@ static bool on_watch(void *arg, struct link *l, unsigned type, struct span body)
 
 	(void)l;
 	arena_init(&a, 1 << 16);
+	if (type == MSG_SITE_LIMITS) {
+		assert_true(msg_site_limits_decode(&a, body, &r->limits));
+		arena_fini(&a);
+		return true;
+	}
 	assert_int_equal(type, MSG_DELIVERY_EVIDENCE);
 	assert_true(msg_delivery_evidence_decode(&a, body, &m));
 	if (r->evidence_n < RIG_MAX) {

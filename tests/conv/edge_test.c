@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -317,6 +318,47 @@ static void gated_mail_waits_while_the_primary_is_up(void **state)
 	assert_int_equal(code_of_rcpt(fd, "listed@list.example"), 451);
 	assert_non_null(strstr((char *)said.p, "4.3.2"));
 	assert_int_equal(code_of_rcpt(fd, "b@ours.example"), 250);
+	close(fd);
+	assert_int_equal(stop_and_count(), 0);
+}
+
+/* Design section 6: at most the SIZE and SMTPUTF8 last learned from the site. */
+static void what_the_site_does_not_take_is_not_taken_for_it(void **state)
+{
+	struct publish_writer *w = publish_begin();
+	char path[128], body[8192];
+	struct fault why = {0};
+	int fd;
+
+	(void)state;
+	publish_add(w, SPAN_LIT("size head"), 5000 + 1024);
+	publish_add(w, SPAN_LIT("smtputf8 head"), 0);
+	(void)snprintf(path, sizeof path, "%s/publish", host.folder);
+	(void)mkdir(path, 0755);
+	(void)snprintf(path, sizeof path, "%s/publish/limits.map", host.folder);
+	assert_int_equal(publish_commit(w, os_real(), path, 60000000, &why), OK);
+	start();
+	fd = greeted();
+	edge_say(fd, "EHLO x\r\n");
+	edge_hear(fd, 1, &said);
+	assert_non_null(strstr((char *)said.p, "SIZE 5000\r\n"));
+	assert_null(strstr((char *)said.p, "SMTPUTF8"));
+	edge_say(fd, "MAIL FROM:<a@x> SIZE=5001\r\n");
+	expect(fd, 1, "552 5.3.4");
+	edge_say(fd, "MAIL FROM:<a@x> SMTPUTF8\r\n");
+	expect(fd, 1, "250 ");
+	assert_int_equal(code_of_rcpt(fd, "listed@list.example"), 553);
+	edge_say(fd, "RSET\r\nMAIL FROM:<a@x> SIZE=5000\r\n");
+	edge_hear(fd, 2, &said);
+	assert_int_equal(code_of_rcpt(fd, "listed@list.example"), 250);
+	edge_say(fd, "DATA\r\n");
+	expect(fd, 1, "354 ");
+	memset(body, 'x', sizeof body);
+	for (size_t i = 70; i + 1 < 6000; i += 72)
+		memcpy(body + i, "\r\n", 2);
+	memcpy(body + 6000, "\r\n.\r\n", 6);
+	edge_say(fd, body);
+	expect(fd, 1, "552 ");
 	close(fd);
 	assert_int_equal(stop_and_count(), 0);
 }
@@ -900,6 +942,8 @@ int main(int argc, char **argv)
 						tear_down),
 		cmocka_unit_test_setup_teardown(s_13_recipients_beyond_what_a_record_holds, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(what_the_site_does_not_take_is_not_taken_for_it,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gated_mail_waits_while_the_primary_is_up, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(scout_is_asked_and_not_waited_for_when_silent,

@@ -137,6 +137,39 @@ def test_probation_does_not_end_while_nobody_can_offer(folder, started):
     primary.stop()
 
 
+def test_what_the_primary_does_not_take_is_refused_through_an_outage(folder, started):
+    """SIZE and SMTPUTF8 as its EHLO said last: offered at most that, also while it is down and after our restart."""
+    primary = primaries.Primary(replies={"ehlo": b"250-primary.example.com\r\n250-SIZE 20000\r\n250 8BITMIME\r\n"}).start()
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s"))
+    holdfast.wait_state("up")
+    send(holdfast.port, 1)
+    peers.wait_for(lambda: primary.messages, 20, lambda: "the delivery:\n" + holdfast.tail())
+
+    def offers():
+        session = oracle.Session(holdfast.port)
+        text = session.command("EHLO client.example.org")[1]
+        session.close()
+        return text
+    peers.wait_for(lambda: "SIZE 18976" in offers() and "SMTPUTF8" not in offers(), 10, lambda: "the limits to be offered: " + offers(), every=0.2)
+    primary.stop()
+    holdfast.wait_state("down")
+    holdfast.stop()
+    holdfast.start()
+    peers.wait_for(lambda: "SIZE 18976" in offers(), 10, lambda: "the limits after a restart: " + offers(), every=0.2)
+    session = oracle.Session(holdfast.port)
+    assert session.command("MAIL FROM:<a@example.org> SIZE=25000")[0] == 552
+    assert session.command("MAIL FROM:<a@example.org>")[0] == 250
+    assert session.command("RCPT TO:<anna@example.com>")[0] == 250
+    assert session.command("DATA")[0] == 354
+    code, text = session.command("Subject: large\r\n\r\n" + "x" * 70 + ("\r\n" + "x" * 70) * 300 + "\r\n.")
+    assert code == 552, text
+    session.close()
+    send(holdfast.port, 1)
+    primary.start()
+    peers.wait_for(lambda: len(primary.messages) == 2, 30, lambda: "the small one:\n" + holdfast.tail(), every=0.1)
+    primary.stop()
+
+
 def test_hold_by_hand_with_a_lease(folder, started):
     primary = primaries.Primary().start()
     holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s"))

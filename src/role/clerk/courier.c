@@ -126,11 +126,6 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 		return on_done(w, body);
 	case MSG_ROOM:
 		return on_room(w, body);
-	case MSG_SITE_LIMITS: {
-		struct msg_site_limits m;
-
-		return msg_site_limits_decode(&w->clerk->arena, body, &m);
-	}
 	default:
 		return false;
 	}

@@ -90,7 +90,7 @@ struct site {
 		 1]; /* recipients' answers that watch has not been told of, by the leases' phase */
 	struct loop_timer *tell_rest;
 	char answered_by[256];	     /* the host of the last one */
-	struct msg_site_limits told; /* what the clerk knows; site empty: nothing */
+	struct msg_site_limits told; /* what watch knows; site empty: nothing */
 	char last_fault[300];
 	bool is_pushing;
 };
@@ -111,7 +111,7 @@ void site_push(struct site *s);
 void site_primary_failed(struct site *s, struct primary *p, const char *why);
 void site_primary_worked(struct site *s, struct primary *p);
 void sites_clerk_gone(struct courier *c);
-void sites_clerk_new(struct courier *c); /* what was told is not known to it */
+void sites_watch_new(struct courier *c); /* what was told is not known to it */
 void sites_stop(struct courier *c);
 void sites_free(struct courier *c); /* no session is left */
 

@@ -59,7 +59,6 @@ static void say_hello(struct courier *c)
 	msg_courier_hello_encode(&body, &m);
 	free(m.leases);
 	(void)links_send(c->clerk, MSG_COURIER_HELLO, &body);
-	sites_clerk_new(c);
 }
 
 void tell_lease_done(struct courier *c, const struct job *j, const char *reason)
@@ -104,14 +103,14 @@ void tell_limits(struct site *s, const struct smtp_capabilities *caps)
 				      .eightbit = caps->eightbit};
 	struct buf body = {0};
 
-	if (s->is_redirect || !s->c->clerk)
+	if (s->is_redirect || !s->c->watch)
 		return;
 	if (s->told.site.n && s->told.size == now.size && s->told.smtputf8 == now.smtputf8 &&
 	    s->told.eightbit == now.eightbit)
 		return;
 	s->told = now;
 	msg_site_limits_encode(&body, &now);
-	(void)links_send(s->c->clerk, MSG_SITE_LIMITS, &body);
+	(void)links_send(s->c->watch, MSG_SITE_LIMITS, &body);
 }
 
 static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
@@ -310,6 +309,7 @@ void links_accept(struct courier *c, unsigned peer_role, unsigned instance, int 
 		replace(c, &c->scout, &scout, fd);
 	} else if (peer_role == ROLE_WATCH) {
 		replace(c, &c->watch, &watch, fd);
+		sites_watch_new(c);
 	} else if (peer_role == ROLE_SEQUENCER) {
 		durable_link(c->durable, instance, fd);
 	} else {

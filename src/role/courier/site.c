@@ -355,7 +355,7 @@ static void forget_told(struct site *s)
 	s->told = (struct msg_site_limits){0};
 }
 
-void sites_clerk_new(struct courier *c)
+void sites_watch_new(struct courier *c)
 {
 	each_site(c, forget_told);
 }

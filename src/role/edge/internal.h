@@ -55,7 +55,7 @@ struct edge {
 	struct list hungry; /* sessions that wait for buffered to fall */
 
 	struct scout *scout;
-	struct publish_view *recipients, *sites;
+	struct publish_view *recipients, *sites, *limits;
 
 	struct tls_context *tls;
 	uint32_t tls_mark; /* of the files it was made from */
@@ -158,6 +158,10 @@ void edge_judge_client(struct edge_session *s); /* begins to ask; nothing waits 
 void edge_judge_mail(struct edge_session *s);
 void edge_judge_rcpt(struct edge_session *s);
 void edge_judge_data(struct edge_session *s);
+/* What EHLO offers from now on: at most what the sites were last heard to take. */
+void edge_judge_offers(struct edge *e);
+/* The largest message that all recipients' sites take, as far as is known; 0: any. */
+uint64_t edge_judge_size(const struct edge_session *s);
 void edge_judge_forget(struct edge_session *s);	     /* all open questions */
 void edge_judge_forget_mail(struct edge_session *s); /* those of the transaction */
 

@@ -150,7 +150,89 @@ void edge_judge_mail(struct edge_session *s)
 		decide_mail(s);
 }
 
+/* ---- what the sites take: limits.map ---- */
+
+enum { TRACE_ROOM_BYTES = 1024 }; /* our trace field stands before the body when the site gets it */
+
+static bool site_limit(const struct edge *e, const char *what, struct span site, uint32_t *out)
+{
+	char key[320];
+	int n = snprintf(key, sizeof key, "%s %.*s", what, SPAN_FMT(site));
+
+	return n > 0 && (size_t)n < sizeof key &&
+	       publish_get(e->limits, span_of(key, (size_t)n), out);
+}
+
+/* 0: no limit is known. */
+static uint64_t site_size(const struct edge *e, struct span site)
+{
+	uint32_t size;
+
+	if (!site_limit(e, "size", site, &size))
+		return 0;
+	return size > 2 * TRACE_ROOM_BYTES ? size - TRACE_ROOM_BYTES : size;
+}
+
+static bool site_lacks_smtputf8(const struct edge *e, struct span site)
+{
+	uint32_t takes;
+
+	return site_limit(e, "smtputf8", site, &takes) && !takes;
+}
+
+void edge_judge_offers(struct edge *e)
+{
+	struct edge_policy *p = e->policy;
+	uint64_t most = 0, size = p->limits.message_bytes;
+	bool is_known = p->domains_n > 0, lacks = p->domains_n > 0;
+
+	for (size_t i = 0; i < p->domains_n; i++) {
+		uint64_t of_site = site_size(e, p->domains[i].site);
+
+		is_known = is_known && of_site;
+		most = of_site > most ? of_site : most;
+		lacks = lacks && site_lacks_smtputf8(e, p->domains[i].site);
+	}
+	if (is_known && (!size || most < size))
+		size = most;
+	p->service.limits.message_bytes = size;
+	p->service.hides_smtputf8 = lacks;
+}
+
+uint64_t edge_judge_size(const struct edge_session *s)
+{
+	const struct smtp_envelope *mail = smtp_server_envelope(s->smtp);
+	uint64_t least = 0;
+
+	for (size_t i = 0; i < mail->rcpts_n; i++) {
+		uint64_t size =
+			site_size(s->edge, s->policy->domains[mail->rcpts[i].tag >> 8].site);
+
+		if (size && (!least || size < least))
+			least = size;
+	}
+	return least;
+}
+
 /* ---- a recipient ---- */
+
+/* False: the answer was given. */
+static bool site_takes(struct edge_session *s, const struct edge_domain *d)
+{
+	const struct smtp_envelope *mail = smtp_server_envelope(s->smtp);
+	uint64_t size = site_size(s->edge, d->site);
+
+	if (size && mail->size_declared > size) {
+		refuse_rcpt(s, 552, "5.3.4",
+			    "The message is larger than the recipient's server takes");
+		return false;
+	}
+	if (mail->smtputf8 && site_lacks_smtputf8(s->edge, d->site)) {
+		refuse_rcpt(s, 553, "5.6.7", "The recipient's server does not take SMTPUTF8");
+		return false;
+	}
+	return true;
+}
 
 static uint64_t rcpt_tag(const struct edge_policy *p, const struct edge_domain *d,
 			 enum publish_recipient known)
@@ -165,6 +247,8 @@ static void accept_rcpt(struct edge_session *s, const struct edge_domain *d,
 	const struct smtp_rcpt *r = smtp_server_asked(s->smtp);
 	size_t bytes = r->address.n + r->orcpt.n + d->name.n + d->site.n + FIELDS;
 
+	if (!site_takes(s, d))
+		return;
 	if (bytes > EDGE_RCPTS_BYTES - s->rcpts_bytes) {
 		refuse_rcpt(s, 452, "4.5.3",
 			    "Too many recipients; send the rest in another transaction");

@@ -63,6 +63,7 @@ static void on_tick(void *arg)
 		if ((e->tls != NULL) != e->policy->service.has_tls)
 			use_policy(e);
 	}
+	edge_judge_offers(e);
 	loop_timer_set(e->tick, EDGE_TICK_US);
 }
 
@@ -121,6 +122,7 @@ static bool on_start(struct role *r, struct fault *why)
 	use_policy(e);
 	e->recipients = open_view(e, "recipients.map");
 	e->sites = open_view(e, "sites.map");
+	e->limits = open_view(e, "limits.map");
 	e->scout = scout_new(r);
 	e->tick = loop_timer_new(e->loop, on_tick, e);
 	e->stop_timer = loop_timer_new(e->loop, end_if_idle, e);

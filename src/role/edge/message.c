@@ -360,6 +360,20 @@ static void refuse_loop(struct edge_session *s)
 		    "The message goes in circles: too many Received fields, or ours twice", 0);
 }
 
+static bool is_too_large(const struct edge_session *s)
+{
+	uint64_t size = edge_judge_size(s);
+
+	return size && s->body.bytes > size;
+}
+
+static void refuse_large(struct edge_session *s)
+{
+	edge_count(METRIC_MESSAGES_REFUSED, 1);
+	edge_message_drop(s);
+	edge_answer(s, 552, "5.3.4", "The message is larger than a recipient's server takes", 0);
+}
+
 /* Called when the message is complete, and again whenever something it waits for has come. */
 void edge_message_store(struct edge_session *s)
 {
@@ -370,6 +384,10 @@ void edge_message_store(struct edge_session *s)
 		header_walk_end(&b->header);
 		if (is_in_loop(s)) {
 			refuse_loop(s);
+			return;
+		}
+		if (is_too_large(s)) {
+			refuse_large(s);
 			return;
 		}
 		if (is_chunked(b) && b->part.n)

@@ -108,6 +108,10 @@ void directory_past(struct watch *w, const struct msg_directory_meta *m)
 	struct directory *d = w->directory;
 	struct past_set *s;
 
+	if (span_eq(m->kind, SPAN_LIT("limits")) && span_eq(m->source, SPAN_LIT("delivery"))) {
+		learned_past(w, m);
+		return;
+	}
 	if (!span_eq(m->source, SPAN_LIT("configuration"))) {
 		for (size_t i = 0; i < m->facts_n && d->known.n < WATCH_LEARNED; i++)
 			map_put(&d->known, m->facts[i].key,

@@ -122,6 +122,12 @@ struct primary {
 	char text[WATCH_TEXT_BYTES];
 };
 
+/* As EHLO announced them. size 0: none named. */
+struct site_limits {
+	bool is_known, smtputf8;
+	uint64_t size;
+};
+
 struct site {
 	struct watch *watch;
 	char name[WATCH_NAME_BYTES];
@@ -139,6 +145,8 @@ struct site {
 	struct health_round round;
 	bool in_round, again;
 	uint64_t began_us, due_us;
+	struct site_limits heard, limits; /* limits: as recorded */
+	uint64_t limits_written_us;
 	struct loop_timer *timer, *look;
 	/* found by past_read */
 	struct {
@@ -189,6 +197,13 @@ void directory_past(struct watch *w, const struct msg_directory_meta *m);
 void directory_write(struct watch *w); /* what differs from what the lane says */
 void directory_learned(struct watch *w, const struct msg_learned *m);
 void directory_stop(struct watch *w);
+
+/* ---- what primaries announce (learned.c) --------------------------------------------------------------- */
+
+void learned_limits(struct watch *w, const struct msg_site_limits *m);
+void learned_past(struct watch *w, const struct msg_directory_meta *m);
+void learned_look(struct watch *w); /* now and then: writes and publishes what is due */
+void learned_publish(struct watch *w);
 
 /* ---- neutral controls (controls.c) -------------------------------------------------------------------- */
 
@@ -261,6 +276,7 @@ struct watch {
 	size_t sites_n;
 	struct list domain_holds;
 	struct loop_timer *publish_timer;
+	uint64_t limits_published_us;
 	bool publish_is_broken;
 	/* directory */
 	struct directory *directory;

@@ -77,17 +77,20 @@ static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m
 static bool on_courier(void *arg, struct link *l, unsigned type, struct span body)
 {
 	struct msg_delivery_evidence m;
+	struct msg_site_limits limits;
 	struct peer *p = arg;
+	bool ok = false;
 	struct arena a;
-	bool ok;
 
 	(void)l;
-	if (type != MSG_DELIVERY_EVIDENCE)
-		return false;
 	arena_init(&a, LINK_FRAME_LIMIT_BYTES);
-	ok = msg_delivery_evidence_decode(&a, body, &m);
-	if (ok)
+	if (type == MSG_DELIVERY_EVIDENCE && msg_delivery_evidence_decode(&a, body, &m)) {
 		take_evidence(p->watch, &m);
+		ok = true;
+	} else if (type == MSG_SITE_LIMITS && msg_site_limits_decode(&a, body, &limits)) {
+		learned_limits(p->watch, &limits);
+		ok = true;
+	}
 	arena_fini(&a);
 	return ok;
 }
@@ -234,6 +237,7 @@ static void on_ready(struct role *r)
 	sites_start(w);
 	controls_configure(w);
 	site_publish(w);
+	learned_publish(w);
 	role_tell(r, "watching");
 }
 

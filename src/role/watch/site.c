@@ -305,6 +305,7 @@ void sites_stop(struct watch *w)
 static void on_publish(void *arg)
 {
 	site_publish(arg);
+	learned_look(arg);
 }
 
 /* UP means provably up: edge then sends mail of gated domains there. Up by an operator's word alone is less. */
