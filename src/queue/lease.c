@@ -157,8 +157,12 @@ static void lapse(struct queue *q, struct lease *l, uint64_t not_before_us)
 	suspect_back(q, l->number, false);
 	if (s && l->in_ramp)
 		ramp_lapsed(&s->ramp);
-	for (size_t i = 0; s && i < l->n; i++)
-		ask_again(s, l, &l->rcpts[i], not_before_us);
+	for (size_t i = 0; s && i < l->n; i++) {
+		if (l->rcpts[i].wanted_by)
+			queue_site_rescan(q, l->rcpts[i].wanted_by);
+		else
+			ask_again(s, l, &l->rcpts[i], not_before_us);
+	}
 	if (s)
 		s->due_look_us = 0;
 	end(q, l);

@@ -143,6 +143,7 @@ struct queue_grant {
 	uint32_t rcpt;
 	uint64_t addr;
 	bool is_orphan, set_aside; /* as picked; a joining recipient is neither */
+	uint32_t wanted_by; /* the queue's own: the site it was moved to while it was out; 0: none */
 };
 /* The picked one and those that may join. Returns the lease. */
 uint64_t queue_grant(struct queue *q, const struct queue_pick *pick,

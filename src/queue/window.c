@@ -185,6 +185,20 @@ static void give_ready(struct qsite *s, const struct queue_need *need,
 	c->is_dry = n < need->max;
 }
 
+/* A page of site s has it, and a lease of another site or mailbox too: it was redirected meanwhile. When the lease lapses no record says
+ * so, and s has looked past it. */
+static void want_when_back(const struct queue *q, const struct qsite *s,
+			   const struct queue_item *item)
+{
+	struct rcpt_key key = rcpt_key(item->number, item->rcpt);
+	struct lease *l = map_get(&q->by_rcpt, span_of(key.bytes, sizeof key.bytes));
+
+	for (size_t i = 0; l && i < l->n; i++)
+		if (l->rcpts[i].rcpt == item->rcpt &&
+		    (l->site != s->id || l->rcpts[i].addr != item->addr))
+			l->rcpts[i].wanted_by = s->id;
+}
+
 static void give_mailbox(struct queue *q, struct qsite *s, const struct queue_need *need,
 			 const struct queue_item *items, size_t n)
 {
@@ -197,6 +211,8 @@ static void give_mailbox(struct queue *q, struct qsite *s, const struct queue_ne
 		f->after_rcpt = items[i].rcpt;
 		if (!items[i].is_held && !queue_is_leased(q, items[i].number, items[i].rcpt))
 			f->items[f->n++] = items[i];
+		else
+			want_when_back(q, s, &items[i]);
 	}
 	f->is_dry = n < need->max;
 	flow_drop_if_idle(s, f);

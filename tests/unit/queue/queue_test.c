@@ -354,6 +354,43 @@ static void a_second_offer_elsewhere_does_not_move_the_mailbox(void **state)
 	model_free(m);
 }
 
+static bool pick_at(struct queue *q, uint32_t site, const struct queue_item *only, struct queue_pick *out)
+{
+	struct queue_need need;
+	uint64_t again;
+
+	while (queue_need(q, site, 1000, &need)) {
+		bool is_new = need.after_number == UINT64_MAX || only->number > need.after_number;
+
+		queue_give(q, &need, only, need.want != QUEUE_WANT_DUE && is_new, 1000);
+	}
+	return queue_pick(q, site, 1000, out, &again) == OK;
+}
+
+static void what_was_redirected_while_out_is_found_where_it_went(void **state)
+{
+	const struct queue_item item = {.number = 7, .addr = 5, .sender = 1};
+	struct queue_grant grant_to = {.addr = 5};
+	struct queue *q = queue_new(1000);
+	struct queue_pick pick;
+	uint64_t lease;
+
+	(void)state;
+	for (uint32_t site = 1; site <= 2; site++) {
+		queue_site_limits(q, site, &(struct queue_site_limits){.concurrency = 10});
+		queue_site_phase(q, site, PHASE_UP, 1, false);
+	}
+	queue_courier_join(q, 0, 10);
+	assert_true(pick_at(q, 1, &item, &pick));
+	lease = queue_grant(q, &pick, &grant_to, 1, 1000);
+	queue_notice_ready(q, 2, 5, 7); /* redirected: it is of site 2 now */
+	assert_false(pick_at(q, 2, &item, &pick));
+	assert_true(queue_on_done(q, 0, lease, false, false, 1000)); /* the lease lapses */
+	assert_true(pick_at(q, 2, &item, &pick));
+	assert_int_equal(pick.number, 7);
+	queue_free(q);
+}
+
 static void probation_ramps_1_10_100(void **state)
 {
 	static const unsigned want[] = {1, 10, 100, 100};
@@ -762,6 +799,7 @@ int main(void)
 		cmocka_unit_test(older_mail_of_the_mailbox_goes_before_live_mail),
 		cmocka_unit_test(a_mailbox_stays_with_one_courier),
 		cmocka_unit_test(a_second_offer_elsewhere_does_not_move_the_mailbox),
+		cmocka_unit_test(what_was_redirected_while_out_is_found_where_it_went),
 		cmocka_unit_test(probation_ramps_1_10_100),
 		cmocka_unit_test(nothing_is_granted_while_down_or_stopped),
 		cmocka_unit_test(k_07_a_message_that_kills_is_set_aside),
