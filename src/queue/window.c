@@ -185,8 +185,8 @@ static void give_ready(struct qsite *s, const struct queue_need *need,
 	c->is_dry = n < need->max;
 }
 
-/* A page of site s has it, and a lease of another site or mailbox too: it was redirected meanwhile. When the lease lapses no record says
- * so, and s has looked past it. */
+/* A page of site s has it, and a lease of another site or mailbox too: it was redirected meanwhile.
+ * When the lease lapses no record says so, and s has looked past it. */
 static void want_when_back(const struct queue *q, const struct qsite *s,
 			   const struct queue_item *item)
 {
