@@ -11,18 +11,21 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/must.h"
 
 #define DAY_S	   86400L
 #define YEARS_10   (3650L * DAY_S)
+#define LEFT_S	   (30L * DAY_S) /* made anew at a start or reload when no more is left */
 #define CN_BYTES   64 /* RFC 5280 ub-common-name */
 #define HOST_BYTES 253
 
@@ -159,6 +162,24 @@ static enum rc put_certificate(const char *path, EVP_PKEY *key, const char *host
 	return rc;
 }
 
+/* False: a certificate that signed itself and is not valid now, or not for much longer. What cannot be read is left to
+ * whoever loads it: it has the better words. */
+static bool is_current(const char *path)
+{
+	BIO *in = BIO_new_file(path, "r");
+	X509 *x = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+	time_t now = time(NULL), later = now + LEFT_S;
+	bool is = true;
+
+	if (x && X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) == 0)
+		is = X509_cmp_time(X509_get0_notBefore(x), &now) < 0 &&
+		     X509_cmp_time(X509_get0_notAfter(x), &later) > 0;
+	X509_free(x);
+	(void)BIO_free(in);
+	ERR_clear_error();
+	return is;
+}
+
 enum rc tls_self_signed(const char *certificate_path, const char *key_path, const char *host_name,
 			struct fault *why)
 {
@@ -167,9 +188,9 @@ enum rc tls_self_signed(const char *certificate_path, const char *key_path, cons
 	EVP_PKEY *key;
 	enum rc rc = OK;
 
-	if (has_certificate && has_key)
+	if (has_certificate && has_key && is_current(certificate_path))
 		return OK;
-	if (has_certificate) {
+	if (has_certificate && !has_key) {
 		fault_set(why, "certificate %s is there, but its key %s is not", certificate_path,
 			  key_path);
 		return REFUSED;

@@ -30,7 +30,8 @@ void tls_context_unref(struct tls_context *context); /* accepts NULL */
 /* Seconds since 1970 at which the certificate ends. */
 int64_t tls_context_not_after(const struct tls_context *context);
 
-/* Writes a self-signed certificate (P-256, 10 years, the name as SAN) and key (0400) unless both are there. */
+/* Writes a self-signed certificate (P-256, 10 years, the name as SAN) and key (0400) unless both are there. A self-signed one
+ * that is not valid now, or for less than 30 days more, is made anew with the same key. */
 enum rc tls_self_signed(const char *certificate_path, const char *key_path, const char *host_name,
 			struct fault *why) MUST_USE;
 
