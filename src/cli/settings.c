@@ -64,7 +64,10 @@ bool cli_find_data(struct cli *c, const char **out_data, struct msg_config *out,
 
 void cli_print_json(json_t *object)
 {
-	(void)json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	/* On a terminal no byte of a mail is more than text: it has C1 controls and turned writing. */
+	size_t ascii = isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0;
+
+	(void)json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6) | ascii);
 	(void)fputc('\n', stdout);
 	json_decref(object);
 }

@@ -1,9 +1,11 @@
 """The commands an operator uses at night, against the real program: what they show, what they change, and what they leave alone."""
 import json
 import os
+import pty
 import smtplib
 import subprocess
 
+import oracle
 import peers
 import primaries
 
@@ -115,3 +117,29 @@ def test_o_08_check_config_sees_a_pair_that_does_not_match(folder):
         done = holdfast.run("check-config", check=False)
         assert done.returncode == status, done
     assert "holdfast.yaml: error: " in done.stderr and "does not belong to certificate" in done.stderr, done.stderr
+
+
+def test_json_of_hostile_mail_on_a_terminal(folder, started):
+    """C1 controls and turned writing in a subject reach no terminal, and the JSON says them all the same."""
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), peers.free_port()))
+    session = oracle.Session(holdfast.port)
+    for line in ("MAIL FROM:<a@example.org>", "RCPT TO:<anna@example.com>", "DATA"):
+        session.command(line)
+    assert session.command("Subject: \u009b31m\u202e\x1b[2J\r\n\r\nx\r\n.")[0] == 250
+    session.close()
+    peers.wait_for(lambda: holdfast.site()["held"] == 1, 10, "one held", every=0.1)
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen([os.path.join(peers.BUILD, "holdfast"), "queue", "list", "--json", "--config", holdfast.config], stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            more = os.read(ours, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        shown += more
+    assert done.wait(20) == 0
+    assert not [c for c in shown if c > 126 or (c < 32 and c not in b"\r\n")]
+    assert json.loads(shown)["messages"][0]["subject"] == "\u009b31m\u202e\x1b[2J"
