@@ -99,6 +99,8 @@ static enum rc check_tls(struct cli *c, const struct msg_config *config,
 	if (rc == OK && config->tls_certificate.n)
 		rc = tls_server_new(arena_str(&c->arena, config->tls_certificate),
 				    arena_str(&c->arena, config->tls_key), "smtp", &tls, &why);
+	if (rc == OK && tls)
+		rc = tls_context_is_current(tls, &why);
 	tls_context_unref(tls);
 	if (rc == OK)
 		return OK;

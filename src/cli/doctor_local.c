@@ -153,6 +153,11 @@ static void check_certificate(struct doctor *d)
 		doctor_say(d, DOCTOR_BAD, "tls", "", "%s", why.text);
 		return;
 	}
+	if (tls_context_is_current(tls, &why) != OK) {
+		doctor_say(d, DOCTOR_BAD, "tls", "renew it now", "%s", why.text);
+		tls_context_unref(tls);
+		return;
+	}
 	days = (tls_context_not_after(tls) - (int64_t)(os_wall_us(os_real()) / 1000000)) / 86400;
 	if (days < 14)
 		doctor_say(d, DOCTOR_WARN, "tls", "renew it now",

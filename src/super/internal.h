@@ -41,7 +41,7 @@ bool super_tree_make(const char *data, const struct super_users *users, struct f
 int super_tree_lock(const char *data, struct fault *why);
 /* Copies certificate and key (self-signed ones when none are named) to where edge reads them. */
 bool super_tls_stage(const struct msg_config *config, const char *data,
-		     const struct super_users *users, struct fault *why);
+		     const struct super_users *users, bool is_start, struct fault *why);
 const char *super_tls_certificate(const char *data, struct arena *a);
 const char *super_tls_key(const char *data, struct arena *a);
 

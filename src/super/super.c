@@ -100,7 +100,7 @@ static bool settings_next(struct super *s, struct super_settings **out, struct b
 
 	if (!next)
 		return false;
-	if (!super_tls_stage(&next->config, s->data, &s->users, why) ||
+	if (!super_tls_stage(&next->config, s->data, &s->users, false, why) ||
 	    !super_settings_seal(next, s->data, why)) {
 		super_settings_free(next);
 		return false;
@@ -411,7 +411,8 @@ static bool prepare(struct super *s)
 	if (!super_users_find(&s->users, &why) || !super_tree_make(s->data, &s->users, &why))
 		return complain(&why);
 	s->lock_fd = super_tree_lock(s->data, &why);
-	if (s->lock_fd < 0 || !super_tls_stage(&s->settings->config, s->data, &s->users, &why) ||
+	if (s->lock_fd < 0 ||
+	    !super_tls_stage(&s->settings->config, s->data, &s->users, true, &why) ||
 	    !super_settings_seal(s->settings, s->data, &why))
 		return complain(&why);
 	return make_children(s) && bind_all(s);

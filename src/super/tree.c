@@ -330,8 +330,20 @@ static bool anchors_are_good(const struct msg_config *config, struct fault *why)
 	return rc == OK;
 }
 
+/* A reload keeps the old certificate; a start has no other, and mail must be taken (P2): loudly. */
+static bool is_current(const struct tls_context *pair, bool is_start, struct fault *why)
+{
+	if (tls_context_is_current(pair, why) == OK)
+		return true;
+	if (is_start)
+		say(SAY_ERROR, "tls.not_current", "why", SAY_STR(why->text), "then",
+		    SAY_STR("it is served all the same; senders that verify will refuse it: renew it"),
+		    NULL);
+	return is_start;
+}
+
 bool super_tls_stage(const struct msg_config *config, const char *data,
-		     const struct super_users *users, struct fault *why)
+		     const struct super_users *users, bool is_start, struct fault *why)
 {
 	struct tls_context *pair = NULL;
 	const char *certificate, *key;
@@ -349,7 +361,8 @@ bool super_tls_stage(const struct msg_config *config, const char *data,
 		ok = tls_self_signed(certificate, key, arena_str(&a, config->node), why) == OK;
 	}
 	ok = ok && anchors_are_good(config, why);
-	ok = ok && tls_server_new(certificate, key, "smtp", &pair, why) == OK;
+	ok = ok && tls_server_new(certificate, key, "smtp", &pair, why) == OK &&
+	     is_current(pair, is_start, why);
 	tls_context_unref(pair);
 	ok = ok && copy(certificate, super_tls_certificate(data, &a), users, 0440, why) &&
 	     copy(key, super_tls_key(data, &a), users, 0400, why);

@@ -111,22 +111,15 @@ static bool to_seconds(const ASN1_TIME *t, int64_t *out)
 	return true;
 }
 
-/* Is valid now, and each certificate of the chain has issued the one before it (O-08). */
+/* Its dates can be read, and each certificate of the chain has issued the one before it (O-08). */
 static bool is_good_chain(struct tls_context *c, const char *path, struct fault *why)
 {
 	X509 *at = SSL_CTX_get0_certificate(c->ctx);
 	STACK_OF(X509) *chain = NULL;
-	int64_t now = (int64_t)time(NULL);
-	int64_t from;
 
-	if (!to_seconds(X509_get0_notBefore(at), &from) ||
+	if (!to_seconds(X509_get0_notBefore(at), &c->not_before) ||
 	    !to_seconds(X509_get0_notAfter(at), &c->not_after)) {
 		fault_set(why, "certificate %s: its dates cannot be read", path);
-		return false;
-	}
-	if (now > c->not_after || now < from) {
-		fault_set(why, "certificate %s %s", path,
-			  now < from ? "is not valid yet" : "has expired");
 		return false;
 	}
 	(void)SSL_CTX_get0_chain_certs(c->ctx, &chain);
@@ -321,6 +314,17 @@ void tls_context_unref(struct tls_context *context)
 		return;
 	SSL_CTX_free(context->ctx);
 	free(context);
+}
+
+enum rc tls_context_is_current(const struct tls_context *context, struct fault *why)
+{
+	int64_t now = (int64_t)time(NULL);
+
+	if (now <= context->not_after && now >= context->not_before)
+		return OK;
+	fault_set(why, "the certificate %s",
+		  now < context->not_before ? "is not valid yet" : "has expired");
+	return REFUSED;
 }
 
 int64_t tls_context_not_after(const struct tls_context *context)

@@ -10,7 +10,7 @@ struct tls_context {
 	unsigned refs;
 	bool is_server;
 	bool must_verify;      /* client: the handshake fails unless name and chain are right */
-	int64_t not_after;     /* server: of the certificate */
+	int64_t not_before, not_after; /* server: of the certificate */
 	int64_t tickets_since; /* server: age of the ticket keys, monotonic seconds */
 };
 

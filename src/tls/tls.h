@@ -27,6 +27,12 @@ enum rc tls_client_new(bool verify, const char *ca_path, struct tls_context **ou
 enum rc tls_client_trusting(struct span pem, struct tls_context **out, struct fault *why) MUST_USE;
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* accepts NULL */
+/*
+ * OK, or REFUSED with a sentence: the certificate has expired or is not valid yet. tls_server_new takes such a pair, because
+ * mail matters more: a server that starts with no better one serves it (senders that do not verify still get TLS), while
+ * one that has a good one keeps that (O-08, T-10).
+ */
+enum rc tls_context_is_current(const struct tls_context *context, struct fault *why) MUST_USE;
 /* Seconds since 1970 at which the certificate ends. */
 int64_t tls_context_not_after(const struct tls_context *context);
 

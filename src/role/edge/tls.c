@@ -61,6 +61,12 @@ void edge_tls_load(struct edge *e)
 		    NULL);
 		return;
 	}
+	if (e->tls && tls_context_is_current(next, &why) != OK) {
+		say(SAY_ERROR, "tls.not_current", "why", SAY_STR(why.text), "then",
+		    SAY_STR("the certificate in use is kept"), NULL);
+		tls_context_unref(next);
+		return;
+	}
 	tls_context_unref(e->tls);
 	e->tls = next;
 	say(SAY_NOTICE, "tls.loaded", "certificate", SAY_STR(certificate), "ends_at",
