@@ -88,7 +88,7 @@ json_t *cli_json_time(uint64_t wall_us);
 /* Asks "... [y/N]" on the terminal, or looks for --yes. False: no (it was said why). */
 bool cli_confirm(const struct cli *c, const char *question);
 
-/* ---- the commands -------------------------------------------------------------------------------------------------- */
+/* ---- the commands ---- */
 
 int cmd_run(struct cli *c);
 int cmd_check_config(struct cli *c);

@@ -46,7 +46,7 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *topic, co
 		.level = level, .topic = topic, .hint = hint, .text = doctor_text(d, "%s", text)};
 }
 
-/* ---- printing --------------------------------------------------------------------------------------------------- */
+/* ---- printing ---- */
 
 static const struct {
 	const char *word;
@@ -221,7 +221,7 @@ static void print_json(struct doctor *d, bool is_ok)
 				 domains));
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------------ */
+/* ---- the command ---- */
 
 static bool is_known_server(const struct cli *c)
 {

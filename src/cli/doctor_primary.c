@@ -28,7 +28,7 @@ struct target {
 	struct smtp_probe_result result;
 };
 
-/* ---- finding it ------------------------------------------------------------------------------------------------- */
+/* ---- finding it ---- */
 
 static bool set_address(struct target *t, const void *bytes, size_t n)
 {
@@ -100,7 +100,7 @@ static void note_our_address(struct target *t)
 	(void)close(fd);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static void on_done(void *arg, const struct smtp_probe_result *result)
 {
@@ -176,7 +176,7 @@ static bool ask_patiently(struct target *t, struct span sender, struct span rcpt
 	}
 }
 
-/* ---- judging ---------------------------------------------------------------------------------------------------- */
+/* ---- judging ---- */
 
 static bool judge_reach(struct target *t)
 {
@@ -330,7 +330,7 @@ void doctor_sites(struct doctor *d)
 	}
 }
 
-/* ---- MX records ------------------------------------------------------------------------------------------------- */
+/* ---- MX records ---- */
 
 static void judge_mx(struct doctor *d, const struct msg_domain *domain)
 {

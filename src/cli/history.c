@@ -116,7 +116,7 @@ static bool on_act(void *arg, const struct views_act *a)
 	return true;
 }
 
-/* ---- without the views ------------------------------------------------------------------------------------------- */
+/* ---- without the views ---- */
 
 static struct span span_in(const json_t *o, const char *key)
 {

@@ -39,7 +39,7 @@ int cli_no(const struct cli *c, const char *format, ...)
 	return CLI_NO;
 }
 
-/* ---- finding the command ---------------------------------------------------------------------------------------- */
+/* ---- finding the command ---- */
 
 /* A row whose words are exactly these; second may be NULL. */
 static const struct cli_command *find_command(const char *first, const char *second)
@@ -102,7 +102,7 @@ static void help_family(const struct cli *c, const char *first, FILE *to)
 	(void)c;
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 struct parse {
 	struct cli *c;
@@ -313,7 +313,7 @@ int cli_main(int argc, char **argv)
 	return result;
 }
 
-/* ---- help ------------------------------------------------------------------------------------------------------- */
+/* ---- help ---- */
 
 static void help_all(FILE *to)
 {
@@ -371,7 +371,7 @@ void cli_help(const struct cli *c, const struct cli_command *one, FILE *to)
 		put_more(c, one->more, to);
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 const char *cli_value(const struct cli *c, const char *option)
 {

@@ -39,7 +39,7 @@ bool queue_parse_match(struct cli *c, const char *text, struct queue_match *out)
 	return false;
 }
 
-/* ---- one row ---------------------------------------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 static void set(json_t *object, const char *key, json_t *value)
 {
@@ -113,7 +113,7 @@ static void put_row(const struct queue_ask *q, const struct views_row *r, struct
 	buf_fini(&line);
 }
 
-/* ---- list ------------------------------------------------------------------------------------------------------- */
+/* ---- list ---- */
 
 struct listing {
 	struct queue_ask *q;
@@ -305,7 +305,7 @@ int cmd_queue_list(struct cli *c)
 	return result;
 }
 
-/* ---- show ------------------------------------------------------------------------------------------------------- */
+/* ---- show ---- */
 
 struct showing {
 	struct queue_ask *q;

@@ -4,7 +4,7 @@
  */
 #include "cli/status.h"
 
-/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static json_t *number(uint64_t n)
 {
@@ -140,7 +140,7 @@ json_t *status_json(const struct status *s)
 	return o;
 }
 
-/* ---- the screen ------------------------------------------------------------------------------------------------- */
+/* ---- the screen ---- */
 
 static enum term_ink ink_of(const char *state)
 {

@@ -44,7 +44,7 @@ static struct status_site *site_of(struct cli *c, struct status *s, struct span 
 	return site;
 }
 
-/* ---- the configuration ------------------------------------------------------------------------------------------ */
+/* ---- the configuration ---- */
 
 static void take_domains(struct cli *c, const struct msg_config *config, struct status_site *site)
 {
@@ -66,7 +66,7 @@ static void from_config(struct cli *c, struct status *s, const struct msg_config
 		take_domains(c, config, site_of(c, s, config->sites[i].name));
 }
 
-/* ---- watch ------------------------------------------------------------------------------------------------------ */
+/* ---- watch ---- */
 
 static const char *text_in(struct cli *c, const json_t *object, const char *key)
 {
@@ -131,7 +131,7 @@ static void settings_from_watch(struct cli *c, struct status *s)
 	s->reserve_bytes = number_in(json_object_get(s->live, "disk"), "reserve_bytes");
 }
 
-/* ---- the views -------------------------------------------------------------------------------------------------- */
+/* ---- the views ---- */
 
 struct gather {
 	struct cli *c;

@@ -11,7 +11,7 @@
 #include "ipc/msg.h"
 #include "mail/address.h"
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static const char *hint_for(int err)
 {
@@ -76,7 +76,7 @@ bool files_read(struct config_context *c, const char *path, size_t limit, unsign
 	return is_read;
 }
 
-/* ---- recipients ------------------------------------------------------------------------------------------------- */
+/* ---- recipients ---- */
 
 struct recipients {
 	struct config_context *c;
@@ -191,7 +191,7 @@ void files_read_named(struct config_context *c, const struct fill_result *rest,
 		read_anchors(c, &rest->anchors[i], config);
 }
 
-/* ---- permissions ------------------------------------------------------------------------------------------------ */
+/* ---- permissions ---- */
 
 static const char *user_name(struct config_context *c, uid_t uid)
 {

@@ -112,7 +112,7 @@ struct span fill_word(const int *given, const cyaml_strval_t *table, const char 
 	return given ? schema_word(table, *given) : span_str(or_else);
 }
 
-/* ---- listeners -------------------------------------------------------------------------------------------------- */
+/* ---- listeners ---- */
 
 struct service {
 	const char *name;
@@ -184,7 +184,7 @@ static void fill_listen(struct fill *f, const struct raw_listen *r, struct tree 
 			 "`listen.smtp` is missing");
 }
 
-/* ---- lists of texts --------------------------------------------------------------------------------------------- */
+/* ---- lists of texts ---- */
 
 static void fill_list(struct fill *f, char **items, uint32_t n, struct tree *list,
 		      struct span **out, size_t *out_n, bool (*is_good)(struct span text),
@@ -250,7 +250,7 @@ static void fill_lists(struct fill *f, const struct raw_config *raw, struct tree
 			  "this version keeps `notices` but sends none yet");
 }
 
-/* ---- limits, queue and the rest --------------------------------------------------------------------------------- */
+/* ---- limits, queue and the rest ---- */
 
 static void fill_limits(struct fill *f, const struct raw_limits *given, struct tree *t,
 			struct msg_limits *out)

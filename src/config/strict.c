@@ -16,7 +16,7 @@ enum { WALK_DEPTH = 16 };
 /* Keys that are planned and that other versions may know; say so instead of "unknown". */
 static const char *const later_keys[] = {"smarthost", "window", "contacts", NULL};
 
-/* ---- walking the schema ----------------------------------------------------------------------------------------- */
+/* ---- walking the schema ---- */
 
 struct walk {
 	const cyaml_schema_field_t *field[WALK_DEPTH];
@@ -67,7 +67,7 @@ void config_each_key(void (*on_key)(void *arg, const char *name), void *arg)
 		on_key(arg, name);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static const cyaml_schema_field_t *find_field(const cyaml_schema_field_t *fields, struct span key)
 {
@@ -145,7 +145,7 @@ static void check_map(struct config_context *c, struct tree *node,
 	}
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static void hard(struct config_context *c, const struct tree *node, const char *hint,
 		 const char *what)

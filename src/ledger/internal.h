@@ -5,8 +5,7 @@
 #include "ledger/ledger.h"
 #include "os/os.h"
 
-/* ---- record.c: doc/formats/ledger.md "Record"
- * ------------------------------------------------------------------- */
+/* ---- record.c: doc/formats/ledger.md "Record" ---- */
 
 enum {
 	RECORD_HEADER_BYTES = 112, /* covered by the header's CRC */
@@ -66,15 +65,13 @@ enum { OPENING_BYTES = 32 + LEDGER_LANE_NAME_BYTES };
 size_t opening_encode(const struct record_opening *o, unsigned char out[OPENING_BYTES]);
 bool opening_decode(struct span meta, struct record_opening *out);
 
-/* ---- digest.c: SHA-256 with one context per thread
- * -------------------------------------------------------------- */
+/* ---- digest.c: SHA-256 with one context per thread ---- */
 
 void digest_parts(const struct span *parts, size_t n, unsigned char out[LEDGER_DIGEST_BYTES]);
 /* The leaf of an order entry (doc/formats/ledger.md "Leaf"). */
 void order_leaf(const struct record *r, unsigned char out[LEDGER_DIGEST_BYTES]);
 
-/* ---- segment.c: files of a lane
- * ---------------------------------------------------------------------------------- */
+/* ---- segment.c: files of a lane ---- */
 
 enum { LEDGER_PATH_BYTES = 1024, SEGMENT_LIMIT_BYTES = 1 << 30 };
 
@@ -101,8 +98,7 @@ enum rc file_load(struct os *os, const char *path, bool sync_first, unsigned cha
 enum rc rc_of_errno_disk(
 	int err); /* like errno_rc, but every unexpected error of our disk is BROKEN */
 
-/* ---- scan.c: one segment's bytes
- * --------------------------------------------------------------------------------- */
+/* ---- scan.c: one segment's bytes ---- */
 
 #define SCAN_END_UNKNOWN UINT64_MAX
 
@@ -138,9 +134,7 @@ void segment_scan(struct span bytes, uint32_t lane_id, uint32_t segment, uint64_
 /* Makes a lane known, so that the ledger's folder need not be listed (a sandbox may forbid it). */
 void ledger_reader_know(struct ledger_reader *r, const char *lane);
 
-/* ---- recover.c
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- recover.c ---- */
 
 /* The newest begun segment of a lane whose lock we hold. highest: largest number seen, begun or
  * not. */
@@ -150,7 +144,7 @@ enum rc lane_find_end(struct os *os, const char *lane_dir, uint32_t lane_id,
 enum rc lane_lock(struct os *os, const char *lane_dir, bool create, int *out_fd,
 		  struct fault *why) MUST_USE;
 
-/* ---- order.c ------------------------------------------------------------------------------------ */
+/* ---- order.c ---- */
 
 enum { ORDER_ENTRY_BYTES = 96 };
 void order_entry_encode(const struct order_entry *e, uint64_t durable,

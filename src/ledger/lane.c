@@ -11,9 +11,7 @@
 #include "base/bytes.h"
 #include "base/must.h"
 
-/* ---- threads
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- threads ---- */
 
 static void wait_for_work(struct lane *l)
 {
@@ -92,9 +90,7 @@ static void threads_stop(struct lane *l)
 	l->has_writer = l->has_preparer = false;
 }
 
-/* ---- opening
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 struct twin_search {
 	const char *name;
@@ -310,9 +306,7 @@ void lane_close(struct lane *l)
 	lane_free(l);
 }
 
-/* ---- appending
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- appending ---- */
 
 static size_t table_bytes(const struct record_new *r)
 {
@@ -424,9 +418,7 @@ bool lane_step(struct lane *l)
 	return writer_batch(l);
 }
 
-/* ---- questions
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- questions ---- */
 
 #define LOCKED(l, get)                                                                             \
 	do {                                                                                       \

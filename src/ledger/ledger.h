@@ -63,8 +63,7 @@ struct lane_position {
 	uint64_t seq; /* of the next record */
 };
 
-/* ---- writing one lane
- * ------------------------------------------------------------------------------------------- */
+/* ---- writing one lane ---- */
 
 struct lane;
 
@@ -140,9 +139,7 @@ struct lane_stats {
 };
 void lane_stats(const struct lane *lane, struct lane_stats *out); /* thread-safe */
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 struct record {
 	enum record_type type;
@@ -195,8 +192,7 @@ enum rc ledger_body_open(struct ledger_reader *r, struct record_ref ref, struct 
 enum rc ledger_body_next(struct ledger_body *b, struct span *out, struct fault *why) MUST_USE;
 void ledger_body_close(struct ledger_body *b); /* accepts NULL */
 
-/* ---- recovery of a lane that has no writer
- * ---------------------------------------------------------------------- */
+/* ---- recovery of a lane that has no writer ---- */
 
 struct lane_damage {
 	uint32_t segment;
@@ -213,9 +209,7 @@ struct lane_recovery {
 enum rc lane_recover(struct os *os, const char *ledger_dir, const char *name,
 		     struct lane_recovery *out, struct fault *why) MUST_USE;
 
-/* ---- the order
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the order ---- */
 
 struct order_entry {
 	uint64_t number; /* counts from 0 */
@@ -253,8 +247,7 @@ enum rc order_read(struct order *o, uint64_t from, struct order_entry *entries, 
 bool order_lane_end(const struct order *o, uint32_t lane_id, struct record_ref *out_last,
 		    uint64_t *out_seq);
 
-/* ---- Merkle tree (RFC 9162 section 2.1)
- * -------------------------------------------------------------------------- */
+/* ---- Merkle tree (RFC 9162 section 2.1) ---- */
 
 struct merkle {
 	uint64_t size;
@@ -264,9 +257,7 @@ void merkle_leaf(struct span data, unsigned char out[LEDGER_DIGEST_BYTES]);
 void merkle_append(struct merkle *m, const unsigned char leaf[LEDGER_DIGEST_BYTES]);
 void merkle_root(const struct merkle *m, unsigned char out[LEDGER_DIGEST_BYTES]);
 
-/* ---- verification
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- verification ---- */
 
 struct ledger_report {
 	uint64_t lanes, segments, records, messages, bytes, ordered, cut_bytes;

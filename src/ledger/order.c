@@ -72,7 +72,7 @@ struct order {
 	size_t lanes_n;
 };
 
-/* ---- bytes ------------------------------------------------------------------------------------------------------- */
+/* ---- bytes ---- */
 
 void order_entry_encode(const struct order_entry *e, uint64_t durable,
 			unsigned char out[ORDER_ENTRY_BYTES])
@@ -135,7 +135,7 @@ static uint64_t entry_offset(uint64_t start, uint64_t number)
 	return LEDGER_BLOCK_BYTES + (number - start) * ENTRY_BYTES;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static void file_path(const struct order *o, uint32_t file, char out[LEDGER_PATH_BYTES])
 {
@@ -310,7 +310,7 @@ static bool hole_was_durable(struct order *o, const struct order_file *f, uint64
 	return found;
 }
 
-/* ---- state ------------------------------------------------------------------------------------------------------- */
+/* ---- state ---- */
 
 static struct lane_end *lane_end_of(const struct order *o, uint32_t lane_id)
 {
@@ -470,7 +470,7 @@ static enum rc entries_load(struct order *o, struct fault *why)
 	return rc;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static enum rc writer_dir(struct order *o, const char *ledger_dir, struct fault *why)
 {
@@ -552,7 +552,7 @@ void order_close(struct order *o)
 	free(o);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static enum rc spare_make_now(struct order *o, struct fault *why)
 {
@@ -713,7 +713,7 @@ enum rc order_save(struct order *o, struct fault *why)
 	return rc;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 uint64_t order_size(const struct order *o)
 {

@@ -115,8 +115,7 @@ void ledger_reader_free(struct ledger_reader *r)
 	free(r);
 }
 
-/* ---- lanes and files
- * --------------------------------------------------------------------------------------------- */
+/* ---- lanes and files ---- */
 
 static struct reader_lane *lane_known(struct ledger_reader *r, uint32_t id)
 {
@@ -212,9 +211,7 @@ found:
 	return OK;
 }
 
-/* ---- one record
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- one record ---- */
 
 static enum rc read_at(struct ledger_reader *r, struct record_ref ref, int *out_fd,
 		       unsigned char *out, size_t want, size_t *out_n, struct fault *why)
@@ -292,8 +289,7 @@ enum rc ledger_read(struct ledger_reader *r, struct record_ref ref, struct recor
 	return rc;
 }
 
-/* ---- the chain of segments
- * --------------------------------------------------------------------------------------- */
+/* ---- the chain of segments ---- */
 
 static struct chain_link *chain_at(struct reader_lane *l, uint32_t segment)
 {
@@ -403,9 +399,7 @@ static uint64_t link_end(const struct reader_lane *l, const struct chain_link *l
 	return link < l->chain + l->chain_n - 1 ? link->end : 0;
 }
 
-/* ---- walking
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- walking ---- */
 
 /* The next group start in this segment behind damage; MORE: none before the end. */
 static enum rc resync(struct ledger_reader *r, struct record_ref hole,
@@ -541,9 +535,7 @@ enum rc ledger_next(struct ledger_reader *r, const struct record *after,
 	}
 }
 
-/* ---- bodies
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- bodies ---- */
 
 struct ledger_body {
 	struct ledger_reader *reader;

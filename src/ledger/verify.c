@@ -59,7 +59,7 @@ static void progress(struct verify *v, uint64_t bytes)
 		v->on_progress(v->arg, v->done < v->all ? v->done : v->all, v->all);
 }
 
-/* ---- lanes ------------------------------------------------------------------------------------------------------- */
+/* ---- lanes ---- */
 
 static void chunks_check(struct verify *v, const struct scan_item *item)
 {
@@ -241,7 +241,7 @@ static bool on_lane(void *arg, const char *name)
 	return true;
 }
 
-/* ---- sizes, for progress ----------------------------------------------------------------------------------------- */
+/* ---- sizes, for progress ---- */
 
 static bool on_lane_size(void *arg, const char *name)
 {
@@ -267,7 +267,7 @@ static bool on_lane_size(void *arg, const char *name)
 	return true;
 }
 
-/* ---- the order --------------------------------------------------------------------------------------------------- */
+/* ---- the order ---- */
 
 struct order_walk {
 	struct merkle tree;

@@ -52,9 +52,7 @@ static void trouble_set(struct lane *l, const struct fault *why)
 	must(pthread_mutex_unlock(&l->mutex) == 0);
 }
 
-/* ---- segments
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- segments ---- */
 
 static bool write_and_sync(struct lane *l, struct iovec *parts, size_t n, uint64_t at,
 			   uint64_t *out_sync_us, enum rc *out_rc, struct fault *why)
@@ -198,9 +196,7 @@ void writer_watch_reserve(struct lane *l)
 	must(pthread_mutex_unlock(&l->mutex) == 0);
 }
 
-/* ---- one batch
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- one batch ---- */
 
 /* L7, and what an earlier condemned segment may have taken along. OK: to be written. */
 static enum rc group_judge(const struct lane *l, const struct group *g)

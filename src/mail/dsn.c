@@ -47,7 +47,7 @@ void dsn_id(const struct dsn_facts *facts, char out[DSN_ID_BYTES])
 	hex_encode(out, span_of(bytes, sizeof bytes));
 }
 
-/* ---- making foreign bytes harmless (D1) ------------------------------------------------------------------------- */
+/* ---- making foreign bytes harmless (D1) ---- */
 
 static bool is_ascii(struct span s)
 {
@@ -204,7 +204,7 @@ static void put_envelope_id(struct buf *out, struct span envid)
 	buf_append(out, SPAN_LIT("\r\n"));
 }
 
-/* ---- the parts -------------------------------------------------------------------------------------------------- */
+/* ---- the parts ---- */
 
 static bool is_status(struct span s, enum dsn_action action)
 {

@@ -71,7 +71,7 @@ static struct os_sim *sim_of(struct os *os)
 	return (struct os_sim *)(void *)os;
 }
 
-/* ---- inodes and names -------------------------------------------------------------------------------------------- */
+/* ---- inodes and names ---- */
 
 static void bytes_resize(struct bytes *b, size_t n)
 {
@@ -170,7 +170,7 @@ static void changes_drop(struct os_sim *s)
 	s->changes_n = 0;
 }
 
-/* ---- what befalls a call ----------------------------------------------------------------------------------------- */
+/* ---- what befalls a call ---- */
 
 enum verdict { GO, FAIL, FAIL_HALF, DIE };
 
@@ -636,7 +636,7 @@ static void sim_random(struct os *os, void *p, size_t n)
 		*at++ = (unsigned char)rng(sim_of(os));
 }
 
-/* ---- the test's side --------------------------------------------------------------------------------------------- */
+/* ---- the test's side ---- */
 
 struct os_sim *os_sim_new(uint64_t seed)
 {

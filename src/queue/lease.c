@@ -197,7 +197,7 @@ static void pause_site(struct qsite *s, uint64_t not_before_us)
 		s->not_before_us = not_before_us;
 }
 
-/* ---- records ---------------------------------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 void queue_on_intent(struct queue *q, uint64_t lease)
 {
@@ -252,7 +252,7 @@ bool queue_on_done(struct queue *q, unsigned courier, uint64_t lease, bool had_i
 	return true;
 }
 
-/* ---- couriers --------------------------------------------------------------------------------------------------- */
+/* ---- couriers ---- */
 
 void queue_courier_join(struct queue *q, unsigned courier, uint32_t room)
 {

@@ -34,7 +34,7 @@ static uint64_t start_of(const struct qsite *s, const struct flow *f)
 	return start;
 }
 
-/* ---- couriers --------------------------------------------------------------------------------------------------- */
+/* ---- couriers ---- */
 
 uint32_t courier_room(const struct queue *q, unsigned courier, uint32_t site)
 {
@@ -74,7 +74,7 @@ static unsigned roomiest(const struct queue *q, uint32_t site)
 	return best;
 }
 
-/* ---- candidates ------------------------------------------------------------------------------------------------- */
+/* ---- candidates ---- */
 
 /* One of those that couriers died of may be out at a time (Q4). */
 static bool is_kept_back(const struct queue *q, uint64_t number)

@@ -44,7 +44,7 @@ struct queue *queue_new(
 		first_lease); /* lease ids count up from there; random, so that none is used twice */
 void queue_free(struct queue *q);
 
-/* ---- sites: small numbers, as the views have them ------------------------------------------------------------- */
+/* ---- sites: small numbers, as the views have them ---- */
 
 struct queue_site_limits {
 	uint32_t concurrency; /* connections; 0: 20 */
@@ -57,7 +57,7 @@ void queue_site_phase(struct queue *q, uint32_t site, enum site_phase phase, uin
 /* Forget what was given and ask again (a hold of a domain ended). */
 void queue_site_rescan(struct queue *q, uint32_t site);
 
-/* ---- candidates ------------------------------------------------------------------------------------------------ */
+/* ---- candidates ---- */
 
 struct queue_item {
 	uint64_t number, addr, sender;
@@ -93,7 +93,7 @@ void queue_notice_ready(struct queue *q, uint32_t site, uint64_t addr, uint64_t 
 /* An offered one whose answer will not come: to be sent once more, or set aside. */
 void queue_add_orphan(struct queue *q, uint32_t site, const struct queue_item *item);
 
-/* ---- couriers --------------------------------------------------------------------------------------------------- */
+/* ---- couriers ---- */
 
 void queue_courier_join(struct queue *q, unsigned courier, uint32_t room);
 /* site 0: any. Absolute: so many now. */
@@ -114,7 +114,7 @@ unsigned queue_courier_settle(struct queue *q, unsigned courier, bool has_died, 
 /* Leases that wait for queue_courier_settle. */
 unsigned queue_courier_waiting(const struct queue *q, unsigned courier);
 
-/* ---- granting --------------------------------------------------------------------------------------------------- */
+/* ---- granting ---- */
 
 struct queue_pick {
 	uint32_t site;
@@ -149,7 +149,7 @@ struct queue_grant {
 uint64_t queue_grant(struct queue *q, const struct queue_pick *pick,
 		     const struct queue_grant *rcpts, size_t n, uint64_t now_us);
 
-/* ---- what became of leases -------------------------------------------------------------------------------------- */
+/* ---- what became of leases ---- */
 
 void queue_on_intent(struct queue *q, uint64_t lease);
 /* An OUTCOME of this recipient was applied. 4XX narrow what is out at a time, acceptances widen it again. */

@@ -28,7 +28,7 @@ struct qsite *qsite_of(struct queue *q, uint32_t site)
 	return q->sites[site - 1];
 }
 
-/* ---- flows ------------------------------------------------------------------------------------------------------ */
+/* ---- flows ---- */
 
 struct flow *flow_of(struct qsite *s, uint64_t addr)
 {
@@ -104,7 +104,7 @@ void window_clear(struct qsite *s)
 		s->live = (struct cursor){.number = s->up_number - 1, .rcpt = INT64_MAX};
 }
 
-/* ---- asking ----------------------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static struct flow *hungry(struct qsite *s)
 {
@@ -287,7 +287,7 @@ void queue_add_orphan(struct queue *q, uint32_t site, const struct queue_item *i
 		again_add(qsite_of(q, site), &orphan);
 }
 
-/* ---- the site's state ------------------------------------------------------------------------------------------- */
+/* ---- the site's state ---- */
 
 void queue_site_limits(struct queue *q, uint32_t site, const struct queue_site_limits *limits)
 {

@@ -56,9 +56,7 @@ const char *smtp_stage_name(enum smtp_stage stage)
 	return "?";
 }
 
-/* ---- the plan
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the plan ---- */
 
 void smtp_talk_plan_clear(struct smtp_client *c)
 {
@@ -101,9 +99,7 @@ void smtp_talk_start(struct smtp_client *c, enum command command)
 	smtp_talk_pump(c);
 }
 
-/* ---- ends
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- ends ---- */
 
 const struct smtp_reply *smtp_talk_keep(struct smtp_client *c, const struct smtp_reply *reply)
 {
@@ -175,9 +171,7 @@ static enum smtp_result refused_as(const struct smtp_client *c)
 	return is_class(c, 5) ? SMTP_RESULT_5XX : SMTP_RESULT_4XX;
 }
 
-/* ---- replies
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- replies ---- */
 
 enum smtp_stage smtp_talk_stage_of(enum command command)
 {

@@ -113,8 +113,7 @@ struct smtp_capabilities {
 };
 const struct smtp_capabilities *smtp_client_capabilities(const struct smtp_client *c);
 
-/* ---- one transaction
- * -------------------------------------------------------------------------------------------- */
+/* ---- one transaction ---- */
 
 struct smtp_client_rcpt {
 	struct span address; /* without <> */

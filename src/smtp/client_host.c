@@ -174,9 +174,7 @@ struct smtp_client_failure smtp_client_last_reply(const struct smtp_client *c)
 	};
 }
 
-/* ---- transactions
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- transactions ---- */
 
 static void copy_mail(struct smtp_client *c, const struct smtp_client_mail *mail)
 {

@@ -41,7 +41,7 @@ static void set_state(struct child *c, enum child_state state)
 	super_changed(c->super);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 bool super_child_send(struct child *c, unsigned type, struct span body, int fd)
 {
@@ -125,7 +125,7 @@ static void on_kill(void *arg)
 	super_child_kill(arg);
 }
 
-/* ---- starting ---------------------------------------------------------------------------------------------------- */
+/* ---- starting ---- */
 
 static _Noreturn void give_up(const char *what)
 {
@@ -340,7 +340,7 @@ static void on_restart(void *arg)
 	super_child_start(c);
 }
 
-/* ---- ending ------------------------------------------------------------------------------------------------------ */
+/* ---- ending ---- */
 
 void super_child_stop(struct child *c)
 {

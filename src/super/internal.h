@@ -13,7 +13,7 @@
 #include "role/common/role.h"
 #include "super/super.h"
 
-/* ---- topology.c: which roles there are, how many of each, and who speaks with whom ------------------------------- */
+/* ---- topology.c: which roles there are, how many of each, and who speaks with whom ---- */
 
 unsigned super_instances(enum role_id id,
 			 const struct msg_config *config); /* 0: this role is not run */
@@ -21,7 +21,7 @@ bool super_are_linked(enum role_id a, enum role_id b);
 /* Roles that bring work in or out end first; the others have then nothing left to do. */
 bool super_ends_first(enum role_id id);
 
-/* ---- users.c: who the roles run as ------------------------------------------------------------------------------- */
+/* ---- users.c: who the roles run as ---- */
 
 struct super_users {
 	bool switches; /* started as root */
@@ -33,7 +33,7 @@ struct super_users {
 
 bool super_users_find(struct super_users *out, struct fault *why);
 
-/* ---- tree.c: the data directory ---------------------------------------------------------------------------------- */
+/* ---- tree.c: the data directory ---- */
 
 /* Makes what is missing, sets owners and modes. REFUSED with a sentence and a way out. */
 bool super_tree_make(const char *data, const struct super_users *users, struct fault *why);
@@ -45,7 +45,7 @@ bool super_tls_stage(const struct msg_config *config, const char *data,
 const char *super_tls_certificate(const char *data, struct arena *a);
 const char *super_tls_key(const char *data, struct arena *a);
 
-/* ---- listen.c ---------------------------------------------------------------------------------------------------- */
+/* ---- listen.c ---- */
 
 /* "0.0.0.0:25" -> a listening, non-blocking descriptor; -1 with a sentence that says what to do. */
 int super_listen(const char *service, const char *address, struct fault *why);
@@ -53,12 +53,12 @@ int super_listen_control(const char *data, const struct super_users *users, stru
 /* Which role takes connections of a service. */
 enum role_id super_listener_role(const char *service);
 
-/* ---- notify.c: systemd's protocol, one datagram a time ----------------------------------------------------------- */
+/* ---- notify.c: systemd's protocol, one datagram a time ---- */
 
 void super_notify(const char *state); /* "READY=1"; nothing without NOTIFY_SOCKET */
 uint64_t super_watchdog_us(void);     /* half of systemd's patience; 0: none */
 
-/* ---- settings.c: the configuration as the roles get it ----------------------------------------------------------- */
+/* ---- settings.c: the configuration as the roles get it ---- */
 
 struct super_settings {
 	struct arena arena;
@@ -76,7 +76,7 @@ struct super_settings *super_settings_load(const char *path, const struct super_
 bool super_settings_seal(struct super_settings *s, const char *data, struct fault *why);
 void super_settings_free(struct super_settings *s);
 
-/* ---- child.c: one role process ----------------------------------------------------------------------------------- */
+/* ---- child.c: one role process ---- */
 
 enum child_state { CHILD_STARTING = 0, CHILD_RUNNING = 1, CHILD_WAITING = 2, CHILD_STOPPED = 3 };
 
@@ -119,13 +119,13 @@ bool super_child_send(struct child *c, unsigned type, struct span body, int fd);
 void super_words_open(struct child *c, int fd);
 void super_words_close(struct child *c); /* reads what is left first */
 
-/* ---- links.c: pairs of roles ------------------------------------------------------------------------------------- */
+/* ---- links.c: pairs of roles ---- */
 
 void super_links_make(struct child *c); /* to all running peers */
 void super_link_lost(struct child *c, enum role_id peer, unsigned peer_instance, uint64_t serial);
 void super_links_free(struct super *s);
 
-/* ---- super.c ----------------------------------------------------------------------------------------------------- */
+/* ---- super.c ---- */
 
 struct listener_here {
 	struct list at;

@@ -36,7 +36,7 @@ struct child *super_find(struct super *s, enum role_id id, unsigned instance)
 	return NULL;
 }
 
-/* ---- watch -------------------------------------------------------------------------------------------------------- */
+/* ---- watch ---- */
 
 static struct child *watch_of(struct super *s)
 {
@@ -91,7 +91,7 @@ void super_relay_metrics(struct super *s, struct child *from, struct span text)
 	buf_fini(&body);
 }
 
-/* ---- reload ------------------------------------------------------------------------------------------------------- */
+/* ---- reload ---- */
 
 static bool settings_next(struct super *s, struct super_settings **out, struct buf *note,
 			  struct fault *why)
@@ -179,7 +179,7 @@ bool super_from_watch(struct super *s, struct child *c, unsigned type, struct sp
 	return true;
 }
 
-/* ---- stop --------------------------------------------------------------------------------------------------------- */
+/* ---- stop ---- */
 
 static void stop_children(struct super *s, bool first)
 {
@@ -258,7 +258,7 @@ static bool all_gone(struct super *s, bool first_only)
 	return true;
 }
 
-/* ---- what changed ------------------------------------------------------------------------------------------------- */
+/* ---- what changed ---- */
 
 static bool is_accepting(struct super *s)
 {
@@ -311,7 +311,7 @@ static void on_watchdog(void *arg)
 	loop_timer_set(s->watchdog_at, super_watchdog_us());
 }
 
-/* ---- start -------------------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static void add_listener(struct super *s, const char *service, const char *address, int fd)
 {

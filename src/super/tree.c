@@ -93,7 +93,7 @@ static bool make_folder(const char *data, const struct folder *f, const struct s
 	return true;
 }
 
-/* ---- data that was written under other users (a trial run before the installation, a restored copy) --------------- */
+/* ---- data that was written under other users (a trial run before the installation, a restored copy) ---- */
 
 static bool chown_one(int dir, const char *name, uid_t uid, gid_t gid, bool *out_is_dir)
 {
@@ -264,7 +264,7 @@ int super_tree_lock(const char *data, struct fault *why)
 	return fd;
 }
 
-/* ---- certificate and key ------------------------------------------------------------------------------------------ */
+/* ---- certificate and key ---- */
 
 enum { PEM_LIMIT_BYTES = 1 << 20 };
 

@@ -9,7 +9,7 @@
 #include "health/health.h"
 #include "views/internal.h"
 
-/* ---- sites ------------------------------------------------------------------------------------------------------ */
+/* ---- sites ---- */
 
 /* On `up` every retry time is forgotten: what was refused while the site was ill says nothing about it now. */
 static void forget_retries(struct views *v, struct site *s)
@@ -79,7 +79,7 @@ static void hold_set(struct views *v, const struct msg_act_meta *a)
 		v->ops.on_site(v->ops.arg, 0);
 }
 
-/* ---- queue acts ------------------------------------------------------------------------------------------------- */
+/* ---- queue acts ---- */
 
 struct chosen {
 	struct {
@@ -356,7 +356,7 @@ void queue_act(struct views *v, const struct msg_act_meta *a, uint64_t number, u
 	buf_fini(&text);
 }
 
-/* ---- all -------------------------------------------------------------------------------------------------------- */
+/* ---- all ---- */
 
 void apply_act(struct views *v, const struct order_entry *e, const struct record *r)
 {

@@ -65,7 +65,7 @@ enum rc views_dump(struct views *v, struct buf *out, struct fault *why) MUST_USE
 /* Recounts everything and compares it with the counters; REFUSED with what differs. For tests. */
 enum rc views_check(struct views *v, struct fault *why) MUST_USE;
 
-/* ---- for the queue ---------------------------------------------------------------------------------------------- */
+/* ---- for the queue ---- */
 
 /* The writer's own idea of its sites, without reading the database. Ids are small and stay. */
 struct views_site_now {

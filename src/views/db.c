@@ -132,7 +132,7 @@ enum rc views_open_read(const char *data_dir, struct views **out, struct fault *
 	return OK;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void set_up(struct views *v)
 {
@@ -352,7 +352,7 @@ enum rc views_publish(struct views *v, struct os *os, struct fault *why)
 	return OK;
 }
 
-/* ---- transactions ----------------------------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum rc views_begin(struct views *v, struct fault *why)
 {

@@ -113,7 +113,7 @@ void delivery_move(struct views *v, struct delivery *d, enum queue_state to, con
 		v->ops.on_ready(v->ops.arg, s->id, d->addr, d->number);
 }
 
-/* ---- MESSAGE ---------------------------------------------------------------------------------------------------- */
+/* ---- MESSAGE ---- */
 
 static int64_t id_key(struct span id)
 {
@@ -201,7 +201,7 @@ void apply_message(struct views *v, const struct order_entry *e, const struct re
 		add_delivery(v, e, r, &m, i);
 }
 
-/* ---- INTENT ----------------------------------------------------------------------------------------------------- */
+/* ---- INTENT ---- */
 
 static void add_attempt(struct views *v, const struct delivery *d, uint64_t record, uint64_t at_us,
 			const struct msg_rcpt_outcome *o, struct span host, struct span stage,
@@ -256,7 +256,7 @@ void apply_intent(struct views *v, const struct order_entry *e, const struct rec
 	}
 }
 
-/* ---- OUTCOME ---------------------------------------------------------------------------------------------------- */
+/* ---- OUTCOME ---- */
 
 /* "550 5.1.1 no such user (mail.example.com)" */
 static struct span reason_of(struct views *v, const struct msg_rcpt_outcome *o, struct span host)

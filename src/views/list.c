@@ -117,7 +117,7 @@ enum rc views_queue_count(struct views *v, const struct queue_match *match, uint
 	return views_end(v, why);
 }
 
-/* ---- one message ------------------------------------------------------------------------------------------------ */
+/* ---- one message ---- */
 
 static sqlite3_stmt *prepare_find(struct views *v, const struct match_sql *m)
 {

@@ -117,7 +117,7 @@ enum rc views_offered_lanes(struct views *v, uint32_t *out, size_t max, size_t *
 	return views_end(v, why);
 }
 
-/* ---- a lease ---------------------------------------------------------------------------------------------------- */
+/* ---- a lease ---- */
 
 static uint32_t refusals(struct views *v, uint64_t number, uint32_t rcpt, uint64_t from_us)
 {

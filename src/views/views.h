@@ -34,9 +34,7 @@ struct views_progress {
 };
 enum rc views_progress(struct views *v, struct views_progress *out, struct fault *why) MUST_USE;
 
-/* ---- sites
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- sites ---- */
 
 /* The present drain of a site, or the last one: everything held while the site was not up. */
 struct views_drain {
@@ -74,9 +72,7 @@ struct views_site {
 enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct views_site *s),
 			void *arg, struct fault *why) MUST_USE;
 
-/* ---- queue
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- queue ---- */
 
 /* One recipient of one message that is not finished. */
 struct views_row {
@@ -143,9 +139,7 @@ struct views_show {
 enum rc views_queue_show(struct views *v, struct span id, const struct views_show *show,
 			 struct fault *why) MUST_USE;
 
-/* ---- history
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- history ---- */
 
 /* An ACT, or a line computed from the records (verb "drain.receipt", "valve.closed"; actor
  * "clerk"). */

@@ -27,7 +27,7 @@
 
 #define TRACE "Received: from rig.example\r\n\tby node.example; Sat, 21 Nov 2026 21:10:22 +0000\r\n"
 
-/* ---- the primary ------------------------------------------------------------------------------------------------ */
+/* ---- the primary ---- */
 
 struct visitor {
 	struct rig *rig;
@@ -187,7 +187,7 @@ static void open_primary(struct rig *r, bool listens)
 		(void)close(fd);
 }
 
-/* ---- supervisor and roles --------------------------------------------------------------------------------------- */
+/* ---- supervisor and roles ---- */
 
 static bool on_channel(void *arg, struct link *l, unsigned type, struct span body)
 {
@@ -434,7 +434,7 @@ void rig_open(struct rig *r, const struct rig_options *options)
 	rig_await(r, said_hello, "the courier says hello");
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 static void on_limit(void *arg)
 {
@@ -528,7 +528,7 @@ void rig_close(struct rig *r)
 	remove_folder(r->folder);
 }
 
-/* ---- messages and leases ---------------------------------------------------------------------------------------- */
+/* ---- messages and leases ---- */
 
 static void on_stored(void *arg, const struct lane_result *result)
 {
@@ -598,7 +598,7 @@ uint64_t rig_lease(struct rig *r, size_t m, const char *sender, const char *rcpt
 	return l.lease;
 }
 
-/* ---- what is in the courier's lane ------------------------------------------------------------------------------ */
+/* ---- what is in the courier's lane ---- */
 
 static const char *attempt_name(uint8_t attempt)
 {

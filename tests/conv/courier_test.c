@@ -366,7 +366,7 @@ static void gives_nothing_to_who_cannot_prove_his_name(void **state)
 	}
 }
 
-/* ---- the clerk goes --------------------------------------------------------------------------------------------- */
+/* ---- the clerk goes ---- */
 
 static bool has_dot(struct rig *r)
 {
@@ -420,7 +420,7 @@ static void answer_is_awaited_without_a_clerk(void **state)
 	rig_close(&r);
 }
 
-/* ---- what must not be sent -------------------------------------------------------------------------------------- */
+/* ---- what must not be sent ---- */
 
 static void aside(struct msg_lease *l)
 {
@@ -498,7 +498,7 @@ static void what_the_site_cannot_take_is_an_operators_decision(void **state)
 	rig_close(&r);
 }
 
-/* ---- where it goes ---------------------------------------------------------------------------------------------- */
+/* ---- where it goes ---- */
 
 static void next_primary_when_the_first_is_dead(void **state)
 {

@@ -86,7 +86,7 @@ static unsigned char pattern(unsigned id, size_t at)
 	return (unsigned char)(id * 31 + at * 7 + (at >> 8) * 13);
 }
 
-/* ---- one process's life ------------------------------------------------------------------------------------------ */
+/* ---- one process's life ---- */
 
 struct pending {
 	struct rig *rig;
@@ -329,7 +329,7 @@ void rig_run_ops(struct rig *r, const char *ops)
 	down(r);
 }
 
-/* ---- what must hold ---------------------------------------------------------------------------------------------- */
+/* ---- what must hold ---- */
 
 static void body_check(struct rig *r, struct ledger_reader *reader, const struct record *record,
 		       unsigned id)

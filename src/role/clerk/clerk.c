@@ -62,7 +62,7 @@ void clerk_condition(struct clerk *c)
 	c->ops.on_condition(c->ops.arg, text);
 }
 
-/* ---- what the views tell ---------------------------------------------------------------------------------------- */
+/* ---- what the views tell ---- */
 
 static void on_ready(void *arg, uint32_t site, uint64_t addr, uint64_t number)
 {
@@ -109,7 +109,7 @@ static void on_history(void *arg, const struct views_act *line)
 	    SAY_SPAN(span_eq(line->actor, SPAN_LIT("clerk")) ? line->reason : SPAN_NONE), NULL);
 }
 
-/* ---- the sequencer ---------------------------------------------------------------------------------------------- */
+/* ---- the sequencer ---- */
 
 static bool on_sequencer_message(void *arg, struct link *l, unsigned type, struct span body)
 {
@@ -157,7 +157,7 @@ void clerk_link_sequencer(struct clerk *c, int fd)
 	c->sequencer = link_new(c->loop, fd, &ops, c);
 }
 
-/* ---- watch: what waits ------------------------------------------------------------------------------------------ */
+/* ---- watch: what waits ---- */
 
 static bool on_watch_message(void *arg, struct link *l, unsigned type, struct span body)
 {
@@ -210,7 +210,7 @@ static void tell_watch(struct clerk *c)
 	}
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void on_tick(void *arg)
 {

@@ -37,7 +37,7 @@ static uint32_t site_id(const struct clerk *c, struct span name)
 	return 0;
 }
 
-/* ---- what it says ----------------------------------------------------------------------------------------------- */
+/* ---- what it says ---- */
 
 /* "courier-1", or "courier-1.2" when another process still had the first. Nobody speaks for another's lane. */
 static bool is_lane_of(const struct clerk_courier *w, struct span lane)
@@ -162,7 +162,7 @@ void clerk_link_courier(struct clerk *c, unsigned instance, int fd)
 	w->link = link_new(c->loop, fd, &ops, w);
 }
 
-/* ---- what is certain -------------------------------------------------------------------------------------------- */
+/* ---- what is certain ---- */
 
 /* Offers of this lane that nobody will answer: once more, or to the decision list. Of living leases: what they hold. */
 static void orphans(struct clerk *c, uint32_t lane_id)

@@ -22,7 +22,7 @@ void pump_soon(struct clerk *c, uint64_t after_us)
 	loop_timer_set(c->pump_timer, after_us);
 }
 
-/* ---- sites ------------------------------------------------------------------------------------------------------ */
+/* ---- sites ---- */
 
 static const struct msg_site *config_site(const struct clerk *c, struct span name)
 {
@@ -79,7 +79,7 @@ void sites_refresh(struct clerk *c)
 	}
 }
 
-/* ---- pages ------------------------------------------------------------------------------------------------------ */
+/* ---- pages ---- */
 
 static bool is_held(struct clerk *c, const struct views_site_now *s, uint64_t addr)
 {
@@ -126,7 +126,7 @@ static bool answer(struct clerk *c, const struct views_site_now *s, const struct
 	return true;
 }
 
-/* ---- leases ----------------------------------------------------------------------------------------------------- */
+/* ---- leases ---- */
 
 struct draft {
 	struct clerk *clerk;

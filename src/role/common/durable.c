@@ -23,7 +23,7 @@ struct durable {
 	const char *usual;
 };
 
-/* ---- to the sequencer -------------------------------------------------------------------------------------------- */
+/* ---- to the sequencer ---- */
 
 static void tell(struct durable *d)
 {
@@ -83,7 +83,7 @@ void durable_link(struct durable *d, unsigned instance, int fd)
 	tell(d);
 }
 
-/* ---- to the operator --------------------------------------------------------------------------------------------- */
+/* ---- to the operator ---- */
 
 void durable_condition(const struct durable *d, const char *usual, char *out, size_t out_n)
 {
@@ -158,7 +158,7 @@ static void on_look(void *arg)
 	tell_if_moved(d);
 }
 
-/* ---- the lane ---------------------------------------------------------------------------------------------------- */
+/* ---- the lane ---- */
 
 /* From the lane's writer thread. */
 static void on_lane(void *arg)

@@ -73,7 +73,7 @@ struct role {
 static struct say_metric metric_malformed = {
 	"holdfast_link_malformed_total", "frames and messages that ended a link", SAY_COUNTER, 0};
 
-/* ---- configuration ---------------------------------------------------------------------------------------------- */
+/* ---- configuration ---- */
 
 static void held_free(struct held_config *h)
 {
@@ -183,7 +183,7 @@ static bool take_config(struct role *r, struct span body)
 	return next != NULL;
 }
 
-/* ---- listeners and links ---------------------------------------------------------------------------------------- */
+/* ---- listeners and links ---- */
 
 static void hand_over(struct role *r, struct arrival *came)
 {
@@ -288,7 +288,7 @@ static bool take_link(struct role *r, struct span body)
 	return true;
 }
 
-/* ---- the channel ------------------------------------------------------------------------------------------------ */
+/* ---- the channel ---- */
 
 static void stop(void *arg)
 {
@@ -390,7 +390,7 @@ void role_tell(struct role *r, const char *condition)
 	buf_fini(&body);
 }
 
-/* ---- from start to end ------------------------------------------------------------------------------------------ */
+/* ---- from start to end ---- */
 
 static void seed(void)
 {

@@ -66,7 +66,7 @@ static void probe_free(struct smtp_probe *p)
 	free(p);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------- */
+/* ---- the answer ---- */
 
 static void copy_text(char *out, size_t out_n, const char *text)
 {
@@ -183,7 +183,7 @@ static void report_failure(struct smtp_probe *p)
 		report(p, SMTP_STAGE_QUIT, SMTP_PROBE_FINE);
 }
 
-/* ---- the conversation ------------------------------------------------------------------------------------------- */
+/* ---- the conversation ---- */
 
 static void on_output(void *arg, struct span bytes)
 {
@@ -352,7 +352,7 @@ static void on_deadline(void *arg)
 	conn_abort(p->conn);
 }
 
-/* ---- the face --------------------------------------------------------------------------------------------------- */
+/* ---- the face ---- */
 
 static struct span own_text(struct smtp_probe *p, size_t at, struct span text)
 {

@@ -57,7 +57,7 @@ struct courier {
 	size_t sessions_n;
 };
 
-/* ---- site.c ----------------------------------------------------------------------------------------------------- */
+/* ---- site.c ---- */
 
 struct primary {
 	struct list at;
@@ -115,7 +115,7 @@ void sites_watch_new(struct courier *c); /* what was told is not known to it */
 void sites_stop(struct courier *c);
 void sites_free(struct courier *c); /* no session is left */
 
-/* ---- session.c -------------------------------------------------------------------------------------------------- */
+/* ---- session.c ---- */
 
 struct session;
 void session_start(struct site *s, struct primary *p);
@@ -128,7 +128,7 @@ void session_stop(struct session *s);
 /* The clerk is gone: no dot any more (K1). What had one waits for its answer. */
 void session_clerk_gone(struct session *s);
 
-/* ---- job.c ------------------------------------------------------------------------------------------------------ */
+/* ---- job.c ---- */
 
 enum intent { INTENT_NONE, INTENT_PENDING, INTENT_DURABLE, INTENT_FAILED };
 
@@ -172,12 +172,12 @@ void job_lapse(struct job *j, const char *reason);
 void job_give_back(struct job *j, const char *reason);
 void job_settle(struct job *j); /* frees it when nothing is left to wait for */
 
-/* ---- record.c: what goes to the lane ---------------------------------------------------------------------------- */
+/* ---- record.c: what goes to the lane ---- */
 
 void record_intent(struct job *j, const char *host);
 void record_outcome(struct job *j, const struct job_end *end);
 
-/* ---- notify.c --------------------------------------------------------------------------------------------------- */
+/* ---- notify.c ---- */
 
 struct notice_facts {
 	const struct msg_lease_rcpt *rcpt;
@@ -189,7 +189,7 @@ struct notice_facts {
 bool notice_make(struct job *j, const struct notice_facts *facts, struct buf *meta,
 		 struct buf *body);
 
-/* ---- links.c ---------------------------------------------------------------------------------------------------- */
+/* ---- links.c ---- */
 
 void links_accept(struct courier *c, unsigned peer_role, unsigned instance, int fd);
 /* Frees body. False: not sent, and the log says so. */
@@ -205,7 +205,7 @@ void results_fini(struct site *s);
 void tell_evidence(struct site *s, const char *host, enum attempt attempt, const char *stage,
 		   unsigned code, const char *text);
 
-/* ---- resolve.c -------------------------------------------------------------------------------------------------- */
+/* ---- resolve.c ---- */
 
 struct host;
 struct sockaddr_storage;
@@ -223,7 +223,7 @@ void resolve_answer(struct courier *c, const struct msg_resolve_answer *answer);
 void resolve_scout_gone(struct courier *c);
 void resolve_free(struct courier *c);
 
-/* ---- main.c: metrics -------------------------------------------------------------------------------------------- */
+/* ---- main.c: metrics ---- */
 
 /* When it stops: ends the role if nothing is left to do. */
 void courier_check_end(struct courier *c);

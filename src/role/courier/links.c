@@ -31,7 +31,7 @@ bool links_send(struct link *l, unsigned type, struct buf *body)
 	return sent;
 }
 
-/* ---- to the clerk ----------------------------------------------------------------------------------------------- */
+/* ---- to the clerk ---- */
 
 static uint32_t room(const struct courier *c)
 {
@@ -147,7 +147,7 @@ static void on_clerk_closed(void *arg, struct link *l)
 	sites_clerk_gone(c);
 }
 
-/* ---- to the others ---------------------------------------------------------------------------------------------- */
+/* ---- to the others ---- */
 
 static void send_evidence(struct site *s, struct msg_delivery_evidence *m)
 {
@@ -284,7 +284,7 @@ static void on_watch_closed(void *arg, struct link *l)
 	role_link_lost(c->role, ROLE_WATCH, 0);
 }
 
-/* ---- new links -------------------------------------------------------------------------------------------------- */
+/* ---- new links ---- */
 
 static void replace(struct courier *c, struct link **at, const struct link_ops *ops, int fd)
 {

@@ -18,7 +18,7 @@
 
 #define RETRY_US 1000000u
 
-/* ---- INTENT ----------------------------------------------------------------------------------------------------- */
+/* ---- INTENT ---- */
 
 static void on_intent(void *arg, const struct lane_result *result)
 {
@@ -62,7 +62,7 @@ void record_intent(struct job *j, const char *host)
 	buf_fini(&body);
 }
 
-/* ---- OUTCOME ---------------------------------------------------------------------------------------------------- */
+/* ---- OUTCOME ---- */
 
 struct outcome_record {
 	enum record_type type;
@@ -137,7 +137,7 @@ static struct outcome_record *add_record(struct outcome *o, enum record_type typ
 	return &o->records[o->n++];
 }
 
-/* ---- what became of one recipient ------------------------------------------------------------------------------- */
+/* ---- what became of one recipient ---- */
 
 static enum attempt attempt_of(enum smtp_result result)
 {
@@ -219,7 +219,7 @@ static bool wants_relayed(const struct job *j, const struct msg_lease_rcpt *r,
 	       j->lease.sender_verified && end->client && smtp_client_dsn_passed_on(end->client);
 }
 
-/* ---- the group -------------------------------------------------------------------------------------------------- */
+/* ---- the group ---- */
 
 struct line {
 	struct msg_rcpt_outcome outcome;

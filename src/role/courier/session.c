@@ -74,7 +74,7 @@ static void session_free(struct session *s)
 	courier_check_end(site->c);
 }
 
-/* ---- the end of a transaction ----------------------------------------------------------------------------------- */
+/* ---- the end of a transaction ---- */
 
 static void body_close(struct session *s)
 {
@@ -116,7 +116,7 @@ static void end_transaction(struct session *s)
 	s->damage[0] = '\0';
 }
 
-/* ---- the end of the connection ---------------------------------------------------------------------------------- */
+/* ---- the end of the connection ---- */
 
 static void end_connection(struct session *s)
 {
@@ -188,7 +188,7 @@ static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fau
 	session_free(s);
 }
 
-/* ---- a transaction ---------------------------------------------------------------------------------------------- */
+/* ---- a transaction ---- */
 
 static void offer(struct session *s, struct job *j)
 {
@@ -312,7 +312,7 @@ static bool send_dot(struct session *s)
 	return false;
 }
 
-/* ---- driving ---------------------------------------------------------------------------------------------------- */
+/* ---- driving ---- */
 
 static void be_ready(struct session *s)
 {
@@ -407,7 +407,7 @@ void session_clerk_gone(struct session *s)
 	drive(s);
 }
 
-/* ---- the connection --------------------------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 {

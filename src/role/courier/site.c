@@ -20,7 +20,7 @@
 #define PATIENCE_US    1000000u
 #define SMTP_PORT      25
 
-/* ---- configuration ---------------------------------------------------------------------------------------------- */
+/* ---- configuration ---- */
 
 static struct site *site_new(struct courier *c, struct span key, struct span name)
 {
@@ -178,7 +178,7 @@ struct site *site_for_lease(struct courier *c, const struct msg_lease *lease)
 	return s && has_primary(s) ? s : NULL;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 void site_put(struct site *s, struct job *job)
 {
@@ -221,7 +221,7 @@ void site_stop(struct courier *c, struct span name)
 		site_drop_waiting(s, "the site was stopped");
 }
 
-/* ---- primaries -------------------------------------------------------------------------------------------------- */
+/* ---- primaries ---- */
 
 static uint64_t pause_of(const struct primary *p)
 {
@@ -282,7 +282,7 @@ void site_primary_worked(struct site *s, struct primary *p)
 		site_push(s);
 }
 
-/* ---- sessions --------------------------------------------------------------------------------------------------- */
+/* ---- sessions ---- */
 
 static size_t free_sessions(const struct site *s)
 {
@@ -326,7 +326,7 @@ void site_push(struct site *s)
 	s->is_pushing = false;
 }
 
-/* ---- all sites -------------------------------------------------------------------------------------------------- */
+/* ---- all sites ---- */
 
 static void each_site(struct courier *c, void (*what)(struct site *s))
 {

@@ -69,7 +69,7 @@ struct sequencer {
 	struct arena scratch;
 };
 
-/* ---- numbering --------------------------------------------------------------------------------------------------- */
+/* ---- numbering ---- */
 
 static void tell(struct peer *p)
 {
@@ -171,7 +171,7 @@ static void on_recover(void *arg)
 	heard(s);
 }
 
-/* ---- links ------------------------------------------------------------------------------------------------------- */
+/* ---- links ---- */
 
 /* A writer speaks for its own lanes only: "edge-0", "edge-0.2" ... */
 static bool speaks_for(const struct peer *p, struct span lane)
@@ -255,7 +255,7 @@ static void on_link(struct role *r, enum role_id id, unsigned instance, int fd)
 		tell(p);
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static bool on_start(struct role *r, struct fault *why)
 {

@@ -43,7 +43,7 @@ struct msg_config;
 struct smtp_probe;
 struct tls_context;
 
-/* ---- host names (names.c): by scout, the last good answer kept ------------------------------------ */
+/* ---- host names (names.c): by scout, the last good answer kept ---- */
 
 struct host {
 	struct list on_table;
@@ -69,7 +69,7 @@ void names_start(struct watch *w);
 void names_stop(struct watch *w);
 void names_link(struct watch *w, int fd);
 
-/* ---- the lane (books.c) ----------------------------------------------------------------------------- */
+/* ---- the lane (books.c) ---- */
 
 /* Strings are copied. */
 struct act {
@@ -99,7 +99,7 @@ bool past_read(struct watch *w, struct fault *why);
 void past_note_act(struct watch *w, const struct msg_act_meta *m,
 		   uint64_t at_us); /* history ring */
 
-/* ---- sites (site.c, probe.c) ------------------------------------------------------------------------ */
+/* ---- sites (site.c, probe.c) ---- */
 
 struct override {
 	enum health_hold mode;
@@ -170,7 +170,7 @@ void probe_round(struct site *s);
 void probe_cancel(struct site *s);
 void probe_host_ready(struct host *h); /* of a primary */
 
-/* ---- holds by command (hold.c) ----------------------------------------------------------------------- */
+/* ---- holds by command (hold.c) ---- */
 
 struct domain_hold {
 	struct list on_watch;
@@ -190,7 +190,7 @@ void hold_restore_domain(struct watch *w, struct span name, const struct overrid
 void holds_start(struct watch *w);
 void holds_stop(struct watch *w);
 
-/* ---- what decides where mail lands (directory.c) ------------------------------------------------------ */
+/* ---- what decides where mail lands (directory.c) ---- */
 
 void directory_start(struct watch *w); /* before past_read */
 void directory_past(struct watch *w, const struct msg_directory_meta *m);
@@ -198,20 +198,20 @@ void directory_write(struct watch *w); /* what differs from what the lane says *
 void directory_learned(struct watch *w, const struct msg_learned *m);
 void directory_stop(struct watch *w);
 
-/* ---- what primaries announce (learned.c) --------------------------------------------------------------- */
+/* ---- what primaries announce (learned.c) ---- */
 
 void learned_limits(struct watch *w, const struct msg_site_limits *m);
 void learned_past(struct watch *w, const struct msg_directory_meta *m);
 void learned_look(struct watch *w); /* now and then: writes and publishes what is due */
 void learned_publish(struct watch *w);
 
-/* ---- neutral controls (controls.c) -------------------------------------------------------------------- */
+/* ---- neutral controls (controls.c) ---- */
 
 void controls_configure(struct watch *w);
 void controls_look(struct watch *w); /* soon: a probe has failed */
 void controls_stop(struct watch *w);
 
-/* ---- the control socket and the metrics port ------------------------------------------------------------ */
+/* ---- the control socket and the metrics port ---- */
 
 void control_prepare(struct watch *w); /* names of users, while files can still be read */
 void control_listen(struct watch *w, int fd);

@@ -199,7 +199,7 @@ static void site_up(struct model *m, uint64_t up_number)
 	queue_site_phase(m->q, SITE, PHASE_UP, up_number, false);
 }
 
-/* ---- named cases ------------------------------------------------------------------------------------------------ */
+/* ---- named cases ---- */
 
 static void a_bomb_does_not_starve_others(void **state)
 {
@@ -598,7 +598,7 @@ static void refusals_narrow_what_is_out(void **state)
 	model_free(m);
 }
 
-/* ---- pace ------------------------------------------------------------------------------------------------------- */
+/* ---- pace ---- */
 
 /* Q5: at every moment, over all true windows. */
 static void rates_are_never_passed(void **state)
@@ -651,7 +651,7 @@ static void retry_times_follow_the_schedule(void **state)
 	assert_true(s.n > 3);
 }
 
-/* ---- properties ------------------------------------------------------------------------------------------------- */
+/* ---- properties ---- */
 
 enum { OUT_MAX = 64, PROPERTY_ROWS = 600 };
 

@@ -73,7 +73,7 @@ struct world {
 	bool is_met;
 };
 
-/* ---- the ledger ------------------------------------------------------------------------------------------------- */
+/* ---- the ledger ---- */
 
 static void on_durable(void *arg, const struct lane_result *result)
 {
@@ -183,7 +183,7 @@ static void outcome(struct world *w, unsigned lane, const struct got *g, enum at
 	record(w, lane, RECORD_OUTCOME, b, NULL);
 }
 
-/* ---- the couriers ----------------------------------------------------------------------------------------------- */
+/* ---- the couriers ---- */
 
 static bool on_message(void *arg, struct link *l, unsigned type, struct span body)
 {
@@ -300,7 +300,7 @@ static void deliver_all(struct world *w, unsigned i)
 	order(w);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void on_beat(void *arg)
 {
@@ -445,7 +445,7 @@ static void world_free(struct world *w)
 	free(w);
 }
 
-/* ---- what is awaited -------------------------------------------------------------------------------------------- */
+/* ---- what is awaited ---- */
 
 static bool is_held(struct world *w, uint64_t n)
 {
@@ -516,7 +516,7 @@ static void receipt(struct world *w, char out[300])
 	views_close(v);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 static void holds_then_hands_back_with_a_receipt(void **state)
 {

@@ -36,7 +36,7 @@ static struct peer peers[32];
 static size_t peers_n;
 static struct say_metric beats = {"holdfast_test_beats_total", "links seen", SAY_COUNTER, 0};
 
-/* ---- what the sandbox must refuse -------------------------------------------------------------------------------- */
+/* ---- what the sandbox must refuse ---- */
 
 static int try_open(void)
 {
@@ -160,7 +160,7 @@ static const struct {
 	{"thread", try_thread},
 };
 
-/* ---- orders ------------------------------------------------------------------------------------------------------ */
+/* ---- orders ---- */
 
 static void obey(struct role *r, int fd, const char *order)
 {
@@ -251,7 +251,7 @@ static void on_listen(struct role *r, const char *service, int fd)
 	say(SAY_NOTICE, "test.listen", "service", SAY_STR(service), NULL);
 }
 
-/* ---- links ------------------------------------------------------------------------------------------------------- */
+/* ---- links ---- */
 
 static bool on_link_message(void *arg, struct link *l, unsigned type, struct span body)
 {
@@ -300,7 +300,7 @@ static void on_link(struct role *r, enum role_id id, unsigned instance, int fd)
 	say_count(&beats, 1);
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static bool on_start(struct role *r, struct fault *why)
 {
