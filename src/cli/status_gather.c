@@ -164,6 +164,13 @@ static void take_drain(struct cli *c, const struct status *s, const struct views
 		(uint64_t)((double)(d->total - settled - d->decide) / site->per_second * 1e6);
 }
 
+/* Taken out of the configuration, or renamed: nobody probes it, and what it holds waits for ever. */
+static bool is_removed(const struct gather *g, const struct status_site *site,
+		       const struct views_site *v)
+{
+	return g->s->live && !site->live && !v->is_redirect;
+}
+
 static bool site_from_views(void *arg, const struct views_site *v)
 {
 	struct gather *g = arg;
@@ -172,7 +179,11 @@ static bool site_from_views(void *arg, const struct views_site *v)
 	if (g->s->sites_n >= SITES || (v->is_redirect && !v->held))
 		return g->s->sites_n < SITES;
 	site = site_of(g->c, g->s, v->name);
-	if (!site->live) {
+	if (is_removed(g, site, v)) {
+		site->state = "removed";
+		site->reason = "not in the configuration: name it there again, or send its mail on with "
+			       "holdfast queue redirect --match site=NAME HOST";
+	} else if (!site->live) {
 		site->state = v->state.n ? arena_str(&g->c->arena, v->state) : "unknown";
 		site->since_us = v->since_us;
 		site->reason = arena_str(&g->c->arena, v->reason);

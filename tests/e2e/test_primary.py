@@ -275,3 +275,15 @@ def test_tls_required_means_verified(folder, started):
     found = holdfast.run("doctor", "--json", check=False).stdout
     assert "certificate verified" in found, found
     primary.stop()
+
+
+def test_a_site_taken_out_of_the_configuration_is_shown_with_what_it_holds(folder, started):
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), peers.free_port(), every="1s"))
+    send(holdfast.port, 2)
+    with open(holdfast.config) as f:
+        text = f.read()
+    with open(holdfast.config, "w") as f:
+        f.write(text.replace("head-office", "main-office"))
+    holdfast.run("reload")
+    peers.wait_for(lambda: holdfast.site()["state"] == "removed" and holdfast.site()["held"] == 2, 10, "the old site to be shown as removed", every=0.1)
+    assert "queue redirect" in holdfast.run("status", check=False).stdout
