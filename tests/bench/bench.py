@@ -149,9 +149,15 @@ def handback(folder, rows):
 
 def start(folder, rows):
     progress(f"writing {MANY} held messages")
-    holdfast = peers.Holdfast(os.path.join(folder, "start"), peers.free_port())
+    holdfast = peers.Holdfast(os.path.join(folder, "start"), peers.free_port()).start()  # makes the folders, as the roles want them
+    holdfast.stop()
     subprocess.run([os.path.join(peers.BUILD, "tests", "bench", "lanegen"), os.path.join(holdfast.data, "ledger"), "edge-9", str(MANY), "1024"],
                    check=True, stdout=subprocess.DEVNULL)
+    model, made = (os.path.join(holdfast.data, "ledger", lane) for lane in ("lane-edge-0", "lane-edge-9"))
+    for path in [made] + [os.path.join(made, name) for name in os.listdir(made)]:
+        like = os.stat(model if path == made else os.path.join(model, sorted(os.listdir(model))[0]))
+        os.chown(path, like.st_uid, like.st_gid)
+        os.chmod(path, like.st_mode & 0o777)
     took = []
     for run in range(RUNS):
         progress(f"start with {MANY} held messages, run {run + 1}/{RUNS}")

@@ -201,7 +201,8 @@ def test_n_07_hand_back_keeps_to_the_rate(folder, started):
 def test_k_09_wall_clock_years_off(folder):
     """Mail taken ten years back and handed back decades ahead: nothing expires early, nothing bounces, the order stays."""
     primary = primaries.Primary()
-    holdfast = peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s")
+    # One connection: what several carry side by side arrives here in any order.
+    holdfast = peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s", site="    concurrency: 1\n", more="roles: { couriers: 1 }\n")
     clock = lambda days: {"LD_PRELOAD": FAKETIME[0], "FAKETIME": f"{days:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}  # noqa: E731
     for n, days in enumerate((-3650, 0, 18250, -1)):
         holdfast.start(env=clock(days))
