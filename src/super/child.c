@@ -385,7 +385,7 @@ struct child *super_child_new(struct super *s, enum role_id id, unsigned instanc
 	c->instance = instance;
 	c->said_fd = -1;
 	c->state = CHILD_WAITING;
-	if (super_instances(id, &s->settings->config) > 1 || id == ROLE_EDGE || id == ROLE_COURIER)
+	if (super_instances(id, &s->settings->config) > 1 || id == ROLE_EDGE || id == ROLE_COURIER || id == ROLE_DESK)
 		(void)snprintf(c->full_name, sizeof c->full_name, "%s-%u", role_name(id), instance);
 	else
 		(void)snprintf(c->full_name, sizeof c->full_name, "%s", role_name(id));

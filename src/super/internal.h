@@ -27,7 +27,7 @@ struct super_users {
 	bool switches; /* started as root */
 	bool own;      /* one user a role; else all as uid[0] */
 	gid_t gid;
-	uid_t uid[ROLE_AUTH + 1];
+	uid_t uid[ROLE_LAST + 1];
 	char text[64]; /* "holdfast-edge, holdfast-scout ...", "nobody" */
 };
 
@@ -49,7 +49,9 @@ const char *super_tls_key(const char *data, struct arena *a);
 
 /* "0.0.0.0:25" -> a listening, non-blocking descriptor; -1 with a sentence that says what to do. */
 int super_listen(const char *service, const char *address, struct fault *why);
-int super_listen_control(const char *data, const struct super_users *users, struct fault *why);
+/* A Unix stream socket <data>/run/<name> that this role and the group may use. */
+int super_listen_unix(const char *data, const char *name, enum role_id owner, const struct super_users *users,
+		      struct fault *why);
 /* Which role takes connections of a service. */
 enum role_id super_listener_role(const char *service);
 

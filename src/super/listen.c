@@ -117,18 +117,19 @@ int super_listen(const char *service, const char *address, struct fault *why)
 	return fd;
 }
 
-int super_listen_control(const char *data, const struct super_users *users, struct fault *why)
+int super_listen_unix(const char *data, const char *name, enum role_id owner, const struct super_users *users,
+		      struct fault *why)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/run/control.sock", data);
+	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/run/%s", data, name);
 	int fd;
 
 	if (n < 0 || (size_t)n >= sizeof at.sun_path) {
 		fault_set(why,
-			  "the path %s/run/control.sock is longer than the %zu bytes a socket's "
+			  "the path %s/run/%s is longer than the %zu bytes a socket's "
 			  "may have; choose a "
 			  "shorter data directory",
-			  data, sizeof at.sun_path - 1);
+			  data, name, sizeof at.sun_path - 1);
 		return -1;
 	}
 	(void)unlink(
@@ -136,9 +137,9 @@ int super_listen_control(const char *data, const struct super_users *users, stru
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 ||
 	    chmod(at.sun_path, 0660) < 0 ||
-	    (users->switches && chown(at.sun_path, users->uid[ROLE_WATCH], users->gid) < 0) ||
+	    (users->switches && chown(at.sun_path, users->uid[owner], users->gid) < 0) ||
 	    listen(fd, 64) < 0) {
-		fault_sys(why, "control socket %s", at.sun_path);
+		fault_sys(why, "socket %s", at.sun_path);
 		if (fd >= 0)
 			(void)close(fd);
 		return -1;

@@ -350,10 +350,16 @@ static bool bind_all(struct super *s)
 		else
 			add_listener(s, service, address, fd);
 	}
-	fd = super_listen_control(s->data, &s->users, &why);
+	fd = super_listen_unix(s->data, "control.sock", ROLE_WATCH, &s->users, &why);
 	if (fd < 0)
 		return complain(&why);
 	add_listener(s, "control", "run/control.sock", fd);
+	if (super_instances(ROLE_AUTH, config) == 0)
+		return ok;
+	fd = super_listen_unix(s->data, "people.sock", ROLE_AUTH, &s->users, &why);
+	if (fd < 0)
+		return complain(&why);
+	add_listener(s, "people", "run/people.sock", fd);
 	return ok;
 }
 
@@ -379,7 +385,7 @@ static bool make_children(struct super *s)
 {
 	bool ok = true;
 
-	for (enum role_id id = ROLE_EDGE; id <= ROLE_AUTH; id++) {
+	for (enum role_id id = ROLE_EDGE; id <= ROLE_LAST; id++) {
 		for (unsigned i = 0; i < super_instances(id, &s->settings->config); i++) {
 			struct child *c = super_child_new(s, id, i);
 

@@ -14,7 +14,33 @@ static const struct {
 	{ROLE_COURIER, ROLE_WATCH},	/* evidence */
 	{ROLE_WATCH, ROLE_SCOUT},	/* host names, what was learned */
 	{ROLE_WATCH, ROLE_SEQUENCER},	/* Durable */
+	{ROLE_DESK, ROLE_SEQUENCER},	/* Durable */
+	{ROLE_DESK, ROLE_CLERK},	/* verdicts, what has changed */
+	{ROLE_DESK, ROLE_AUTH},		/* logins */
+	{ROLE_AUTH, ROLE_SEQUENCER},	/* Durable */
+	{ROLE_AUTH, ROLE_SCOUT},	/* addresses of the primary's IMAP */
+	{ROLE_AUTH, ROLE_CLERK},	/* whose own credentials are there */
+	{ROLE_SUBMISSION, ROLE_SEQUENCER}, /* Durable */
+	{ROLE_SUBMISSION, ROLE_AUTH},	/* logins */
+	{ROLE_COURIER, ROLE_AUTH},	/* signatures, credentials by lease */
+	{ROLE_INDEXER, ROLE_CLERK},	/* what has changed */
 };
+
+static bool serves(const struct msg_config *config, enum role_id id)
+{
+	for (size_t i = 0; i < config->listen_n; i++) {
+		char service[32];
+		struct span name = config->listen[i].service;
+
+		if (name.n >= sizeof service)
+			continue;
+		memcpy(service, name.p, name.n);
+		service[name.n] = '\0';
+		if (super_listener_role(service) == id)
+			return true;
+	}
+	return false;
+}
 
 bool super_are_linked(enum role_id a, enum role_id b)
 {
@@ -37,9 +63,14 @@ unsigned super_instances(enum role_id id, const struct msg_config *config)
 	case ROLE_CLERK:
 	case ROLE_WATCH:
 		return 1;
-	case ROLE_NONE:
 	case ROLE_DESK:
+		return serves(config, ROLE_DESK) ? config->desks : 0;
+	case ROLE_SUBMISSION:
+		return serves(config, ROLE_SUBMISSION) ? 1 : 0;
+	case ROLE_INDEXER:
 	case ROLE_AUTH:
+		return serves(config, ROLE_DESK) || serves(config, ROLE_SUBMISSION) ? 1 : 0;
+	case ROLE_NONE:
 		return 0;
 	}
 	return 0;
@@ -47,11 +78,24 @@ unsigned super_instances(enum role_id id, const struct msg_config *config)
 
 bool super_ends_first(enum role_id id)
 {
-	return id == ROLE_EDGE || id == ROLE_COURIER;
+	return id == ROLE_EDGE || id == ROLE_SUBMISSION || id == ROLE_DESK || id == ROLE_COURIER;
 }
 
 enum role_id super_listener_role(const char *service)
 {
-	return strcmp(service, "control") == 0 || strcmp(service, "metrics") == 0 ? ROLE_WATCH
-										  : ROLE_EDGE;
+	static const struct {
+		const char *service;
+		enum role_id role;
+	} of[] = {
+		{"smtp", ROLE_EDGE},	   {"submission", ROLE_SUBMISSION}, {"submissions", ROLE_SUBMISSION},
+		{"imap", ROLE_DESK},	   {"imaps", ROLE_DESK},	    {"pop3", ROLE_DESK},
+		{"pop3s", ROLE_DESK},	   {"https", ROLE_DESK},	    {"people", ROLE_AUTH},
+		{"control", ROLE_WATCH},   {"metrics", ROLE_WATCH},
+	};
+
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		if (strcmp(of[i].service, service) == 0)
+			return of[i].role;
+	}
+	return ROLE_EDGE;
 }

@@ -142,7 +142,7 @@ static enum role_id role_of_lane(const char *name)
 {
 	if (strcmp(name, "order") == 0)
 		return ROLE_SEQUENCER;
-	for (enum role_id id = ROLE_EDGE; id <= ROLE_WATCH; id++) {
+	for (enum role_id id = ROLE_EDGE; id <= ROLE_LAST; id++) {
 		const char *role = role_name(id);
 		size_t n = strlen(role);
 

@@ -17,7 +17,7 @@ static bool find_own(struct super_users *u)
 	if (!group)
 		return false;
 	u->gid = group->gr_gid;
-	for (enum role_id id = ROLE_EDGE; id <= ROLE_WATCH; id++) {
+	for (enum role_id id = ROLE_EDGE; id <= ROLE_LAST; id++) {
 		const struct passwd *user;
 
 		(void)snprintf(name, sizeof name, "holdfast-%s", role_name(id));
@@ -38,7 +38,7 @@ static bool find_one(struct super_users *u, const char *name)
 	if (!user || user->pw_uid == 0)
 		return false;
 	u->gid = user->pw_gid;
-	for (enum role_id id = ROLE_NONE; id <= ROLE_AUTH; id++)
+	for (enum role_id id = ROLE_NONE; id <= ROLE_LAST; id++)
 		u->uid[id] = user->pw_uid;
 	(void)snprintf(u->text, sizeof u->text, "%s", name);
 	return true;

@@ -22,6 +22,10 @@ const char *role_name(enum role_id id)
 		return "desk";
 	case ROLE_AUTH:
 		return "auth";
+	case ROLE_SUBMISSION:
+		return "submission";
+	case ROLE_INDEXER:
+		return "indexer";
 	}
 	return "?";
 }

@@ -278,7 +278,7 @@ static bool take_link(struct role *r, struct span body)
 	struct arena a;
 
 	arena_init(&a, 4096);
-	if (!came || !msg_link_here_decode(&a, body, &m) || m.peer > ROLE_AUTH)
+	if (!came || !msg_link_here_decode(&a, body, &m) || m.peer > ROLE_LAST)
 		return false; /* the channel closes, and the process ends with it */
 	came->peer = m.peer;
 	came->peer_instance = m.peer_instance;

@@ -44,6 +44,9 @@ enum role_id {
 	ROLE_WATCH,
 	ROLE_DESK,
 	ROLE_AUTH,
+	ROLE_SUBMISSION, /* edge for our own people: ports 587 and 465 */
+	ROLE_INDEXER,	 /* reads messages, writes views/<generation>/digest.db */
+	ROLE_LAST = ROLE_INDEXER,
 };
 
 const char *role_name(enum role_id id); /* "edge" */

@@ -376,7 +376,7 @@ static enum role_id id_of(const char *path)
 {
 	const char *dash = strrchr(path, '-');
 
-	for (enum role_id id = ROLE_EDGE; dash && id <= ROLE_AUTH; id++) {
+	for (enum role_id id = ROLE_EDGE; dash && id <= ROLE_LAST; id++) {
 		if (strcmp(dash + 1, role_name(id)) == 0)
 			return id;
 	}
