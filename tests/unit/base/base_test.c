@@ -1,4 +1,5 @@
 #include "base/arena.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/map.h"
@@ -95,6 +96,32 @@ static void crc32c_matches_rfc3720(void **state)
 	assert_int_equal(crc32c(crc32c(0, SPAN_LIT("1234")), SPAN_LIT("56789")), 0xe3069283);
 }
 
+static void base64_is_strict(void **state)
+{
+	static const struct {
+		const char *text, *bytes; /* bytes NULL: refused */
+	} rows[] = {
+		{"", ""},	   {"Zg==", "f"},    {"Zm8=", "fo"},   {"Zm9v", "foo"},	 {"Zm9vYmFy", "foobar"},
+		{"Zg", NULL},	   {"Zg=", NULL},    {"Zh==", NULL},   {"Zm9=", NULL},	 {"Zg==Zg==", NULL},
+		{"Zm 9v", NULL},   {"====", NULL},   {"Z===", NULL},   {"Zm9v\n", NULL}, {"Zm9-", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf out = {0}, again = {0};
+		bool good = base64_decode(&out, span_str(rows[i].text));
+
+		assert_int_equal(good, rows[i].bytes != NULL);
+		if (good) {
+			assert_true(span_eq(buf_span(&out), span_str(rows[i].bytes)));
+			base64_encode(&again, buf_span(&out));
+			assert_true(span_eq(buf_span(&again), span_str(rows[i].text)));
+		}
+		buf_fini(&out);
+		buf_fini(&again);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +130,7 @@ int main(void)
 		cmocka_unit_test(arena_with_limit_refuses),
 		cmocka_unit_test(map_keeps_what_was_put),
 		cmocka_unit_test(crc32c_matches_rfc3720),
+		cmocka_unit_test(base64_is_strict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
