@@ -1,0 +1,209 @@
+"""The whole day: a normal morning in gateway mode, the server dies, ten people go on working, the server returns, and
+every mailbox on it is as if it had been there all the time."""
+import os
+import random
+import signal
+import threading
+
+import dovecot
+import peers
+import people
+import pytest
+from conftest import SOAK
+from test_people import arrive
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private Postfix needs root")
+NAMES = ("anna", "bert", "carl", "dora", "emil", "fritz", "gerda", "hans", "ida", "jonas")
+KILL_ROUNDS = 60 if SOAK else 8
+
+
+class Model:
+    """What the script of the day says each mailbox holds: {name: {folder: {Message-ID: flags}}}."""
+
+    def __init__(self):
+        self.boxes = {n: {} for n in NAMES}
+        self.world = {}
+
+    def put(self, name, folder, mid, flags=()):
+        self.boxes[name].setdefault(folder, {})[mid] = set(flags)
+
+    def mark(self, name, folder, mid, *flags):
+        self.boxes[name][folder][mid] |= set(flags)
+
+    def move(self, name, mid, folder, to):
+        self.boxes[name].setdefault(to, {})[mid] = self.boxes[name][folder].pop(mid)
+
+    def of(self, name):
+        return {f: {m: frozenset(flags) for m, flags in c.items()} for f, c in self.boxes[name].items() if c}
+
+
+class Day:
+    def __init__(self, folder, started):
+        self.model, self.rng = Model(), random.Random(11)
+        self.world = started(peers.Postfix(os.path.join(folder, "world"), domains=("world.example.net",)))
+        self.dovecot = dovecot.Dovecot(os.path.join(folder, "dovecot"), {f"{n}@example.com": f"primary {n}" for n in NAMES})
+        started(self.dovecot)
+        self.postfix = started(peers.Postfix(os.path.join(folder, "postfix"),
+                                             extra=f"virtual_transport = lmtp:inet:127.0.0.1:{self.dovecot.lmtp_port}\n"))
+        self.office = people.Office(os.path.join(folder, "office"), self.postfix.port, self.dovecot, world_port=self.world.port)
+        started(self.office)
+        self.office.set_master_password(self.dovecot.master_password)
+        self.office.add(*NAMES)
+        self.office.wait_state("up")
+
+    def person(self, name):
+        return self.office.people[name]
+
+    def morning(self):
+        """Mail passes us to the primary, and is kept."""
+        for name in NAMES:
+            for mid in arrive(self.office.port, self.person(name).address, 3, "Morning"):
+                self.model.put(name, "INBOX", mid)
+        self.wait_primary("the morning's mail at the primary")
+
+    def outage(self):
+        self.postfix.kill()
+        self.dovecot.kill()
+        for name in NAMES:
+            for mid in arrive(self.office.port, self.person(name).address, 4, "During"):
+                self.model.put(name, "INBOX", mid)
+        for name in NAMES:
+            m = self.person(name).imap()
+            peers.wait_for(lambda: len(people.contents(m, "INBOX")) == 7, 10, f"all mail at {name}'s")
+            m.logout()
+
+    def write(self, name, to, subject, own_copy, reply_to=None):
+        person = self.person(name)
+        message = person.write(to, subject, reply_to=reply_to)
+        mid = person.send(message)
+        if own_copy:  # as Thunderbird does
+            m = person.imap()
+            people.ok(m.append("Sent", "(\\Seen)", None, message.as_bytes().replace(b"\n", b"\r\n")))
+            m.logout()
+        self.model.put(name, "Sent", mid, ["\\Seen"])
+        for address in to:
+            local, domain = address.split("@")
+            if domain == "example.com":
+                self.model.put(local, "INBOX", mid)
+            else:
+                self.model.world[mid] = self.model.world.get(mid, 0) + 1
+        return mid
+
+    def work(self, i, name):
+        """What one person does: reads, answers, flags, files, deletes, drafts."""
+        model, person = self.model, self.person(name)
+        mids = [mid for mid in self.model.boxes[name]["INBOX"]][:7]
+        colleague = NAMES[(i + 1) % len(NAMES)]
+        m = person.imap()
+
+        def store(mid, *flags):
+            people.ok(m.uid("STORE", people.find_uid(m, "INBOX", mid), "+FLAGS", f"({' '.join(flags)})"))
+            model.mark(name, "INBOX", mid, *flags)
+        store(mids[0], "\\Seen")  # from the morning: the primary has it already
+        store(mids[3], "\\Seen", "\\Answered")
+        self.write(name, [f"{colleague}@example.com"], "Re: During", own_copy=i % 2 == 0, reply_to=mids[3])
+        self.write(name, ["partner@world.example.net"], "To the world", own_copy=i % 3 == 0)
+        store(mids[4], "\\Flagged")
+        people.ok(m.uid("MOVE", people.find_uid(m, "INBOX", mids[5]), "Archive"))
+        model.move(name, mids[5], "INBOX", "Archive")
+        people.ok(m.create("Projects"))
+        people.ok(m.uid("MOVE", people.find_uid(m, "INBOX", mids[1]), "Projects"))
+        model.move(name, mids[1], "INBOX", "Projects")
+        people.ok(m.uid("MOVE", people.find_uid(m, "INBOX", mids[6]), "Trash"))
+        model.move(name, mids[6], "INBOX", "Trash")
+        draft = person.write(["partner@world.example.net"], "A draft")
+        people.ok(m.append("Drafts", "(\\Draft \\Seen)", None, draft.as_bytes().replace(b"\n", b"\r\n")))
+        model.put(name, "Drafts", draft["Message-ID"], ["\\Draft", "\\Seen"])
+        m.logout()
+
+    def recovery(self):
+        self.dovecot.start()
+        self.postfix.start()
+
+    def at_primary(self, name):
+        m = self.dovecot.login(f"{name}@example.com")
+        try:
+            found = {f: people.contents(m, f) for f in people.folders(m)}
+        finally:
+            m.logout()
+        twice = {f: c for f, c in found.items() if len({x[0] for x in c}) != len(c)}
+        assert not twice, f"doubled at {name}'s: {twice}"
+        return {f: {mid: flags for mid, flags, _ in c} for f, c in found.items() if c}
+
+    def wait_primary(self, what, seconds=120):
+        for name in NAMES:
+            peers.wait_for(lambda: self.at_primary(name) == self.model.of(name), seconds,
+                           lambda: f"{what}; {name}:\n" + difference(self.model.of(name), self.at_primary(name)) + self.office.tail(15), every=0.5)
+
+    def check_world(self):
+        """Each once."""
+        import collections
+
+        def seen():
+            found = collections.Counter()
+            for path in self.world.messages():
+                with open(path, "rb") as f:
+                    found[people.MESSAGE_ID.search(f.read()).group(1).decode()] += 1
+            return found
+        peers.wait_for(lambda: seen() == self.model.world, 60, lambda: f"the world: {self.model.world}\nbut {seen()}", every=0.5)
+
+
+def difference(expected, found):
+    lines = []
+    for f in sorted(set(expected) | set(found)):
+        a, b = expected.get(f, {}), found.get(f, {})
+        lines += [f"  {f}: missing {m}" for m in a if m not in b] + [f"  {f}: not expected {m}" for m in b if m not in a]
+        lines += [f"  {f}: {m} is {sorted(b[m])}, should be {sorted(a[m])}" for m in a if m in b and a[m] != b[m]]
+    return "\n".join(lines) + "\n"
+
+
+def settle(day):
+    peers.wait_for(lambda: day.office.site()["held"] == 0, 120, "nothing held any more", every=0.5)
+    day.wait_primary("everything at home")
+    day.check_world()
+    # Nothing comes after: what is there stays as it is.
+    assert day.postfix.queued() == 0
+    day.wait_primary("everything still at home", 5)
+
+
+def test_the_whole_day(folder, started):
+    """I-18, P6"""
+    day = Day(folder, started)
+    day.morning()
+    day.outage()
+    for i, name in enumerate(NAMES):
+        day.work(i, name)
+    day.check_world()  # the world does not wait for our primary
+    day.recovery()
+    settle(day)
+    day.office.run("log", "verify", timeout=120)
+
+
+def test_the_whole_day_with_roles_killed_at_the_end(folder, started):
+    """I-18 with kill -9 of each role at random while everything goes home."""
+    day = Day(folder, started)
+    day.morning()
+    day.outage()
+    for i, name in enumerate(NAMES):
+        day.work(i, name)
+    day.recovery()
+    stop, rng, killed = threading.Event(), random.Random(int(os.environ.get("HOLDFAST_SEED", "5"))), []
+
+    def kill():
+        for _ in range(KILL_ROUNDS):
+            if stop.wait(rng.uniform(0.3, 1.5)):
+                return
+            roles = day.office.roles()
+            name = rng.choice(sorted(roles))
+            try:
+                os.kill(roles[name], signal.SIGKILL)
+                killed.append(name)
+            except ProcessLookupError:
+                pass
+    thread = threading.Thread(target=kill)
+    thread.start()
+    thread.join()
+    stop.set()
+    assert killed
+    print("killed:", killed)
+    settle(day)

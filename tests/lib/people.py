@@ -1,0 +1,188 @@
+"""An office for the tests: Holdfast with listeners for people, and what its people do with the protocols of the standard library."""
+import email.message
+import email.utils
+import imaplib
+import os
+import poplib
+import re
+import secrets
+import smtplib
+import ssl
+
+import peers
+
+SERVICES = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+PASSWORD = "correct horse battery {name}"
+
+CONFIG = """node: mx2.example.net
+data: {data}
+listen:
+  smtp: ["127.0.0.1:{port}"]
+{listen}
+sites:
+  - name: head-office
+    primaries: [{{ host: 127.0.0.1, port: {primary} }}]
+    probe: {{ every: 1s, fail: 3, recover: 2, recipient: postmaster@example.com }}
+{site}domains:
+  - {{ name: example.com, site: head-office, mode: {mode}, recipients: [learn] }}
+limits: {{ {limits} }}
+{more}"""
+
+
+def trusting():
+    """A TLS context that takes any certificate: the tests' own is self-signed."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Office(peers.Holdfast):
+    """dovecot: the primary's IMAP server (tests/lib/dovecot.py) or None; world_port: where mail for foreign domains goes."""
+
+    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False):
+        self.ports = {s: peers.free_port() for s in SERVICES}
+        self.dovecot = dovecot
+        port = peers.free_port()
+        listen = "\n".join(f'  {s}: ["127.0.0.1:{p}"]' for s, p in self.ports.items())
+        site = ""
+        if dovecot:
+            site += f"    imap: [{{ host: 127.0.0.1, port: {dovecot.imap_port}, tls: none }}]\n"
+            site += f'    master: {{ user: {dovecot.master_user}, login: "%u*%m" }}\n'
+            if passthrough:
+                site += "    passthrough: true\n"
+        if world_port:
+            more += f"smarthost: {{ host: 127.0.0.1, port: {world_port} }}\n"
+        limits = ", ".join(f"{k}: {v}" for k, v in peers.LIMITS.items())
+        super().__init__(folder, primary_port, port=port, config=CONFIG.format(
+            data=os.path.join(os.path.realpath(folder), "data"), port=port, listen=listen, primary=primary_port, site=site, mode=mode,
+            limits=limits, more=more))
+        self.people = {}
+
+    def start(self, wait=True, env=None):
+        super().start(wait, env)
+        if wait:
+            for service in SERVICES:
+                peers.wait_for(lambda: self._connects(self.ports[service]), 20, lambda: f"{service}:\n" + self.tail())
+        return self
+
+    @staticmethod
+    def _connects(port):
+        import socket
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
+            return True
+        except OSError:
+            return False
+
+    def add(self, *names):
+        """Accounts name@example.com, each with a password of its own."""
+        for name in names:
+            password = PASSWORD.format(name=name)
+            self.run("user", "add", f"{name}@example.com", "--name", name.title(), "--password-stdin", stdin=password + "\n")
+            self.people[name] = Person(self, name, password)
+        return [self.people[n] for n in names]
+
+
+class Person:
+    def __init__(self, office, name, password):
+        self.office, self.name, self.password = office, name, password
+        self.address = f"{name}@example.com"
+
+    def imap(self, tls=True):
+        """A logged-in imaplib session."""
+        ports = self.office.ports
+        if tls:
+            m = imaplib.IMAP4_SSL("127.0.0.1", ports["imaps"], ssl_context=trusting(), timeout=30)
+        else:
+            m = imaplib.IMAP4("127.0.0.1", ports["imap"], timeout=30)
+            m.starttls(trusting())
+        m.login(self.address, self.password)
+        return m
+
+    def pop(self):
+        m = poplib.POP3_SSL("127.0.0.1", self.office.ports["pop3s"], context=trusting(), timeout=30)
+        m.user(self.address)
+        m.pass_(self.password)
+        return m
+
+    def send(self, message, to=None, port="submission"):
+        """Submits an email.message; returns its Message-ID."""
+        if "Message-ID" not in message:
+            message["Message-ID"] = email.utils.make_msgid(domain="example.com")
+        if port == "submissions":
+            s = smtplib.SMTP_SSL("127.0.0.1", self.office.ports[port], context=trusting(), timeout=30)
+        else:
+            s = smtplib.SMTP("127.0.0.1", self.office.ports[port], timeout=30)
+            s.starttls(context=trusting())
+        with s:
+            s.login(self.address, self.password)
+            s.send_message(message, self.address, to)
+        return message["Message-ID"]
+
+    def write(self, to, subject, body="Good morning.\n", reply_to=None):
+        m = email.message.EmailMessage()
+        m["From"], m["To"], m["Subject"] = f"{self.name.title()} <{self.address}>", ", ".join(to if isinstance(to, list) else [to]), subject
+        m["Date"] = email.utils.formatdate()
+        m["Message-ID"] = f"<{secrets.token_hex(12)}@example.com>"
+        if reply_to:
+            m["In-Reply-To"] = m["References"] = reply_to
+        m.set_content(body)
+        return m
+
+
+# ---- looking at mailboxes by IMAP, the same for Holdfast and for a primary ----
+
+MESSAGE_ID = re.compile(rb"message-id:\s*(<[^>]*>)", re.I)
+FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+UID = re.compile(rb"UID (\d+)")
+
+
+def ok(answer):
+    status, data = answer
+    assert status == "OK", answer
+    return data
+
+
+def quoted(name):
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def folders(m):
+    """Names of all mailboxes that can be selected."""
+    names = []
+    for line in ok(m.list()):
+        if line and b"\\noselect" not in line.lower() and b"\\nonexistent" not in line.lower():
+            names.append(re.match(rb'\(.*?\) (?:"[^"]*"|NIL) "?(.*?)"?$', line).group(1).decode())
+    return names
+
+
+def contents(m, folder):
+    """[(Message-ID, flags without \\Recent, uid)] of a mailbox, ascending by UID."""
+    total = int(ok(m.select(quoted(folder), readonly=True))[0])
+    if total == 0:
+        return []
+    found, flags, uid = [], None, None
+    for part in ok(m.fetch("1:*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")):
+        line = part[0] if isinstance(part, tuple) else part
+        flags = FLAGS.search(line) or flags
+        uid = UID.search(line) or uid
+        if isinstance(part, tuple):
+            mid = MESSAGE_ID.search(part[1])
+            pending = mid.group(1).decode() if mid else ""
+        else:  # the closing line: flags may stand after the literal
+            found.append((pending, frozenset(flags.group(1).decode().split()) - {"\\Recent"}, int(uid.group(1))))
+            flags = uid = None
+    return found
+
+
+def everything(m):
+    """{folder: contents} of a whole account."""
+    return {f: contents(m, f) for f in folders(m)}
+
+
+def find_uid(m, folder, message_id):
+    ok(m.select(quoted(folder)))
+    uids = ok(m.uid("SEARCH", None, "HEADER", "Message-ID", quoted(message_id)))[0].split()
+    assert len(uids) == 1, (folder, message_id, uids)
+    return uids[0].decode()
