@@ -34,7 +34,10 @@ def started(request):
 
     yield start
     for thing in reversed(running):
-        (getattr(thing, "kill", None) or thing.stop)()
+        for end in ("close", "kill", "stop"):
+            if hasattr(thing, end):
+                getattr(thing, end)()
+                break
 
 
 def pytest_configure(config):

@@ -41,13 +41,13 @@ class Day:
     def __init__(self, folder, started):
         self.model, self.rng = Model(), random.Random(11)
         self.world = started(peers.Postfix(os.path.join(folder, "world"), domains=("world.example.net",)))
-        self.dovecot = dovecot.Dovecot(os.path.join(folder, "dovecot"), {f"{n}@example.com": f"primary {n}" for n in NAMES})
+        self.dovecot = dovecot.Dovecot({f"{n}@example.com": f"primary {n}" for n in NAMES})
         started(self.dovecot)
         self.postfix = started(peers.Postfix(os.path.join(folder, "postfix"),
                                              extra=f"virtual_transport = lmtp:inet:127.0.0.1:{self.dovecot.lmtp_port}\n"))
         self.office = people.Office(os.path.join(folder, "office"), self.postfix.port, self.dovecot, world_port=self.world.port)
         started(self.office)
-        self.office.set_master_password(self.dovecot.master_password)
+        self.office.set_master_password(dovecot.MASTER_PASSWORD)
         self.office.add(*NAMES)
         self.office.wait_state("up")
 
@@ -121,7 +121,7 @@ class Day:
         self.postfix.start()
 
     def at_primary(self, name):
-        m = self.dovecot.login(f"{name}@example.com")
+        m = self.dovecot.imap(f"{name}@example.com")
         try:
             found = {f: people.contents(m, f) for f in people.folders(m)}
         finally:

@@ -9,6 +9,7 @@ import secrets
 import smtplib
 import ssl
 
+import dovecot as dovecot_lib
 import peers
 
 SERVICES = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s")
@@ -48,7 +49,7 @@ class Office(peers.Holdfast):
         site = ""
         if dovecot:
             site += f"    imap: [{{ host: 127.0.0.1, port: {dovecot.imap_port}, tls: none }}]\n"
-            site += f'    master: {{ user: {dovecot.master_user}, login: "%u*%m" }}\n'
+            site += f'    master: {{ user: {dovecot_lib.MASTER}, login: "%u*%m" }}\n'
             if passthrough:
                 site += "    passthrough: true\n"
         if world_port:
