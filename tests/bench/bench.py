@@ -1,6 +1,6 @@
 """make bench: Holdfast beside Postfix and smtp-sink, in one run on one machine; medians of five, as ratios.
 
-    bench.py [accept] [handback] [start]        (default: all)
+    bench.py [accept] [handback] [start] [imap]       (default: all)
 
 Absolute figures of a machine mean little; the ratios to peers measured minutes apart mean something. The table goes to
 standard output, all figures to bench.json.
@@ -19,6 +19,7 @@ TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
 sys.dont_write_bytecode = True
 import oracle  # noqa: E402
+import mailboxes  # noqa: E402
 import peers  # noqa: E402
 
 RUNS = int(os.environ.get("HOLDFAST_BENCH_RUNS", "5"))
@@ -176,6 +177,10 @@ def start(folder, rows):
     rows.append({"work": "start", "held": MANY, "accepting_after_s": statistics.median(took), "runs": took})
 
 
+def imap(folder, rows):
+    mailboxes.mailboxes(folder, rows, RUNS, progress)
+
+
 def table(rows):
     print(f"{'work':34} {'ours':>9} {'postfix':>9} {'smtp-sink':>9} {'/postfix':>9} {'/sink':>7}")
     for r in rows:
@@ -190,17 +195,19 @@ def table(rows):
             print(f"hand-back of {r['messages']} x 10 KiB: {r['per_second']:.0f}/s, {r['to_source']:.2f} of smtp-source straight into smtp-sink")
         elif r["work"] == "start":
             print(f"start with {r['held']} held messages: first 250 after {r['accepting_after_s']:.2f} s")
+        else:
+            mailboxes.show(r)
 
 
 def main():
-    works = sys.argv[1:] or ["accept", "handback", "start"]
+    works = sys.argv[1:] or ["accept", "handback", "start", "imap"]
     if os.geteuid() != 0:
         sys.exit("make bench needs root: Postfix's master runs as root")
     folder, rows = tempfile.mkdtemp(prefix="holdfast-bench-", dir="/var/tmp"), []
     os.chmod(folder, 0o755)
     try:
         for work in works:
-            {"accept": accept, "handback": handback, "start": start}[work](folder, rows)
+            {"accept": accept, "handback": handback, "start": start, "imap": imap}[work](folder, rows)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         progress("")
