@@ -1,5 +1,5 @@
 /*
- * The defaults of every key stand here, in fill_sites.c and in fill_domains.c, and in holdfast.yaml(5); nowhere else.
+ * The defaults of every key stand here, in fill_sites.c, fill_domains.c and fill_people.c, and in holdfast.yaml(5); nowhere else.
  */
 #include "config/fill_internal.h"
 
@@ -161,13 +161,12 @@ static void fill_listen(struct fill *f, const struct raw_listen *r, struct tree 
 	const struct service services[] = {
 		{"smtp", r->smtp, r->smtp_count, NULL},
 		{"metrics", r->metrics, r->metrics_count, NULL},
-		{"submission", r->submission, r->submission_count, "people cannot send mail yet"},
-		{"submissions", r->submissions, r->submissions_count,
-		 "people cannot send mail yet"},
-		{"imap", r->imap, r->imap_count, "people cannot read mail yet"},
-		{"imaps", r->imaps, r->imaps_count, "people cannot read mail yet"},
-		{"pop3", r->pop3, r->pop3_count, "people cannot read mail yet"},
-		{"pop3s", r->pop3s, r->pop3s_count, "people cannot read mail yet"},
+		{"submission", r->submission, r->submission_count, NULL},
+		{"submissions", r->submissions, r->submissions_count, NULL},
+		{"imap", r->imap, r->imap_count, NULL},
+		{"imaps", r->imaps, r->imaps_count, NULL},
+		{"pop3", r->pop3, r->pop3_count, NULL},
+		{"pop3s", r->pop3s, r->pop3s_count, NULL},
 		{"https", r->https, r->https_count, "there is no portal yet"},
 		{"admin", r->admin, r->admin_count, "there is no admin console yet"},
 	};
@@ -186,9 +185,8 @@ static void fill_listen(struct fill *f, const struct raw_listen *r, struct tree 
 
 /* ---- lists of texts ---- */
 
-static void fill_list(struct fill *f, char **items, uint32_t n, struct tree *list,
-		      struct span **out, size_t *out_n, bool (*is_good)(struct span text),
-		      const char *want)
+void fill_list(struct fill *f, char **items, uint32_t n, struct tree *list, struct span **out,
+	       size_t *out_n, bool (*is_good)(struct span text), const char *want)
 {
 	*out = arena_array(f->c->arena, n + 1u, sizeof **out);
 	for (uint32_t i = 0; i < n; i++) {
@@ -340,6 +338,7 @@ static void fill_roles(struct fill *f, const struct raw_roles *given, struct tre
 
 	out->edges = fill_number(f, r->edges, edges_here(), 1, 64, tree_get(t, "edges"));
 	out->couriers = fill_number(f, r->couriers, 2, 1, 64, tree_get(t, "couriers"));
+	out->desks = fill_number(f, r->desks, 1, 1, 64, tree_get(t, "desks"));
 }
 
 static void fill_node(struct fill *f, const struct raw_config *raw, struct tree *root,
@@ -402,6 +401,7 @@ void fill_config(struct config_context *c, const struct raw_config *raw, struct 
 	fill_tls(&f, raw, root, out);
 	fill_sites(&f, raw, root, out);
 	fill_domains(&f, raw, root, out);
+	fill_people(&f, raw, root, out);
 	fill_lists(&f, raw, root, out);
 	fill_limits(&f, raw->limits, tree_get(root, "limits"), &out->limits);
 	fill_queue(&f, raw->queue, tree_get(root, "queue"), out);

@@ -32,17 +32,70 @@ static void check_site(struct fill *f, const struct msg_config *out, struct span
 static void fill_mode(struct fill *f, const struct raw_domain *raw, struct tree *at,
 		      struct msg_domain *out)
 {
-	static const char *const later[] = {"gateway", "journal", "standby"};
-	struct tree *mode = tree_get(at, "mode");
-
 	out->mode = fill_word(raw->mode, schema_modes, "backup-mx");
-	if (!raw->mode || *raw->mode < SCHEMA_LATER)
-		return;
-	for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-		if (mode && span_eq(mode->text, span_str(later[i])))
-			fill_bad(f, mode, "use backup-mx or gated",
-				 "the mode `%s` is not in this version", later[i]);
+	if (raw->mode && *raw->mode >= SCHEMA_LATER)
+		fill_bad(f, tree_get(at, "mode"), "use backup-mx, gated, gateway or journal",
+			 "the mode `%.*s` is not in this version", SPAN_FMT(out->mode));
+}
+
+/* ---- copies: who may send them, and which addresses take the reports ---- */
+
+static bool is_copier(struct span text)
+{
+	struct address a;
+
+	return units_is_network(text) || address_parse(text, true, &a) == ADDRESS_FINE;
+}
+
+static void fill_journal_to(struct fill *f, const struct raw_journal *r, struct tree *list,
+			    struct msg_domain *out)
+{
+	out->journal_to = arena_array(f->c->arena, r->to_count + 1u, sizeof *out->journal_to);
+	for (uint32_t i = 0; i < r->to_count; i++) {
+		struct span text = span_str(r->to[i]);
+		struct address a;
+
+		if (address_parse(text, true, &a) != ADDRESS_FINE ||
+		    !span_eq(address_domain(&a), out->name)) {
+			fill_bad(f, tree_item(list, i),
+				 config_text(f->c, "write an address such as journal@%.*s",
+					     SPAN_FMT(out->name)),
+				 "`%s` is not an address of %.*s", config_show(f->c, text),
+				 SPAN_FMT(out->name));
+			continue;
+		}
+		out->journal_to[out->journal_to_n++] = arena_span(f->c->arena, address_span(&a));
 	}
+}
+
+/*
+ * In the mode journal every recipient is a copy; in another mode those of `to` alone are. Whoever may send copies puts
+ * mail into people's mailboxes past every check, so that has to be said.
+ */
+static void fill_journal(struct fill *f, const struct raw_domain *raw, struct tree *at,
+			 struct msg_domain *out)
+{
+	const struct raw_journal *r = raw->journal;
+	struct tree *t = tree_get(at, "journal");
+	bool is_mode = span_eq(out->mode, SPAN_LIT("journal"));
+
+	if (!r) {
+		if (is_mode)
+			fill_bad(f, tree_get(at, "mode"),
+				 "add journal: { from: [192.0.2.1], to: [journal@...] }",
+				 "the mode `journal` needs to know who may send copies");
+		return;
+	}
+	fill_list(f, r->from, r->from_count, tree_get(t, "from"), &out->journal_from,
+		  &out->journal_from_n, is_copier,
+		  "write a network such as 192.0.2.0/24, or a sender's address");
+	fill_journal_to(f, r, tree_get(t, "to"), out);
+	if (!r->from_count)
+		fill_bad(f, t, "name the primary: from: [192.0.2.1]",
+			 "`journal.from` is missing: anybody could put mail into mailboxes");
+	if (!is_mode && !r->to_count)
+		fill_bad(f, t, "name the address that copies go to, or use mode: journal",
+			 "`journal` in the mode %.*s needs `to`", SPAN_FMT(out->mode));
 }
 
 /* An address listed in the configuration, or a word: "learn", "*", "file:PATH". */
@@ -102,7 +155,9 @@ static void fill_recipients(struct fill *f, size_t domain, const struct raw_doma
 		arena_array(f->c->arena, raw->recipients_count + 1u, sizeof *out->recipient_files);
 	for (uint32_t i = 0; i < raw->recipients_count; i++)
 		fill_recipient(f, domain, raw->recipients[i], tree_item(list, i), out);
-	if (!list)
+	if (!list && span_eq(out->mode, SPAN_LIT("journal")))
+		out->catch_all = SPAN_LIT("yes"); /* the primary knows nothing of them */
+	else if (!list)
 		out->learn = true;
 	else if (raw->recipients_count == 0)
 		fill_bad(f, list, "write [learn] to ask the primary", "`recipients` is empty");
@@ -124,6 +179,7 @@ static void fill_domain(struct fill *f, size_t i, const struct raw_domain *raw, 
 	out->site = fill_text(f, raw->site);
 	fill_mode(f, raw, at, out);
 	fill_recipients(f, i, raw, at, out);
+	fill_journal(f, raw, at, out);
 	out->unknown = fill_word(raw->unknown, schema_unknowns, "hold");
 }
 
@@ -162,7 +218,8 @@ static void default_probes(struct fill *f, struct msg_config *out)
 		struct msg_site *s = &out->sites[i];
 
 		for (size_t j = 0; j < out->domains_n && !s->probe_recipient.n; j++) {
-			if (span_eq(out->domains[j].site, s->name))
+			if (span_eq(out->domains[j].site, s->name) &&
+			    !span_eq(out->domains[j].mode, SPAN_LIT("journal")))
 				s->probe_recipient = span_str(config_text(
 					f->c, "postmaster@%.*s", SPAN_FMT(out->domains[j].name)));
 		}

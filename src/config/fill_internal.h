@@ -27,6 +27,15 @@ uint64_t fill_size(struct fill *f, const char *given, uint64_t or_else, uint64_t
 		   const struct tree *at);
 struct span fill_word(const int *given, const cyaml_strval_t *table, const char *or_else);
 
+/* A host name or an address, normalised. */
+struct span fill_host(struct fill *f, const char *given, struct tree *at);
+/* Texts with one form; want: what to write instead of a bad one. */
+void fill_list(struct fill *f, char **items, uint32_t n, struct tree *list, struct span **out,
+	       size_t *out_n, bool (*is_good)(struct span text), const char *want);
+
+/* smarthost, window, accounts and the rest of what people need; after listeners. */
+void fill_people(struct fill *f, const struct raw_config *raw, struct tree *root,
+		 struct msg_config *out);
 void fill_sites(struct fill *f, const struct raw_config *raw, struct tree *root,
 		struct msg_config *out);
 void fill_domains(struct fill *f, const struct raw_config *raw, struct tree *root,

@@ -16,7 +16,7 @@ static bool is_site_name(struct span s)
 	return true;
 }
 
-static struct span fill_host(struct fill *f, const char *given, struct tree *at)
+struct span fill_host(struct fill *f, const char *given, struct tree *at)
 {
 	struct span text = span_str(given), inside = text;
 	char name[ADDRESS_DOMAIN_LIMIT + 1];
@@ -95,6 +95,79 @@ static void fill_tls_ca(struct fill *f, size_t site, const struct raw_site *raw,
 				   .owner = site};
 }
 
+/* ---- the primary's IMAP: logins pass through to it, and people's changes go home to it ---- */
+
+static void fill_imap(struct fill *f, const struct raw_site *raw, struct tree *at,
+		      struct msg_site *out)
+{
+	struct tree *list = tree_get(at, "imap");
+
+	out->imap = arena_array(f->c->arena, raw->imap_count + 1u, sizeof *out->imap);
+	out->imap_n = raw->imap_count;
+	for (uint32_t i = 0; i < raw->imap_count; i++) {
+		const struct raw_imap *r = &raw->imap[i];
+		struct tree *t = tree_item(list, i);
+		struct msg_imap_server *to = &out->imap[i];
+		struct span port = span_str("tls");
+
+		to->host = fill_host(f, r->host, tree_get(t, "host"));
+		to->tls = fill_word(r->tls, schema_imap_tls, "");
+		if (!to->tls.n)
+			to->tls = r->port && *r->port == 143 ? SPAN_LIT("starttls") : port;
+		to->port = (uint16_t)fill_number(f, r->port, span_eq(to->tls, port) ? 993 : 143, 1,
+						 65535, tree_get(t, "port"));
+		if (span_eq(to->tls, SPAN_LIT("none")) && !units_is_loopback(to->host))
+			fill_bad(f, tree_get(t, "tls"), "use starttls or tls",
+				 "passwords would travel in the clear to `%.*s`; `none` is for "
+				 "loopback addresses",
+				 SPAN_FMT(to->host));
+	}
+	if (list && !raw->imap_count)
+		fill_bad(f, list, "write [{ host: mail.example.com }], or remove the key",
+			 "`imap` is empty");
+}
+
+/* "%u*%m" and its like: %u the person, %m the master user; both must be there, and nothing else behind a %. */
+static bool is_login_shape(struct span s)
+{
+	unsigned people = 0, masters = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] <= ' ' || s.p[i] >= 127)
+			return false;
+		if (s.p[i] != '%')
+			continue;
+		if (++i >= s.n || (s.p[i] != 'u' && s.p[i] != 'm'))
+			return false;
+		people += s.p[i] == 'u';
+		masters += s.p[i] == 'm';
+	}
+	return people == 1 && masters == 1;
+}
+
+static void fill_master(struct fill *f, const struct raw_site *raw, struct tree *at,
+			struct msg_site *out)
+{
+	const struct raw_master *r = raw->master;
+	struct tree *t = tree_get(at, "master");
+
+	out->passthrough = raw->passthrough ? *raw->passthrough : raw->imap_count > 0;
+	if (out->passthrough && !raw->imap_count)
+		fill_bad(f, tree_get(at, "passthrough"), "add imap: [{ host: mail.example.com }]",
+			 "`passthrough` needs the primary's IMAP server");
+	if (!r)
+		return;
+	if (!raw->imap_count)
+		fill_bad(f, t, "add imap: [{ host: mail.example.com }]",
+			 "`master` needs the primary's IMAP server");
+	out->master_user = fill_text(f, r->user);
+	out->master_login = r->login ? fill_text(f, r->login) : SPAN_LIT("%u*%m");
+	if (!span_eq(out->master_login, SPAN_LIT("sasl")) && !is_login_shape(out->master_login))
+		fill_bad(f, tree_get(t, "login"),
+			 "write \"%u*%m\" (%u the person, %m the master user), or sasl",
+			 "`%s` is not the shape of a login", config_show(f->c, out->master_login));
+}
+
 static void fill_site(struct fill *f, size_t site, const struct raw_site *raw, struct tree *at,
 		      struct msg_site *out)
 {
@@ -119,6 +192,8 @@ static void fill_site(struct fill *f, size_t site, const struct raw_site *raw, s
 	out->continuity_switch = fill_word(r ? r->mode : NULL, schema_switches, "auto");
 	out->continuity_after_ms = (uint32_t)fill_duration(f, r ? r->after : NULL, 30000, 0,
 							   86400000, tree_get(t, "after"));
+	fill_imap(f, raw, at, out);
+	fill_master(f, raw, at, out);
 }
 
 static void check_site_is_used(struct fill *f, const struct raw_config *raw,

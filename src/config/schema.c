@@ -10,18 +10,19 @@
 #define TEXTS(s, m)                                                                                \
 	CYAML_FIELD_SEQUENCE(#m, OPT | CYAML_FLAG_POINTER, struct s, m, &text_entry, 0,            \
 			     CYAML_UNLIMITED)
+#define TRUTH(s, m)	    CYAML_FIELD_BOOL_PTR(#m, OPT, struct s, m)
 #define MAP(s, m, f)	    CYAML_FIELD_MAPPING_PTR(#m, OPT, struct s, m, f)
 #define WORD(k, s, m, t, n) CYAML_FIELD_ENUM_PTR(k, OPT | CYAML_FLAG_STRICT, struct s, m, t, n)
 #define WORDS(t)	    (CYAML_ARRAY_LEN(t) - 1)
 
 const cyaml_strval_t schema_modes[] = {
-	{"backup-mx", 0},	   {"gated", 1},
-	{"gateway", SCHEMA_LATER}, {"journal", SCHEMA_LATER},
+	{"backup-mx", 0},	   {"gated", 1}, {"gateway", 2}, {"journal", 3},
 	{"standby", SCHEMA_LATER}, {NULL, 0},
 };
 const cyaml_strval_t schema_unknowns[] = {{"hold", 0}, {"tempfail", 1}, {"reject", 2}, {NULL, 0}};
 const cyaml_strval_t schema_holds[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
 const cyaml_strval_t schema_tls[] = {{"opportunistic", 0}, {"required", 1}, {NULL, 0}};
+const cyaml_strval_t schema_imap_tls[] = {{"starttls", 0}, {"tls", 1}, {"none", 2}, {NULL, 0}};
 const cyaml_strval_t schema_switches[] = {{"auto", 0}, {"ask", 1}, {"manual", 2}, {NULL, 0}};
 const cyaml_strval_t schema_levels[] = {
 	{"debug", 0}, {"info", 1}, {"notice", 2}, {"warning", 3}, {"error", 4}, {NULL, 0},
@@ -59,6 +60,22 @@ static const cyaml_schema_field_t continuity_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t imap_fields[] = {
+	NEED(raw_imap, host),
+	NUMBER(raw_imap, port),
+	WORD("tls", raw_imap, tls, schema_imap_tls, WORDS(schema_imap_tls)),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t imap_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_imap, imap_fields),
+};
+
+static const cyaml_schema_field_t master_fields[] = {
+	NEED(raw_master, user),
+	TEXT(raw_master, login),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t site_fields[] = {
 	NEED(raw_site, name),
 	CYAML_FIELD_SEQUENCE("primaries", CYAML_FLAG_POINTER, struct raw_site, primaries,
@@ -71,10 +88,20 @@ static const cyaml_schema_field_t site_fields[] = {
 	NUMBER(raw_site, rate_per_minute),
 	NUMBER(raw_site, rate_per_hour),
 	MAP(raw_site, continuity, continuity_fields),
+	CYAML_FIELD_SEQUENCE("imap", OPT | CYAML_FLAG_POINTER, struct raw_site, imap, &imap_entry,
+			     0, 100),
+	TRUTH(raw_site, passthrough),
+	MAP(raw_site, master, master_fields),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t site_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_site, site_fields),
+};
+
+static const cyaml_schema_field_t journal_fields[] = {
+	TEXTS(raw_journal, from),
+	TEXTS(raw_journal, to),
+	CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t domain_fields[] = {
@@ -83,6 +110,7 @@ static const cyaml_schema_field_t domain_fields[] = {
 	WORD("mode", raw_domain, mode, schema_modes, WORDS(schema_modes)),
 	TEXTS(raw_domain, recipients),
 	WORD("unknown", raw_domain, unknown, schema_unknowns, WORDS(schema_unknowns)),
+	MAP(raw_domain, journal, journal_fields),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t domain_entry = {
@@ -140,6 +168,25 @@ static const cyaml_schema_field_t dns_fields[] = {
 static const cyaml_schema_field_t roles_fields[] = {
 	NUMBER(raw_roles, edges),
 	NUMBER(raw_roles, couriers),
+	NUMBER(raw_roles, desks),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t smarthost_fields[] = {
+	NEED(raw_smarthost, host),
+	NUMBER(raw_smarthost, port),
+	WORD("tls", raw_smarthost, tls, schema_tls, WORDS(schema_tls)),
+	TEXT(raw_smarthost, user),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t accounts_fields[] = {
+	TRUTH(raw_accounts, needs_tls),
+	TRUTH(raw_accounts, scram),
+	TEXT(raw_accounts, verifier_age),
+	NUMBER(raw_accounts, submissions_per_hour),
+	NUMBER(raw_accounts, sessions),
+	TEXT(raw_accounts, idle_timeout),
 	CYAML_FIELD_END,
 };
 
@@ -164,7 +211,12 @@ static const cyaml_schema_field_t root_fields[] = {
 	TEXTS(raw_config, allow),
 	TEXTS(raw_config, deny),
 	TEXTS(raw_config, own_networks),
-	CYAML_FIELD_BOOL_PTR("spf", OPT, struct raw_config, spf),
+	TRUTH(raw_config, spf),
+	TEXT(raw_config, window),
+	MAP(raw_config, accounts, accounts_fields),
+	MAP(raw_config, smarthost, smarthost_fields),
+	TRUTH(raw_config, dane),
+	TEXT(raw_config, mta_sts),
 	MAP(raw_config, limits, limits_fields),
 	MAP(raw_config, queue, queue_fields),
 	MAP(raw_config, dns, dns_fields),

@@ -25,8 +25,22 @@ struct raw_continuity {
 	char *after;
 };
 
+struct raw_imap {
+	char *host;
+	uint32_t *port;
+	int *tls;
+};
+
+struct raw_master {
+	char *user, *login;
+};
+
 struct raw_site {
 	char *name, *tls_ca;
+	struct raw_imap *imap;
+	uint32_t imap_count;
+	bool *passthrough;
+	struct raw_master *master;
 	struct raw_primary *primaries;
 	uint32_t primaries_count;
 	struct raw_probe *probe;
@@ -35,8 +49,14 @@ struct raw_site {
 	struct raw_continuity *continuity;
 };
 
+struct raw_journal {
+	char **from, **to;
+	uint32_t from_count, to_count;
+};
+
 struct raw_domain {
 	char *name, *site;
+	struct raw_journal *journal;
 	int *mode, *unknown;
 	char **recipients;
 	uint32_t recipients_count;
@@ -70,7 +90,19 @@ struct raw_dns {
 };
 
 struct raw_roles {
-	uint32_t *edges, *couriers;
+	uint32_t *edges, *couriers, *desks;
+};
+
+struct raw_smarthost {
+	char *host, *user;
+	uint32_t *port;
+	int *tls;
+};
+
+struct raw_accounts {
+	char *verifier_age, *idle_timeout;
+	uint32_t *submissions_per_hour, *sessions;
+	bool *scram, *needs_tls;
 };
 
 struct raw_log {
@@ -93,7 +125,10 @@ struct raw_config {
 	struct raw_dns *dns;
 	struct raw_roles *roles;
 	struct raw_log *log;
-	bool *spf;
+	bool *spf, *dane;
+	char *window, *mta_sts;
+	struct raw_smarthost *smarthost;
+	struct raw_accounts *accounts;
 };
 
 extern const cyaml_schema_value_t schema_root;
@@ -102,6 +137,6 @@ extern const cyaml_schema_value_t schema_root;
 enum { SCHEMA_LATER = 1000 };
 
 extern const cyaml_strval_t schema_modes[], schema_unknowns[], schema_holds[], schema_tls[],
-	schema_switches[], schema_levels[];
+	schema_switches[], schema_levels[], schema_imap_tls[];
 /* The word of a value in one of these tables (they end with NULL). */
 struct span schema_word(const cyaml_strval_t *table, int64_t value);

@@ -189,6 +189,18 @@ bool units_is_network(struct span text)
 	       span_to_u64(span_from(text, (size_t)slash + 1), is_v4 ? 32 : 128, &bits);
 }
 
+bool units_is_loopback(struct span host)
+{
+	struct span inside = host;
+
+	(void)strip_brackets(&inside);
+	if (span_eq_nocase(inside, SPAN_LIT("localhost")))
+		return true;
+	if (is_of_family(inside, AF_INET))
+		return span_starts(inside, SPAN_LIT("127."));
+	return span_eq(inside, SPAN_LIT("::1"));
+}
+
 bool units_is_host_name(struct span text)
 {
 	struct span rest = text;

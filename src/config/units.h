@@ -23,5 +23,7 @@ bool units_is_host_port(struct span text);
 bool units_is_network(struct span text);
 /* An IPv4 or IPv6 address without brackets. */
 bool units_is_ip(struct span text);
+/* 127.0.0.0/8, ::1 (in brackets or not), localhost. */
+bool units_is_loopback(struct span host);
 /* Letters, digits, hyphens, dots; labels of at most 63; at most 253. */
 bool units_is_host_name(struct span text);

@@ -168,8 +168,8 @@ static void drop_privileges(const struct super_users *u, enum role_id id)
  * of the dynamic linker stay. */
 static char **role_environment(void)
 {
-	static const char *const kept[] = {"HOLDFAST_", "TZ=",	  "LANG=",  "LC_",	"LD_",
-					   "FAKETIME",	"ASAN_",  "LSAN_", "UBSAN_",	"TSAN_",
+	static const char *const kept[] = {"HOLDFAST_", "TZ=",	  "LANG=", "LC_",      "LD_",
+					   "FAKETIME",	"ASAN_",  "LSAN_", "UBSAN_",   "TSAN_",
 					   "MALLOC_",	"GLIBC_", "LLVM_", "SSL_CERT_"};
 	static char *out[64];
 	size_t n = 0;
@@ -259,7 +259,7 @@ static void send_config(struct child *c, bool is_reload)
 
 	msg_config_now_encode(
 		&body, &(struct msg_config_now){span_str(c->full_name), c->instance, is_reload});
-	(void)super_child_send(c, MSG_CONFIG_NOW, buf_span(&body), c->super->settings->fd);
+	(void)super_child_send(c, MSG_CONFIG_NOW, buf_span(&body), c->super->settings->fd[c->id]);
 	buf_fini(&body);
 }
 
@@ -385,7 +385,8 @@ struct child *super_child_new(struct super *s, enum role_id id, unsigned instanc
 	c->instance = instance;
 	c->said_fd = -1;
 	c->state = CHILD_WAITING;
-	if (super_instances(id, &s->settings->config) > 1 || id == ROLE_EDGE || id == ROLE_COURIER || id == ROLE_DESK)
+	if (super_instances(id, &s->settings->config) > 1 || id == ROLE_EDGE ||
+	    id == ROLE_COURIER || id == ROLE_DESK)
 		(void)snprintf(c->full_name, sizeof c->full_name, "%s-%u", role_name(id), instance);
 	else
 		(void)snprintf(c->full_name, sizeof c->full_name, "%s", role_name(id));

@@ -39,11 +39,12 @@ bool super_users_find(struct super_users *out, struct fault *why);
 bool super_tree_make(const char *data, const struct super_users *users, struct fault *why);
 /* Takes run/holdfast.pid for this process; -1: another supervisor has it. */
 int super_tree_lock(const char *data, struct fault *why);
-/* Copies certificate and key (self-signed ones when none are named) to where edge reads them. */
+/* Copies certificate and key (self-signed ones when none are named) to where the roles that speak TLS read them. */
 bool super_tls_stage(const struct msg_config *config, const char *data,
 		     const struct super_users *users, bool is_start, struct fault *why);
 const char *super_tls_certificate(const char *data, struct arena *a);
-const char *super_tls_key(const char *data, struct arena *a);
+/* Of this role; of edge for those that have none. */
+const char *super_tls_key(const char *data, enum role_id role, struct arena *a);
 
 /* ---- listen.c ---- */
 
@@ -66,7 +67,9 @@ struct super_settings {
 	struct arena arena;
 	struct buf bytes; /* encoded; config borrows from it */
 	struct msg_config config;
-	int fd; /* what the roles get: a sealed memory file with the staged certificate's names; -1 before sealing */
+	/* What the roles get: sealed memory files with the names of the staged certificate and of the role's own copy of
+	 * its key; -1 before sealing. */
+	int fd[ROLE_LAST + 1];
 };
 
 /*

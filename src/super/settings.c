@@ -57,11 +57,13 @@ static void keep_fixed(struct msg_config *next, const struct msg_config *was, st
 	keep(!same_listeners(next, was), "listen", note);
 	keep(next->edges != was->edges, "edges", note);
 	keep(next->couriers != was->couriers, "couriers", note);
+	keep(next->desks != was->desks, "desks", note);
 	next->data = was->data;
 	next->listen = was->listen;
 	next->listen_n = was->listen_n;
 	next->edges = was->edges;
 	next->couriers = was->couriers;
+	next->desks = was->desks;
 }
 
 /* The data directory as an absolute path without a slash at its end. */
@@ -114,7 +116,8 @@ struct super_settings *super_settings_load(const char *path, const struct super_
 			keep_fixed(&config, &was->config, note);
 		}
 		s = must_alloc(sizeof *s);
-		s->fd = -1;
+		for (enum role_id id = ROLE_NONE; id <= ROLE_LAST; id++)
+			s->fd[id] = -1;
 		arena_init(&s->arena, 0);
 		msg_config_encode(&s->bytes, &config);
 		must(msg_config_decode(&s->arena, buf_span(&s->bytes), &s->config));
@@ -127,21 +130,30 @@ bool super_settings_seal(struct super_settings *s, const char *data, struct faul
 {
 	struct msg_config config = s->config;
 	struct buf bytes = {0};
+	bool ok = true;
 
 	config.tls_certificate = span_str(super_tls_certificate(data, &s->arena));
-	config.tls_key = span_str(super_tls_key(data, &s->arena));
-	msg_config_encode(&bytes, &config);
-	s->fd = seal(buf_span(&bytes), why);
+	for (enum role_id id = ROLE_EDGE; ok && id <= ROLE_LAST; id++) {
+		if (super_instances(id, &config) == 0)
+			continue;
+		config.tls_key = span_str(super_tls_key(data, id, &s->arena));
+		buf_clear(&bytes);
+		msg_config_encode(&bytes, &config);
+		s->fd[id] = seal(buf_span(&bytes), why);
+		ok = s->fd[id] >= 0;
+	}
 	buf_fini(&bytes);
-	return s->fd >= 0;
+	return ok;
 }
 
 void super_settings_free(struct super_settings *s)
 {
 	if (!s)
 		return;
-	if (s->fd >= 0)
-		(void)close(s->fd);
+	for (enum role_id id = ROLE_NONE; id <= ROLE_LAST; id++) {
+		if (s->fd[id] >= 0)
+			(void)close(s->fd[id]);
+	}
 	buf_fini(&s->bytes);
 	arena_fini(&s->arena);
 	free(s);

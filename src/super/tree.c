@@ -283,13 +283,29 @@ const char *super_tls_certificate(const char *data, struct arena *a)
 	return below(data, "tls/use/certificate.pem", a);
 }
 
-const char *super_tls_key(const char *data, struct arena *a)
+const char *super_tls_key(const char *data, enum role_id role, struct arena *a)
 {
+	switch (role) {
+	case ROLE_DESK:
+		return below(data, "tls/use/key-desk.pem", a);
+	case ROLE_SUBMISSION:
+		return below(data, "tls/use/key-submission.pem", a);
+	case ROLE_NONE:
+	case ROLE_EDGE:
+	case ROLE_SCOUT:
+	case ROLE_SEQUENCER:
+	case ROLE_CLERK:
+	case ROLE_COURIER:
+	case ROLE_WATCH:
+	case ROLE_AUTH:
+	case ROLE_INDEXER:
+		break;
+	}
 	return below(data, "tls/use/key.pem", a);
 }
 
-static bool copy(const char *from, const char *to, const struct super_users *users, unsigned mode,
-		 struct fault *why)
+static bool copy(const char *from, const char *to, const struct super_users *users,
+		 enum role_id owner, unsigned mode, struct fault *why)
 {
 	unsigned char *bytes = must_alloc(PEM_LIMIT_BYTES);
 	struct os *os = os_real();
@@ -302,7 +318,7 @@ static bool copy(const char *from, const char *to, const struct super_users *use
 		ok = false;
 	} else {
 		ok = os_replace_file(os, to, span_of(bytes, (size_t)n), mode) &&
-		     (!users->switches || chown(to, users->uid[ROLE_EDGE], users->gid) == 0);
+		     (!users->switches || chown(to, users->uid[owner], users->gid) == 0);
 		if (!ok)
 			fault_sys(why, "write %s", to);
 	}
@@ -337,9 +353,25 @@ static bool is_current(const struct tls_context *pair, bool is_start, struct fau
 		return true;
 	if (is_start)
 		say(SAY_ERROR, "tls.not_current", "why", SAY_STR(why->text), "then",
-		    SAY_STR("it is served all the same; senders that verify will refuse it: renew it"),
+		    SAY_STR("it is served all the same; senders that verify will refuse it: renew "
+			    "it"),
 		    NULL);
 	return is_start;
+}
+
+/* Each role that speaks TLS has a copy of its own: a file has one owner, and the group reads no key. */
+static bool copy_keys(const struct msg_config *config, const char *data, const char *key,
+		      const struct super_users *users, struct arena *a, struct fault *why)
+{
+	static const enum role_id roles[] = {ROLE_EDGE, ROLE_DESK, ROLE_SUBMISSION};
+	bool ok = true;
+
+	for (size_t i = 0; i < sizeof roles / sizeof *roles && ok; i++) {
+		if (super_instances(roles[i], config) > 0)
+			ok = copy(key, super_tls_key(data, roles[i], a), users, roles[i], 0400,
+				  why);
+	}
+	return ok;
 }
 
 bool super_tls_stage(const struct msg_config *config, const char *data,
@@ -364,8 +396,9 @@ bool super_tls_stage(const struct msg_config *config, const char *data,
 	ok = ok && tls_server_new(certificate, key, "smtp", &pair, why) == OK &&
 	     is_current(pair, is_start, why);
 	tls_context_unref(pair);
-	ok = ok && copy(certificate, super_tls_certificate(data, &a), users, 0440, why) &&
-	     copy(key, super_tls_key(data, &a), users, 0400, why);
+	ok = ok &&
+	     copy(certificate, super_tls_certificate(data, &a), users, ROLE_EDGE, 0440, why) &&
+	     copy_keys(config, data, key, users, &a, why);
 	arena_fini(&a);
 	return ok;
 }

@@ -9,26 +9,45 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bool find_own(struct super_users *u)
+static const struct passwd *user_of(enum role_id id)
 {
-	const struct group *group = getgrnam("holdfast");
 	char name[64];
 
-	if (!group)
-		return false;
-	u->gid = group->gr_gid;
-	for (enum role_id id = ROLE_EDGE; id <= ROLE_LAST; id++) {
-		const struct passwd *user;
+	(void)snprintf(name, sizeof name, "holdfast-%s", role_name(id));
+	return getpwnam(name);
+}
 
-		(void)snprintf(name, sizeof name, "holdfast-%s", role_name(id));
-		user = getpwnam(name);
-		if (!user || user->pw_uid == 0)
-			return false;
+/* OK: each role has one. EXISTS: none has. REFUSED: some have; what belongs to them must not change hands silently. */
+static enum rc find_own(struct super_users *u, struct fault *why)
+{
+	const struct group *group = getgrnam("holdfast");
+	enum role_id missing = ROLE_NONE;
+	unsigned found = 0;
+
+	for (enum role_id id = ROLE_EDGE; group && id <= ROLE_LAST; id++) {
+		const struct passwd *user = user_of(id);
+
+		if (!user || user->pw_uid == 0) {
+			missing = id;
+			continue;
+		}
 		u->uid[id] = user->pw_uid;
+		found++;
 	}
+	if (!found)
+		return EXISTS;
+	if (missing != ROLE_NONE) {
+		fault_set(
+			why,
+			"the user holdfast-%s is missing, and other roles have theirs; create it: "
+			"adduser --system --no-create-home --ingroup holdfast holdfast-%s",
+			role_name(missing), role_name(missing));
+		return REFUSED;
+	}
+	u->gid = group->gr_gid;
 	u->own = true;
 	(void)snprintf(u->text, sizeof u->text, "holdfast-<role>");
-	return true;
+	return OK;
 }
 
 static bool find_one(struct super_users *u, const char *name)
@@ -47,6 +66,7 @@ static bool find_one(struct super_users *u, const char *name)
 bool super_users_find(struct super_users *out, struct fault *why)
 {
 	struct super_users u = {0};
+	enum rc rc;
 
 	if (geteuid() != 0) {
 		const struct passwd *user = getpwuid(geteuid());
@@ -57,7 +77,10 @@ bool super_users_find(struct super_users *out, struct fault *why)
 		return true;
 	}
 	u.switches = true;
-	if (!find_own(&u) && !find_one(&u, "holdfast") && !find_one(&u, "nobody")) {
+	rc = find_own(&u, why);
+	if (rc == REFUSED)
+		return false;
+	if (rc != OK && !find_one(&u, "holdfast") && !find_one(&u, "nobody")) {
 		fault_set(why, "there is neither a user holdfast nor nobody for the roles to run "
 			       "as; create one: "
 			       "adduser --system --group holdfast");

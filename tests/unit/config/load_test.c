@@ -64,8 +64,9 @@ static void o_01_unknown_keys_and_typos_are_refused_with_place_and_suggestion(vo
 		 "h.yaml:9:1: error: unknown key `lisen`; did you mean `listen`?\n"},
 		{GOOD "zebra: 1\n", "h.yaml:9:1: error: unknown key `zebra`; known here: node, "
 				    "data, listen, tls, sites, domains, proxy_from, "
-				    "controls, dnsbl, allow, deny, own_networks, spf, limits, "
-				    "queue, dns, roles, log, notices\n"},
+				    "controls, dnsbl, allow, deny, own_networks, spf, window, "
+				    "accounts, smarthost, dane, mta_sts, limits, queue, dns, "
+				    "roles, log, notices\n"},
 		{GOOD "recipients: [learn]\n",
 		 "h.yaml:9:1: error: unknown key `recipients`; it belongs at "
 		 "`domains[].recipients`; check the indentation\n"},
@@ -78,14 +79,19 @@ static void o_01_unknown_keys_and_typos_are_refused_with_place_and_suggestion(vo
 		{GOOD "  - { name: b.example, site: head-office, mode: backup_mx }\n",
 		 "h.yaml:9:49: error: `mode` cannot be `backup_mx`; did you mean `backup-mx`?\n"},
 		{GOOD "  - { name: b.example, site: head-office, mode: front }\n",
-		 "h.yaml:9:49: error: `mode` cannot be `front`; choose one of: backup-mx, gated\n"},
+		 "h.yaml:9:49: error: `mode` cannot be `front`; choose one of: backup-mx, gated, "
+		 "gateway, journal\n"},
 		{GOOD "  - { name: b.example, site: head-ofice }\n",
 		 "h.yaml:9:30: error: there is no site `head-ofice`; did you mean "
 		 "`head-office`?\n"},
 		{GOOD "  - { name: b.example, site: head-office, recipients: [lern] }\n",
 		 "h.yaml:9:56: error: `lern` is not a recipient; did you mean `learn`?\n"},
-		{GOOD "window: 30d\n",
-		 "h.yaml:9:1: error: `window` is not in this version; remove it\n"},
+		{GOOD "contacts: []\n",
+		 "h.yaml:9:1: error: `contacts` is not in this version; remove it\n"},
+		{GOOD "windw: 30d\n",
+		 "h.yaml:9:1: error: unknown key `windw`; did you mean `window`?\n"},
+		{GOOD "acounts: {}\n",
+		 "h.yaml:9:1: error: unknown key `acounts`; did you mean `accounts`?\n"},
 	};
 
 	(void)state;
@@ -196,19 +202,105 @@ static void values_of_the_wrong_form_are_refused(void **state)
 static void what_this_version_cannot_do_is_refused_not_ignored(void **state)
 {
 	static const struct row rows[] = {
-		{"node: a.example\ndata: /d\nlisten: { smtp: [\"1.1.1.1:25\"], imaps: "
-		 "[\"1.1.1.1:993\"] }\n"
+		{"node: a.example\ndata: /d\nlisten: { smtp: [\"1.1.1.1:25\"], https: "
+		 "[\"1.1.1.1:443\"] }\n"
 		 "sites: [{ name: s, primaries: [{ host: p.example }] }]\ndomains: [{ name: "
 		 "a.example, site: s }]\n",
-		 "h.yaml:3:40: error: `listen.imaps` is not in this version: people cannot read "
-		 "mail yet; remove it; a "
+		 "h.yaml:3:40: error: `listen.https` is not in this version: there is no "
+		 "portal yet; remove it; a "
 		 "listener that nothing serves would only look alive\n"},
-		{GOOD "  - { name: b.example, site: head-office, mode: gateway }\n",
-		 "h.yaml:9:49: error: the mode `gateway` is not in this version; use backup-mx or "
-		 "gated\n"},
+		{GOOD "  - { name: b.example, site: head-office, mode: standby }\n",
+		 "h.yaml:9:49: error: the mode `standby` is not in this version; use backup-mx, "
+		 "gated, gateway or journal\n"},
 		{GOOD "notices: [a@b.example]\n",
 		 "h.yaml:9:10: warning: this version keeps `notices` but sends none yet; "
 		 "watch the log or the metrics meanwhile\n"},
+	};
+
+	(void)state;
+	EACH(rows);
+}
+
+#define SITE(more)                                                                                 \
+	"node: mx2.example.net\ndata: /d\nlisten: { smtp: [\"0.0.0.0:25\"] }\nsites:\n"            \
+	"- name: s\n  primaries: [{ host: p.example }]\n" more                                     \
+	"domains: [{ name: a.example, site: s }]\n"
+
+static void people_need_a_safe_way_in(void **state)
+{
+	static const struct row rows[] = {
+		{SITE("  imap: [{ host: p.example, tls: none }]\n"),
+		 "h.yaml:7:34: error: passwords would travel in the clear to `p.example`; `none` "
+		 "is for "
+		 "loopback addresses; use starttls or tls\n"},
+		{SITE("  imap: [{ host: 127.0.0.1, tls: none, port: 10143 }]\n"), ""},
+		{SITE("  imap: []\n"), "h.yaml:7:9: error: `imap` is empty; write [{ host: "
+				       "mail.example.com }], or remove the key\n"},
+		{SITE("  passthrough: true\n"),
+		 "h.yaml:7:16: error: `passthrough` needs the primary's IMAP server; add imap: [{ "
+		 "host: mail.example.com }]\n"},
+		{SITE("  master: { user: m }\n"),
+		 "h.yaml:7:11: error: `master` needs the primary's IMAP server; add imap: [{ host: "
+		 "mail.example.com }]\n"},
+		{SITE("  imap: [{ host: p.example }]\n  master: { user: m, login: \"%u\" }\n"),
+		 "h.yaml:8:29: error: `%u` is not the shape of a login; write \"%u*%m\" (%u the "
+		 "person, %m the master user), or sasl\n"},
+		{SITE("  imap: [{ host: p.example }]\n  master: { user: m, login: SASL }\n"),
+		 "h.yaml:8:29: error: `SASL` is not the shape of a login; write \"%u*%m\" (%u the "
+		 "person, %m the master user), or sasl\n"},
+		{GOOD "smarthost: { host: relay.example, user: u, tls: opportunistic }\n",
+		 "h.yaml:9:49: error: with `user` the password would travel in the clear to "
+		 "`relay.example`; write tls: required\n"},
+		{GOOD "accounts: { idle_timeout: 5m }\n",
+		 "h.yaml:9:27: warning: mail programs may count on 30 minutes (RFC 9051); write "
+		 "30m\n"},
+		{GOOD "accounts: { sessions: 0 }\n",
+		 "h.yaml:9:23: error: `sessions` must be 1 to 10000\n"},
+		{GOOD "window: 30\n", "h.yaml:9:9: error: `window: 30` needs a unit; write 30s, or "
+				      "another of ms, s, m, h, d, w\n"},
+		{GOOD "mta_sts: no\n", "h.yaml:9:10: error: `mta_sts: no` does not begin with a "
+				       "number; write it like 30s\n"},
+		{"node: a.example\ndata: /d\nlisten: { smtp: [\"1.1.1.1:25\"], imap: "
+		 "[\"127.0.0.1:143\", \"1.1.1.1:143\"] }\n"
+		 "accounts: { needs_tls: false }\n"
+		 "sites: [{ name: s, primaries: [{ host: p.example }] }]\ndomains: [{ name: "
+		 "a.example, site: s }]\n",
+		 "h.yaml:4:24: error: without TLS passwords could be read on the way to "
+		 "`1.1.1.1:143` (imap); remove it, or listen on loopback alone\n"},
+	};
+
+	(void)state;
+	EACH(rows);
+}
+
+static void copies_need_a_sender(void **state)
+{
+	static const struct row rows[] = {
+		{GOOD "  - { name: j.example, site: head-office, mode: journal }\n",
+		 "h.yaml:9:49: error: the mode `journal` needs to know who may send copies; add "
+		 "journal: { from: [192.0.2.1], to: [journal@...] }\n"},
+		{GOOD "  - { name: j.example, site: head-office, mode: journal, journal: { to: "
+		      "[j@j.example] } }\n",
+		 "h.yaml:9:67: error: `journal.from` is missing: anybody could put mail into "
+		 "mailboxes; name the primary: from: [192.0.2.1]\n"},
+		{GOOD "  - { name: j.example, site: head-office, mode: journal, journal: { from: "
+		      "[192.0.2.1], to: [j@example.com] } }\n",
+		 "h.yaml:9:93: error: `j@example.com` is not an address of j.example; write an "
+		 "address such as journal@j.example\n"},
+		{GOOD
+		 "  - { name: j.example, site: head-office, journal: { from: [192.0.2.1] } }\n",
+		 "h.yaml:9:52: error: `journal` in the mode backup-mx needs `to`; name the address "
+		 "that copies go to, or use mode: journal\n"},
+		{GOOD "  - { name: j.example, site: head-office, mode: journal, journal: { from: "
+		      "[here] } }\n",
+		 "h.yaml:9:76: error: `here` is not good in `from`; write a network such as "
+		 "192.0.2.0/24, or a sender's address\n"},
+		{GOOD
+		 "  - { name: j.example, site: head-office, mode: journal, journal: { from: "
+		 "[192.0.2.1, primary@example.com], to: [J@j.example] } }\n"
+		 "  - { name: b.example, site: head-office, journal: { from: [10.0.0.0/8], to: "
+		 "[j@b.example] } }\n",
+		 ""},
 	};
 
 	(void)state;
@@ -312,6 +404,18 @@ static void a_good_one_gives_values_and_defaults(void **state)
 	assert_true(span_eq(c.log_level, SPAN_LIT("info")));
 	assert_int_equal(c.couriers, 2);
 	assert_true(c.edges >= 1);
+	assert_int_equal(c.desks, 1);
+	assert_true(c.window_ms == 30ull * 86400000);
+	assert_true(c.verifier_age_ms == 90ull * 86400000);
+	assert_true(c.mta_sts_ms == 31ull * 86400000);
+	assert_int_equal(c.submissions_per_hour, 500);
+	assert_int_equal(c.sessions_per_account, 50);
+	assert_int_equal(c.idle_timeout_ms, 1800000);
+	assert_true(c.dane && c.needs_tls_to_login && !c.scram);
+	assert_int_equal(c.smarthost.host.n, 0);
+	assert_int_equal(c.sites[0].imap_n, 0);
+	assert_false(c.sites[0].passthrough);
+	assert_int_equal(c.domains[0].journal_to_n, 0);
 	arena_fini(&arena);
 }
 
@@ -359,6 +463,62 @@ static void given_values_are_taken(void **state)
 	assert_int_equal(c.edges, 3);
 	assert_int_equal(c.dns_timeout_ms, 300);
 	assert_int_equal(c.allow_n, 3);
+	arena_fini(&arena);
+}
+
+static void what_people_need_is_taken(void **state)
+{
+	static const char text[] =
+		"node: mx2.example.net\ndata: /d\n"
+		"listen: { smtp: [\"127.0.0.1:25\"], submission: [\"127.0.0.1:587\"], submissions: "
+		"[\"127.0.0.1:465\"], imap: [\"[::1]:143\"], imaps: [\"127.0.0.1:993\"], pop3: "
+		"[\"127.0.0.1:110\"], pop3s: [\"127.0.0.1:995\"] }\n"
+		"sites:\n- name: a\n  primaries: [{ host: p.example }]\n"
+		"  imap: [{ host: p.example }, { host: q.example, port: 143 }, { host: 127.0.0.1, "
+		"tls: "
+		"none }]\n"
+		"  passthrough: false\n  master: { user: holdfast }\n"
+		"domains:\n- { name: a.example, site: a, mode: gateway }\n"
+		"- { name: j.example, site: a, mode: journal, journal: { from: [192.0.2.0/24], to: "
+		"[Reports@J.example] } }\n"
+		"window: 2w\naccounts: { scram: true, needs_tls: false, verifier_age: 7d, "
+		"submissions_per_hour: 9, sessions: 3, idle_timeout: 1h }\n"
+		"smarthost: { host: relay.example, user: us }\ndane: false\nmta_sts: \"off\"\n"
+		"roles: { desks: 2 }\n";
+	struct config_problems problems;
+	struct msg_config c = {0};
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 0);
+	assert_int_equal(config_parse(span_str(text), "h.yaml", &arena, &c, &problems), OK);
+	assert_int_equal(problems.n, 0);
+	assert_int_equal(c.listen_n, 7);
+	assert_int_equal(c.sites[0].imap_n, 3);
+	assert_int_equal(c.sites[0].imap[0].port, 993);
+	assert_true(span_eq(c.sites[0].imap[0].tls, SPAN_LIT("tls")));
+	assert_true(span_eq(c.sites[0].imap[1].tls, SPAN_LIT("starttls")));
+	assert_int_equal(c.sites[0].imap[2].port, 143);
+	assert_false(c.sites[0].passthrough);
+	assert_true(span_eq(c.sites[0].master_user, SPAN_LIT("holdfast")));
+	assert_true(span_eq(c.sites[0].master_login, SPAN_LIT("%u*%m")));
+	assert_true(span_eq(c.domains[0].mode, SPAN_LIT("gateway")));
+	assert_true(c.domains[0].learn);
+	assert_true(span_eq(c.domains[1].mode, SPAN_LIT("journal")));
+	assert_false(c.domains[1].learn);
+	assert_true(span_eq(c.domains[1].catch_all, SPAN_LIT("yes")));
+	assert_true(span_eq(c.domains[1].journal_from[0], SPAN_LIT("192.0.2.0/24")));
+	assert_true(span_eq(c.domains[1].journal_to[0], SPAN_LIT("Reports@j.example")));
+	assert_true(span_eq(c.sites[0].probe_recipient, SPAN_LIT("postmaster@a.example")));
+	assert_true(c.window_ms == 14ull * 86400000);
+	assert_true(c.scram && !c.needs_tls_to_login && !c.dane && c.mta_sts_ms == 0);
+	assert_true(c.verifier_age_ms == 7ull * 86400000);
+	assert_int_equal(c.submissions_per_hour, 9);
+	assert_int_equal(c.sessions_per_account, 3);
+	assert_int_equal(c.idle_timeout_ms, 3600000);
+	assert_true(span_eq(c.smarthost.tls, SPAN_LIT("required")));
+	assert_int_equal(c.smarthost.port, 587);
+	assert_int_equal(c.desks, 2);
 	arena_fini(&arena);
 }
 
@@ -414,6 +574,9 @@ int main(void)
 		cmocka_unit_test(missing_and_empty_values_are_refused),
 		cmocka_unit_test(values_of_the_wrong_form_are_refused),
 		cmocka_unit_test(what_this_version_cannot_do_is_refused_not_ignored),
+		cmocka_unit_test(people_need_a_safe_way_in),
+		cmocka_unit_test(copies_need_a_sender),
+		cmocka_unit_test(what_people_need_is_taken),
 		cmocka_unit_test(yaml_tricks_are_refused),
 		cmocka_unit_test(several_problems_are_said_at_once),
 		cmocka_unit_test(cross_checks_probe_against_domains),

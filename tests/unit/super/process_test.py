@@ -16,7 +16,7 @@ import time
 import unittest
 
 SUPER, ROLE = (os.path.abspath(p) for p in sys.argv[1:3])
-ROLES = ["edge", "scout", "sequencer", "clerk", "courier", "watch"]
+ROLES = ["edge", "scout", "sequencer", "clerk", "courier", "watch", "desk", "auth", "submission", "indexer"]
 ALL = ["edge-0", "edge-1", "scout", "sequencer", "clerk", "courier-0", "courier-1", "watch"]
 CONFIG = """node: {node}
 data: {data}
@@ -27,8 +27,9 @@ sites:
     primaries: [{{ host: 127.0.0.1, port: 9 }}]
 domains:
   - {{ name: example.com, site: head-office, mode: backup-mx, recipients: [learn] }}
-roles: {{ edges: 2, couriers: 2 }}
+roles: {{ edges: 2, couriers: 2, desks: 2 }}
 """
+PEOPLE = ["desk-0", "desk-1", "auth", "submission", "indexer"]  # with listeners for them
 
 
 def free_port():
@@ -73,9 +74,13 @@ class Case(unittest.TestCase):
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write_config(self, node=None, extra=""):
+    def write_config(self, node=None, extra="", people=None):
+        """people: (imap port, submission port)."""
+        text = CONFIG.format(node=node or self.node, data=self.data, port=self.port) + extra
+        if people:
+            text = text.replace("\nsites:", '\n  imap: ["127.0.0.1:%d"]\n  submission: ["127.0.0.1:%d"]\nsites:' % people)
         with open(self.config, "w") as f:
-            f.write(CONFIG.format(node=node or self.node, data=self.data, port=self.port) + extra)
+            f.write(text)
 
     def start(self, env=None, wait=True, **kwargs):
         with open(self.log, "ab") as log:
@@ -468,32 +473,47 @@ class Closed(Case):
         self.start()
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
-    def test_an_installed_system_has_a_user_for_each_role(self):
+    def start_installed(self, roles):
+        """With /etc/passwd and /etc/group of a system where the package made users for these roles."""
         for name, line in (("passwd", "holdfast-{}:x:{}:64200::/nonexistent:/usr/sbin/nologin\n"), ("group", "")):
             with open("/etc/" + name) as f, open(os.path.join(self.folder, name), "w") as out:
-                out.write(f.read() + "".join(line.format(r, 64210 + i) for i, r in enumerate(ROLES)))
+                out.write(f.read() + "".join(line.format(r, 64210 + i) for i, r in enumerate(roles)))
                 out.write("" if line else "holdfast:x:64200:\n")
+        mounts = "".join(f"mount --bind {self.folder}/{name} /etc/{name}; " for name in ("passwd", "group"))
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", f"{mounts} exec {SUPER} {self.config} {self.roles_dir}"],
+                                            stdout=log, stderr=log, start_new_session=True)
+
+    @unittest.skipUnless(os.geteuid() == 0, "root only")
+    def test_an_installed_system_has_a_user_for_each_role(self):
+        self.write_config(people=(free_port(), free_port()))
         self.start()  # under one user first: what it leaves behind is handed over
         self.assertEqual(self.stop(), 0)
         lane = os.path.join(self.data, "ledger/lane-courier-0")
         os.mkdir(lane)
         with open(os.path.join(lane, "0000000001.seg"), "w"):
             pass
-        mounts = "".join(f"mount --bind {self.folder}/{name} /etc/{name}; " for name in ("passwd", "group"))
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", f"{mounts} exec {SUPER} {self.config} {self.roles_dir}"],
-                                            stdout=log, stderr=log, start_new_session=True)
-        self.until(lambda: all(f"role.started role={r} " in self.text() for r in ALL), "all roles to start")
+        self.start_installed(ROLES)
+        self.until(lambda: all(f"role.started role={r} " in self.text() for r in ALL + PEOPLE), "all roles to start")
         self.assertEqual(self.order("user")[1], "64210 64200")
         for role, pid in self.pids().items():
             self.assertEqual(self.uid(pid), 64210 + ROLES.index(role.split("-")[0]), role)
         self.assertEqual(os.stat(lane).st_uid, 64210 + ROLES.index("courier"))
         self.assertEqual(os.stat(os.path.join(lane, "0000000001.seg")).st_uid, 64210 + ROLES.index("courier"))
-        key = os.stat(os.path.join(self.data, "tls/use/key.pem"))
-        self.assertEqual((key.st_uid, key.st_mode & 0o777), (64210, 0o400))
-        self.assertIn("clerk notice event=test.started generation=1 data=" + self.data + " key=EACCES", self.text())
-        self.assertIn("edge-0 notice event=test.started generation=1 data=" + self.data + " key=readable", self.text())
+        for role, name in (("edge", "key.pem"), ("desk", "key-desk.pem"), ("submission", "key-submission.pem")):
+            key = os.stat(os.path.join(self.data, "tls/use", name))
+            self.assertEqual((key.st_uid, key.st_mode & 0o777), (64210 + ROLES.index(role), 0o400), role)
+        for who, can in (("clerk", "EACCES"), ("auth", "EACCES"), ("edge-0", "readable"), ("desk-1", "readable"), ("submission", "readable")):
+            self.assertIn(f"{who} notice event=test.started generation=1 data={self.data} key={can}", self.text())
         self.assertEqual(self.stop(), 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "root only")
+    def test_a_user_that_an_upgrade_did_not_make_is_named(self):
+        """Else everything would change hands to nobody, silently."""
+        self.start_installed([r for r in ROLES if r != "indexer"])
+        self.assertEqual(self.process.wait(20), 1)
+        self.assertIn("the user holdfast-indexer is missing", self.text())
+        self.assertFalse(os.path.exists(self.data))
 
     @staticmethod
     def uid(pid):

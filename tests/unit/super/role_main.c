@@ -306,6 +306,7 @@ static bool on_start(struct role *r, struct fault *why)
 {
 	const struct msg_config *config = role_config(r);
 	struct os *os = role_os(r);
+	char path[1100];
 	int fd;
 
 	if (span_starts(config->node, SPAN_LIT("fail-")) && role_instance(r) == 0 &&
@@ -316,7 +317,8 @@ static bool on_start(struct role *r, struct fault *why)
 	}
 	if (os_mkdir(os, "ledger/allowed", 0750) < 0)
 		must(errno == EEXIST || errno == EACCES);
-	fd = open(config->tls_key.n ? "tls/use/key.pem" : "/dev/null", O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof path, "%.*s", SPAN_FMT(config->tls_key));
+	fd = open(config->tls_key.n ? path : "/dev/null", O_RDONLY | O_CLOEXEC);
 	say(SAY_NOTICE, "test.started", "generation", SAY_U64(config->generation), "data",
 	    SAY_STR(role_data(r)), "key", SAY_STR(fd >= 0 ? "readable" : strerrorname_np(errno)),
 	    NULL);
