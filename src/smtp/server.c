@@ -14,7 +14,8 @@
 static const unsigned may_follow[] = {
 	[ST_CONNECTED] = BIT(ST_GREETED) | BIT(ST_GONE),
 	[ST_GREETED] = BIT(ST_READY) | BIT(ST_GONE),
-	[ST_READY] = BIT(ST_READY) | BIT(ST_MAIL) | BIT(ST_TLS) | BIT(ST_GONE),
+	[ST_READY] = BIT(ST_READY) | BIT(ST_SASL) | BIT(ST_MAIL) | BIT(ST_TLS) | BIT(ST_GONE),
+	[ST_SASL] = BIT(ST_READY) | BIT(ST_GONE),
 	[ST_MAIL] = BIT(ST_READY) | BIT(ST_RCPT) | BIT(ST_TLS) | BIT(ST_GONE),
 	[ST_RCPT] = BIT(ST_READY) | BIT(ST_RCPT) | BIT(ST_DATA) | BIT(ST_TLS) | BIT(ST_GONE),
 	[ST_DATA] = BIT(ST_READY) | BIT(ST_STORE) | BIT(ST_GONE),
@@ -73,6 +74,7 @@ void smtp_server_free(struct smtp_server *s)
 {
 	if (!s)
 		return;
+	server_sasl_wipe(s);
 	arena_fini(&s->arena);
 	buf_fini(&s->out);
 	free(s);
@@ -102,6 +104,12 @@ void smtp_server_greet(struct smtp_server *s, bool has_spoken)
 	(void)buf_append(&s->out, SPAN_LIT(" ESMTP Holdfast\r\n"));
 	server_move(s, ST_GREETED);
 	server_arm(s, s->service->limits.command_us);
+}
+
+void smtp_server_is_secure(struct smtp_server *s)
+{
+	must(s->state == ST_CONNECTED);
+	s->is_tls = true;
 }
 
 /* ---- the table of commands ---- */
@@ -136,7 +144,7 @@ static const struct command {
 	{"VRFY", LEGAL_GREETED, SERVER_COMMAND_LINE, PIPE_FREE, server_on_vrfy},
 	{"EXPN", LEGAL_GREETED, SERVER_COMMAND_LINE, PIPE_FREE, server_on_expn},
 	{"HELP", LEGAL_GREETED, SERVER_COMMAND_LINE, PIPE_FREE, server_on_help},
-	{"AUTH", LEGAL_GREETED, SERVER_COMMAND_LINE, PIPE_FREE, server_on_auth},
+	{"AUTH", LEGAL_GREETED, SERVER_LINE_LIMIT, PIPE_FREE, server_on_auth},
 	{"BDAT", LEGAL_GREETED, SERVER_COMMAND_LINE, PIPE_LAST, server_on_bdat},
 };
 
@@ -261,6 +269,8 @@ static void finish_line(struct smtp_server *s, struct span part)
 	} else {
 		run_line(s, span_first(line, line.n - 2));
 	}
+	if (line.p == s->line)
+		explicit_bzero(s->line, line.n); /* R7 */
 }
 
 static void take_line(struct smtp_server *s, struct span *in)
@@ -297,6 +307,10 @@ static enum smtp_step standing(struct smtp_server *s, struct span *in)
 		}
 		return SMTP_FEED;
 	}
+	if (s->auth_ended) {
+		s->auth_ended = false;
+		return SMTP_AUTH_END;
+	}
 	if (s->asked != SMTP_FEED)
 		return SMTP_WAIT;
 	return s->out.n >= SERVER_OUT_FLUSH ? SMTP_FLUSH : SMTP_FEED;
@@ -315,7 +329,10 @@ enum smtp_step smtp_server_step(struct smtp_server *s, struct span *in, struct s
 				return step;
 			continue;
 		}
-		take_line(s, in);
+		if (s->state == ST_SASL)
+			server_sasl_take(s, in);
+		else
+			take_line(s, in);
 		if (s->asked != SMTP_FEED)
 			return s->asked;
 	}
@@ -375,7 +392,9 @@ void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply, u
 	enum smtp_step asked = s->asked;
 
 	s->asked = SMTP_FEED;
-	if (asked == SMTP_MAIL) {
+	if (asked == SMTP_AUTH || asked == SMTP_SASL) {
+		server_sasl_answer(s, reply);
+	} else if (asked == SMTP_MAIL) {
 		answer_mail(s, reply);
 	} else if (asked == SMTP_RCPT) {
 		answer_rcpt(s, reply, tag);
@@ -432,6 +451,7 @@ void smtp_server_secured(struct smtp_server *s)
 	buf_clear(&s->out);
 	s->helo_n = 0;
 	s->is_esmtp = false;
+	s->is_authenticated = false;
 	s->is_tls = true;
 	s->line_n = 0;
 	s->line_is_overlong = false;

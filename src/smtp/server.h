@@ -1,5 +1,5 @@
 /*
- * One SMTP session from the server's side (RFC 5321, 1870, 2034, 2920, 3207, 3461, 6152, 6531), as
+ * One SMTP session from the server's side (RFC 5321, 1870, 2034, 2920, 3207, 3461, 4954, 6152, 6531), as
  * a pure machine: bytes and times in; replies, questions and a deadline out. No socket, no clock;
  * memory bounded by the limits given. The host (edge) drives it:
  *
@@ -23,6 +23,8 @@
  *   R5  After STARTTLS everything from before is forgotten, bytes waiting in clear text too (RFC
  *       3207 s4.2).
  *   R6  Every state in which the client's turn is has a deadline that single bytes do not move.
+ *   R7  What a client says in AUTH goes to the host alone and is wiped from the engine when the answer is there; a service
+ *       without mechanisms has no AUTH.
  */
 #pragma once
 
@@ -49,6 +51,9 @@ struct smtp_service {
 	struct smtp_server_limits limits;
 	bool has_tls;
 	bool hides_smtputf8; /* do not offer it: no recipient's server takes it */
+	struct span auth;   /* SASL mechanisms, one blank between ("PLAIN LOGIN"); empty: no AUTH */
+	bool auth_in_clear; /* AUTH is offered without TLS too */
+	bool needs_auth;    /* no MAIL before it (RFC 6409 s4.3) */
 };
 
 enum smtp_body_kind { SMTP_7BIT, SMTP_8BITMIME };
@@ -85,18 +90,28 @@ struct smtp_reply {
 	struct span text;     /* one line; bytes that are no printable ASCII become "?" */
 };
 
+/* What the client says in AUTH, decoded. Dies with the answer. */
+struct smtp_auth {
+	struct span mechanism; /* upper case, one that is offered */
+	bool has_response;     /* SMTP_AUTH: with an initial response */
+	struct span response;
+};
+
 enum smtp_step {
-	SMTP_FEED,  /* all input is consumed: more bytes, or a tick */
-	SMTP_WAIT,  /* a question is open */
-	SMTP_FLUSH, /* take the output, then go on */
-	SMTP_MAIL,  /* is this sender welcome? Answer 250, 4xx or 5xx */
-	SMTP_RCPT,  /* is this recipient? smtp_server_asked has it */
-	SMTP_DATA,  /* may the message come? 354, 4xx or 5xx */
-	SMTP_BODY,  /* a piece of the message; dies with the input it came from */
-	SMTP_DROP,  /* the message in reception will be refused: forget its pieces */
-	SMTP_STORE, /* the message is complete: store it, then answer */
-	SMTP_TLS,   /* send the output, then start TLS; smtp_server_secured when it stands */
-	SMTP_CLOSE, /* send the output, then close */
+	SMTP_FEED,     /* all input is consumed: more bytes, or a tick */
+	SMTP_WAIT,     /* a question is open */
+	SMTP_FLUSH,    /* take the output, then go on */
+	SMTP_AUTH,     /* a login begins: smtp_server_challenge, or answer 235, 454, 535 ... */
+	SMTP_SASL,     /* the client's response to a challenge: the same */
+	SMTP_AUTH_END, /* the client gave the login up, and has been told so: nothing to answer */
+	SMTP_MAIL,     /* is this sender welcome? Answer 250, 4xx or 5xx */
+	SMTP_RCPT,     /* is this recipient? smtp_server_asked has it */
+	SMTP_DATA,     /* may the message come? 354, 4xx or 5xx */
+	SMTP_BODY,     /* a piece of the message; dies with the input it came from */
+	SMTP_DROP,     /* the message in reception will be refused: forget its pieces */
+	SMTP_STORE,    /* the message is complete: store it, then answer */
+	SMTP_TLS,      /* send the output, then start TLS; smtp_server_secured when it stands */
+	SMTP_CLOSE,    /* send the output, then close */
 };
 
 /* Borrows service for its life. */
@@ -105,15 +120,22 @@ void smtp_server_free(struct smtp_server *s); /* accepts NULL */
 /* The greeting. Bytes before it are refused (early talkers): with has_spoken they were seen
  * already. */
 void smtp_server_greet(struct smtp_server *s, bool has_spoken);
+/* The connection is encrypted from its first byte (RFC 8314 s3.3): before the greeting. */
+void smtp_server_is_secure(struct smtp_server *s);
 /* Another service from now on (TLS became available, limits changed); the one before is not used
  * any more. */
 void smtp_server_serve(struct smtp_server *s, const struct smtp_service *service);
 
 enum smtp_step smtp_server_step(struct smtp_server *s, struct span *in,
 				struct span *out_piece) MUST_USE;
-/* The answer to the question of SMTP_MAIL, SMTP_RCPT, SMTP_DATA or SMTP_STORE. 421 and 521 end the
+/* The answer to the question of SMTP_AUTH, SMTP_SASL, SMTP_MAIL, SMTP_RCPT, SMTP_DATA or SMTP_STORE. 421 and 521 end the
  * session. tag is kept with the recipient. */
 void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply, uint64_t tag);
+/* The answer to SMTP_AUTH or SMTP_SASL when the mechanism goes on: 334. */
+void smtp_server_challenge(struct smtp_server *s, struct span challenge);
+const struct smtp_auth *smtp_server_auth(const struct smtp_server *s);
+bool smtp_server_is_authenticated(
+	const struct smtp_server *s); /* 235 was answered, and no TLS began since */
 bool smtp_server_is_asking(const struct smtp_server *s);
 /* The recipient in question. */
 const struct smtp_rcpt *smtp_server_asked(const struct smtp_server *s);

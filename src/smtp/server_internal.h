@@ -9,22 +9,25 @@ enum {
 	SERVER_LINE_LIMIT = 2048,  /* longest command line of any kind, with CRLF */
 	SERVER_COMMAND_LINE = 512, /* RFC 5321 s4.5.3.1.4 */
 	SERVER_MAIL_LINE =
-		1024, /* 512 + 26 SIZE + 17 BODY + 10 SMTPUTF8 + 8 RET + 107 ENVID + unknown ones */
+		1536, /* 512 + 26 SIZE + 17 BODY + 10 SMTPUTF8 + 8 RET + 107 ENVID + 500 AUTH + unknown ones */
+	SERVER_SASL_LINE = 12288 + 2,	  /* RFC 4954 s4 */
 	SERVER_RCPT_LINE = 1536,	  /* 512 + 28 NOTIFY + 500 ORCPT + unknown ones */
 	SERVER_OVERLONG_LIMIT = 64 << 10, /* of a line that is being skipped */
 	SERVER_OUT_FLUSH = 16 << 10,	  /* replies that wait before the host must take them */
 	SERVER_OUT_LIMIT = 64 << 10,
 	SERVER_ENVELOPE_LIMIT = 8 << 20, /* of one transaction, whatever limits.recipients says */
 	SERVER_HELO_LIMIT = 255,
-	SERVER_ENVID_LIMIT = 100, /* RFC 3461 s4.4 */
-	SERVER_ORCPT_LIMIT = 500, /* RFC 3461 s4.2 */
-	SERVER_DATA_RATE = 1024,  /* bytes a second below which DATA runs out of time */
+	SERVER_MECHANISM_LIMIT = 20, /* RFC 4422 s3.1 */
+	SERVER_ENVID_LIMIT = 100,    /* RFC 3461 s4.4 */
+	SERVER_ORCPT_LIMIT = 500,    /* RFC 3461 s4.2 */
+	SERVER_DATA_RATE = 1024,     /* bytes a second below which DATA runs out of time */
 };
 
 enum server_state {
 	ST_CONNECTED, /* no greeting yet */
 	ST_GREETED,   /* no HELO yet, or after STARTTLS */
 	ST_READY,
+	ST_SASL,  /* AUTH has begun: the host's turn, or a response is awaited */
 	ST_MAIL,  /* sender accepted */
 	ST_RCPT,  /* and a recipient */
 	ST_DATA,  /* 354 was sent */
@@ -51,8 +54,9 @@ struct smtp_server {
 	const struct smtp_service *service;
 	enum server_state state;
 	enum smtp_step asked; /* SMTP_FEED: no question is open */
-	bool is_esmtp, is_tls, winds_down;
-	bool has_more; /* input is waiting behind the present command */
+	bool is_esmtp, is_tls, is_authenticated, winds_down;
+	bool auth_ended; /* SMTP_AUTH_END is to be said */
+	bool has_more;	 /* input is waiting behind the present command */
 	bool after_refused_data;
 	bool tls_said;
 	uint64_t now_us, deadline_us;
@@ -65,6 +69,10 @@ struct smtp_server {
 	bool line_is_overlong;
 	size_t overlong_n;
 	unsigned char line[SERVER_LINE_LIMIT];
+
+	struct smtp_auth auth;
+	unsigned char mechanism[SERVER_MECHANISM_LIMIT];
+	struct buf sasl_line, sasl; /* a response, in base64 and decoded; wiped */
 
 	struct arena arena; /* of the transaction */
 	struct smtp_envelope envelope;
@@ -112,7 +120,7 @@ void server_on_data(struct smtp_server *s, struct span args);
 
 /* server_param.c: parameters of MAIL and RCPT. False: a reply was given. */
 struct smtp_params {
-	bool has_size, has_body, has_smtputf8, has_ret, has_envid, has_notify, has_orcpt;
+	bool has_size, has_body, has_smtputf8, has_ret, has_envid, has_auth, has_notify, has_orcpt;
 	uint64_t size;
 	enum smtp_body_kind body;
 	enum smtp_ret ret;
@@ -126,6 +134,12 @@ bool server_xtext_is_good(struct span text, bool allows_utf8);
 
 /* server_mail.c: takes the host's answer to RCPT into the envelope. */
 bool server_keep_rcpt(struct smtp_server *s, uint64_t tag);
+
+/* server_auth.c */
+void server_sasl_take(struct smtp_server *s,
+		      struct span *in); /* ST_SASL: a line, or a part of one */
+void server_sasl_answer(struct smtp_server *s, const struct smtp_reply *reply);
+void server_sasl_wipe(struct smtp_server *s);
 
 /* server_data.c */
 void server_data_begin(struct smtp_server *s);

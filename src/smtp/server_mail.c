@@ -107,6 +107,13 @@ void server_on_mail(struct smtp_server *s, struct span args)
 	enum address_fault fault;
 	struct span path;
 
+	if (s->service->needs_auth && !s->is_authenticated) {
+		server_reply(s, 530, "5.7.0",
+			     s->is_tls || s->service->auth_in_clear
+				     ? "Log in first: AUTH"
+				     : "Issue STARTTLS first, then log in");
+		return;
+	}
 	if (!take_keyword(&args, SPAN_LIT("FROM:"))) {
 		server_reply(s, 501, "5.5.4", "Write MAIL FROM:<address>");
 		return;

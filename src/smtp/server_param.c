@@ -106,6 +106,21 @@ static bool on_envid(struct smtp_server *s, struct span value, bool allows_utf8,
 	return once(s, &p->has_envid);
 }
 
+/* Who the message is from, says another server (RFC 4954 s5): nobody's word is taken for that here. */
+static bool on_auth(struct smtp_server *s, struct span value, bool allows_utf8,
+		    struct smtp_params *p)
+{
+	(void)allows_utf8;
+	if (!s->service->auth.n) {
+		server_reply(s, 555, "5.5.4",
+			     "A parameter of the command is not known or not offered here");
+		return false;
+	}
+	if (value.n == 0 || value.n > SERVER_ORCPT_LIMIT || !server_xtext_is_good(value, false))
+		return bad_value(s, "AUTH must be an address in xtext, or <> (RFC 4954)");
+	return once(s, &p->has_auth);
+}
+
 static bool on_notify(struct smtp_server *s, struct span value, bool allows_utf8,
 		      struct smtp_params *p)
 {
@@ -160,8 +175,13 @@ struct param {
 };
 
 static const struct param mail_params[] = {
-	{"SIZE", on_size}, {"BODY", on_body},	{"SMTPUTF8", on_smtputf8},
-	{"RET", on_ret},   {"ENVID", on_envid}, {0},
+	{"SIZE", on_size},
+	{"BODY", on_body},
+	{"SMTPUTF8", on_smtputf8},
+	{"RET", on_ret},
+	{"ENVID", on_envid},
+	{"AUTH", on_auth},
+	{0},
 };
 static const struct param rcpt_params[] = {{"NOTIFY", on_notify}, {"ORCPT", on_orcpt}, {0}};
 

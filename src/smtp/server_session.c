@@ -1,5 +1,5 @@
 /* The commands that are about the session: EHLO HELO NOOP RSET VRFY EXPN HELP QUIT STARTTLS, and
- * AUTH and BDAT, which are not offered. */
+ * BDAT, which is not offered. */
 #include "smtp/server_internal.h"
 
 #include <stdio.h>
@@ -57,7 +57,7 @@ void server_on_helo(struct smtp_server *s, struct span args)
 
 void server_on_ehlo(struct smtp_server *s, struct span args)
 {
-	char size[40];
+	char size[128];
 	int n = snprintf(size, sizeof size, "SIZE %llu",
 			 (unsigned long long)s->service->limits.message_bytes);
 
@@ -73,6 +73,12 @@ void server_on_ehlo(struct smtp_server *s, struct span args)
 	server_line(s, SPAN_LIT("DSN"), false, 250);
 	if (s->service->has_tls && !s->is_tls)
 		server_line(s, SPAN_LIT("STARTTLS"), false, 250);
+	if (s->service->auth.n && (s->is_tls || s->service->auth_in_clear)) {
+		n = snprintf(size, sizeof size, "AUTH %.*s", (int)(s->service->auth.n),
+			     (const char *)s->service->auth.p);
+		server_line(s, span_of(size, (size_t)n < sizeof size ? (size_t)n : sizeof size - 1),
+			    false, 250);
+	}
 	server_line(s, SPAN_LIT("ENHANCEDSTATUSCODES"), true, 250);
 	server_arm(s, s->service->limits.command_us);
 }
@@ -153,13 +159,6 @@ void server_on_starttls(struct smtp_server *s, struct span args)
 	}
 	server_reply(s, 220, "2.0.0", "Ready to start TLS");
 	server_move(s, ST_TLS);
-}
-
-void server_on_auth(struct smtp_server *s, struct span args)
-{
-	(void)args;
-	server_reply(s, 503, "5.5.1",
-		     "AUTH is not offered here; people's mail programs use the submission port");
 }
 
 void server_on_bdat(struct smtp_server *s, struct span args)

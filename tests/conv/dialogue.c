@@ -70,10 +70,59 @@ static void store(struct dialogue *d)
 		buf_printf(&m->envelope, " <%.*s>", SPAN_FMT(e->rcpts[i].address));
 }
 
+static void end_login(struct dialogue *d, struct span user, struct span password)
+{
+	struct smtp_reply r = reply(535, "5.7.8", "User or password is wrong");
+
+	d->logins_ended++;
+	if (span_eq(user, SPAN_LIT("away")))
+		r = reply(454, "4.7.0", "Nobody can log in at the moment");
+	else if (span_eq(user, SPAN_LIT("ann")) && span_eq(password, SPAN_LIT("secret")))
+		r = reply(235, "2.7.0", "Welcome");
+	smtp_server_answer(d->server, &r, 0);
+}
+
+static void on_login(struct dialogue *d, struct span response)
+{
+	if (d->knows_user) {
+		end_login(d, span_str(d->user), response);
+		return;
+	}
+	d->knows_user = true;
+	must(response.n < sizeof d->user);
+	memcpy(d->user, response.p, response.n);
+	d->user[response.n] = '\0';
+	smtp_server_challenge(d->server, SPAN_LIT("Password:"));
+}
+
+static void answer_login(struct dialogue *d, bool is_first)
+{
+	struct smtp_auth auth = *smtp_server_auth(d->server);
+	bool is_plain = span_eq(auth.mechanism, SPAN_LIT("PLAIN"));
+
+	must(is_plain || span_eq(auth.mechanism, SPAN_LIT("LOGIN")));
+	d->logins_asked += is_first;
+	if (is_first)
+		d->knows_user = false;
+	if (!auth.has_response) {
+		smtp_server_challenge(d->server, is_plain ? SPAN_NONE : SPAN_LIT("Username:"));
+	} else if (!is_plain) {
+		auth.response.n = auth.response.n < sizeof d->user ? auth.response.n : 0;
+		on_login(d, auth.response);
+	} else {
+		(void)span_cut(&auth.response, '\0');
+		end_login(d, span_cut(&auth.response, '\0'), auth.response);
+	}
+}
+
 static void answer(struct dialogue *d, enum smtp_step question)
 {
 	struct smtp_reply r = reply(250, "2.1.0", "Ok");
 
+	if (question == SMTP_AUTH || question == SMTP_SASL) {
+		answer_login(d, question == SMTP_AUTH);
+		return;
+	}
 	if (question == SMTP_MAIL &&
 	    span_starts(smtp_server_envelope(d->server)->sender, SPAN_LIT("denied@")))
 		r = reply(550, "5.7.1", "Denied");
@@ -97,7 +146,7 @@ static void feed_piece(struct dialogue *d, struct span in)
 	for (;;) {
 		step = smtp_server_step(d->server, &in, &piece);
 		if (step == SMTP_MAIL || step == SMTP_RCPT || step == SMTP_DATA ||
-		    step == SMTP_STORE) {
+		    step == SMTP_STORE || step == SMTP_AUTH || step == SMTP_SASL) {
 			question = step;
 			if (!d->options.is_async)
 				answer(d, question);
@@ -107,6 +156,8 @@ static void feed_piece(struct dialogue *d, struct span in)
 			answer(d, question);
 		} else if (step == SMTP_BODY) {
 			buf_append(&d->body, piece);
+		} else if (step == SMTP_AUTH_END) {
+			d->logins_given_up++;
 		} else if (step == SMTP_DROP) {
 			buf_clear(&d->body);
 			d->dropped++;

@@ -5,7 +5,8 @@
  *
  * Policy: ours.example is ours; local parts beginning with "unknown" get 550 5.1.1, with "later"
  * 451 4.7.1; any other domain 550 5.7.1. The sender denied@... gets 550 5.7.1. DATA: 354, or 452
- * 4.3.1 when is_full. Store: 250 2.0.0.
+ * 4.3.1 when is_full. Store: 250 2.0.0. AUTH (where options.service.auth offers it): user "ann", password "secret"; "away" gets
+ * 454 4.7.0; LOGIN asks for both.
  */
 #pragma once
 
@@ -37,6 +38,9 @@ struct dialogue {
 	size_t most_pieces_n; /* longest input held by the engine's host */
 	bool wants_tls, is_closed;
 	unsigned stored, dropped;
+	unsigned logins_asked, logins_ended, logins_given_up;
+	bool knows_user; /* LOGIN: the first response has come */
+	char user[16];
 };
 
 struct dialogue_options dialogue_defaults(void);

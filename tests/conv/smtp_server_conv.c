@@ -3,7 +3,7 @@
  * (all at once, 1, 2, 3, 7, 64 and 1000 at a time) and with questions answered at once or later.
  * Lines of a script:
  *
- *   # comment option NAME VALUE message, recipients, errors, idle, tls, full: before the first line
+ *   # comment option NAME VALUE message, recipients, errors, idle, tls, full, auth: before the first line
  *   of the client S: PATTERN the server's next line; * stands for anything C: TEXT a line of the
  *   client; CR LF is added. Escapes: \r \n \t \0 \\ \xHH C! TEXT the same without CR LF C^ COUNT
  *   CHAR the character so many times, no CR LF wait SECONDS | tls | wind-down closed | open how the
@@ -57,6 +57,14 @@ static void unescape(struct buf *out, const char *text)
 	}
 }
 
+static struct smtp_service with_auth(struct smtp_service s, bool in_clear)
+{
+	s.auth = SPAN_LIT("PLAIN LOGIN");
+	s.auth_in_clear = in_clear;
+	s.needs_auth = true;
+	return s;
+}
+
 static void set_option(struct run *r, const char *text)
 {
 	char name[32];
@@ -73,6 +81,9 @@ static void set_option(struct run *r, const char *text)
 		r->options.service.limits.idle_commands = value;
 	else if (strcmp(name, "tls") == 0)
 		r->options.service.has_tls = value != 0;
+	else if (strcmp(name, "auth") ==
+		 0) /* 1: after TLS; 2: in clear text too. Both: no MAIL before */
+		r->options.service = with_auth(r->options.service, value == 2);
 	else if (strcmp(name, "full") == 0)
 		r->options.is_full = value != 0;
 	else

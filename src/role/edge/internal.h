@@ -20,6 +20,7 @@
 enum {
 	EDGE_QUESTION_US = 500000, /* to scout: later than this is no answer */
 	EDGE_PROXY_US = 5000000,   /* for the header of the PROXY protocol */
+	EDGE_TLS_US = 30000000,	   /* for the handshake where TLS comes first */
 	EDGE_STOP_US = 28000000,   /* for open transactions at the end; less than ROLE_STOP_S */
 	EDGE_TICK_US = 1000000,
 	EDGE_ID_BYTES = 33,	 /* 128 bit in hexadecimal and NUL */
@@ -38,7 +39,35 @@ struct scout_question;
 struct tls_context;
 struct edge_session;
 
+struct edge;
+
+/* What port 25 and submission do each in their own way. All may be NULL that say so. */
+struct edge_ways {
+	const char *const *services;		/* whose connections are taken; NULL-terminated */
+	void (*client)(struct edge_session *s); /* about to be greeted */
+	void (*mail)(struct edge_session *s);	/* the engine's questions */
+	void (*rcpt)(struct edge_session *s);
+	void (*login)(struct edge_session *s,
+		      enum smtp_step step); /* SMTP_AUTH, _SASL, _AUTH_END; NULL: not offered */
+	void (*secured)(struct edge_session
+				*s); /* STARTTLS is done, all before is forgotten; may be NULL */
+	void (*begin)(struct edge_session *s);			  /* a message comes; may be NULL */
+	void (*piece)(struct edge_session *s, struct span piece); /* of it; may be NULL */
+	/* The whole message is there: false when it was refused, and answered. May be NULL. */
+	bool (*accepts)(struct edge_session *s);
+	void (*trace)(struct edge_session *s, struct buf *out); /* what stands before the body */
+	void (*meta)(struct edge_session *s,
+		     struct msg_message_meta *m);	       /* amends the record; may be NULL */
+	void (*stored)(struct edge_session *s, enum rc rc);    /* before the answer; may be NULL */
+	void (*gone)(struct edge_session *s);		       /* the session ends; may be NULL */
+	void (*policy)(struct edge *e, struct edge_policy *p); /* amends a new one; may be NULL */
+	bool (*link)(struct edge *e, enum role_id peer, unsigned instance,
+		     int fd); /* false: not wanted; may be NULL */
+};
+
 struct edge {
+	const struct edge_ways *ways;
+	void *own; /* of the ways */
 	struct role *role;
 	struct loop *loop;
 	struct os *os;
@@ -96,7 +125,8 @@ void edge_listen_stop(struct edge *e);
 void edge_tls_load(struct edge *e); /* keeps the old context when the files are bad, and says so */
 
 /* ---- session.c ---- */
-void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied);
+void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied,
+		      bool is_tls_first);
 void edge_session_wind_down(struct edge_session *s);
 /* Answers the engine's open question and goes on. */
 void edge_answer(struct edge_session *s, unsigned code, const char *enhanced, const char *text,
@@ -129,6 +159,8 @@ struct edge_session {
 	uint64_t armed_at_us; /* the conn's deadline; 0: none */
 	unsigned pins;	      /* appends that will call back */
 	bool is_proxied;      /* the PROXY header has not come yet */
+	bool is_tls_first;    /* TLS, from the first byte, does not stand yet */
+	void *own;	      /* of the ways */
 	bool is_paused, is_pumping;
 	char peer[48];
 	uint16_t peer_port;
@@ -153,20 +185,44 @@ struct edge_session {
 	struct edge_body body;
 };
 
+/* ---- run.c: the process, whatever its ways ---- */
+int edge_run(int argc, char **argv, const struct role_ops *ops, const struct edge_ways *ways);
+void edge_use_policy(
+	struct edge *e); /* made anew; sessions go on with theirs until their next message */
+/* Parts of struct role_ops. */
+bool edge_on_start(struct role *r, struct fault *why);
+void edge_on_ready(struct role *r);
+void edge_on_link(struct role *r, enum role_id peer, unsigned instance, int fd);
+void edge_on_listen(struct role *r, const char *service, int fd);
+void edge_on_reload(struct role *r, const struct msg_config *was);
+void edge_on_stop(struct role *r);
+
 /* ---- judge.c: who and what is let in ---- */
 void edge_judge_client(struct edge_session *s); /* begins to ask; nothing waits yet */
 void edge_judge_mail(struct edge_session *s);
 void edge_judge_rcpt(struct edge_session *s);
 void edge_judge_data(struct edge_session *s);
+void edge_judge_forget(struct edge_session *s); /* all open questions */
+/* Shared by both ways: reserve and new transaction (false: answered), and what is known of an address of ours. */
+bool edge_judge_may_begin(struct edge_session *s);
+enum publish_recipient edge_judge_known(struct edge_session *s, const struct edge_domain *d,
+					const struct address *a);
+bool edge_judge_is_role_address(const struct address *a); /* postmaster@, abuse@ */
+void edge_judge_accept(struct edge_session *s, const struct edge_domain *d, struct span domain,
+		       enum publish_recipient known);
+void edge_judge_refuse(struct edge_session *s, unsigned code, const char *enhanced,
+		       const char *text);
 /* What EHLO offers from now on: at most what the sites were last heard to take. */
 void edge_judge_offers(struct edge *e);
 /* The largest message that all recipients' sites take, as far as is known; 0: any. */
 uint64_t edge_judge_size(const struct edge_session *s);
-void edge_judge_forget(struct edge_session *s);	     /* all open questions */
 void edge_judge_forget_mail(struct edge_session *s); /* those of the transaction */
 
 /* ---- message.c: from bytes to a record ---- */
 void edge_message_begin(struct edge_session *s);
+void edge_message_trace(struct edge_session *s,
+			struct buf *out); /* Received, as port 25 writes it */
+const char *edge_message_protocol(const struct edge_session *s);
 void edge_message_piece(struct edge_session *s, struct span piece);
 void edge_message_drop(struct edge_session *s);
 void edge_message_store(struct edge_session *s); /* the message is complete */

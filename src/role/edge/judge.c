@@ -9,8 +9,8 @@
 #include "health/health.h"
 #include "role/edge/internal.h"
 
-static void refuse_rcpt(struct edge_session *s, unsigned code, const char *enhanced,
-			const char *text)
+void edge_judge_refuse(struct edge_session *s, unsigned code, const char *enhanced,
+		       const char *text)
 {
 	edge_count(code < 500 ? METRIC_RCPT_DEFERRED : METRIC_RCPT_REFUSED, 1);
 	edge_answer(s, code, enhanced, text, 0);
@@ -116,26 +116,32 @@ static void use_newest_policy(struct edge_session *s)
 	s->policy = edge_policy_ref(s->edge->policy);
 }
 
-void edge_judge_mail(struct edge_session *s)
+bool edge_judge_may_begin(struct edge_session *s)
 {
-	struct edge *e = s->edge;
-	struct span sender = smtp_server_envelope(s->smtp)->sender;
-
 	use_newest_policy(s);
 	s->transaction++;
 	s->rcpts_bytes = 0;
 	s->spf[0] = '\0';
 	s->sender_known = true;
+	if (!lane_is_below_reserve(s->edge->lane))
+		return true;
+	edge_answer(s, 452, "4.3.1", "No disk space for new mail at the moment; try again later",
+		    0);
+	return false;
+}
+
+void edge_judge_mail(struct edge_session *s)
+{
+	struct edge *e = s->edge;
+	struct span sender = smtp_server_envelope(s->smtp)->sender;
+
+	if (!edge_judge_may_begin(s))
+		return;
 	if (!edge_source_message(s->source, loop_now_us(e->loop),
 				 s->policy->limits.messages_per_minute_per_source)) {
 		edge_answer(s, 450, "4.7.1",
 			    "Too many messages from your address in this minute; try again later",
 			    0);
-		return;
-	}
-	if (lane_is_below_reserve(e->lane)) {
-		edge_answer(s, 452, "4.3.1",
-			    "No disk space for new mail at the moment; try again later", 0);
 		return;
 	}
 	s->is_own_sender = is_own_domain(s, sender) &&
@@ -223,12 +229,12 @@ static bool site_takes(struct edge_session *s, const struct edge_domain *d)
 	uint64_t size = site_size(s->edge, d->site);
 
 	if (size && mail->size_declared > size) {
-		refuse_rcpt(s, 552, "5.3.4",
-			    "The message is larger than the recipient's server takes");
+		edge_judge_refuse(s, 552, "5.3.4",
+				  "The message is larger than the recipient's server takes");
 		return false;
 	}
 	if (mail->smtputf8 && site_lacks_smtputf8(s->edge, d->site)) {
-		refuse_rcpt(s, 553, "5.6.7", "The recipient's server does not take SMTPUTF8");
+		edge_judge_refuse(s, 553, "5.6.7", "The recipient's server does not take SMTPUTF8");
 		return false;
 	}
 	return true;
@@ -240,25 +246,25 @@ static uint64_t rcpt_tag(const struct edge_policy *p, const struct edge_domain *
 	return (uint64_t)(d - p->domains) << 8 | known;
 }
 
-static void accept_rcpt(struct edge_session *s, const struct edge_domain *d,
-			enum publish_recipient known)
+void edge_judge_accept(struct edge_session *s, const struct edge_domain *d, struct span domain,
+		       enum publish_recipient known)
 {
 	enum { FIELDS = 32 }; /* what the record needs beside the texts */
 	const struct smtp_rcpt *r = smtp_server_asked(s->smtp);
-	size_t bytes = r->address.n + r->orcpt.n + d->name.n + d->site.n + FIELDS;
+	size_t bytes = r->address.n + r->orcpt.n + domain.n + d->site.n + FIELDS;
 
 	if (!site_takes(s, d))
 		return;
 	if (bytes > EDGE_RCPTS_BYTES - s->rcpts_bytes) {
-		refuse_rcpt(s, 452, "4.5.3",
-			    "Too many recipients; send the rest in another transaction");
+		edge_judge_refuse(s, 452, "4.5.3",
+				  "Too many recipients; send the rest in another transaction");
 		return;
 	}
 	s->rcpts_bytes += bytes;
 	edge_answer(s, 250, "2.1.5", "Recipient ok", rcpt_tag(s->policy, d, known));
 }
 
-static bool is_role_address(const struct address *a)
+bool edge_judge_is_role_address(const struct address *a)
 {
 	struct address base = *a;
 	struct span local;
@@ -303,8 +309,8 @@ static enum publish_recipient learned(struct edge_session *s, const struct edge_
 	return known;
 }
 
-static enum publish_recipient known_of(struct edge_session *s, const struct edge_domain *d,
-				       const struct address *a)
+enum publish_recipient edge_judge_known(struct edge_session *s, const struct edge_domain *d,
+					const struct address *a)
 {
 	if (d->is_catch_all || edge_policy_lists(s->policy, a))
 		return RECIPIENT_GOOD;
@@ -344,12 +350,13 @@ static void by_policy(struct edge_session *s, const struct edge_domain *d,
 {
 	if (known == RECIPIENT_BAD ||
 	    (known == RECIPIENT_UNKNOWN && d->unknown == EDGE_UNKNOWN_REJECT))
-		refuse_rcpt(s, 550, "5.1.1", "No such recipient here");
+		edge_judge_refuse(s, 550, "5.1.1", "No such recipient here");
 	else if (known == RECIPIENT_UNKNOWN && d->unknown == EDGE_UNKNOWN_TEMPFAIL)
-		refuse_rcpt(s, 450, "4.2.1",
-			    "The recipient cannot be verified at the moment; try again later");
+		edge_judge_refuse(
+			s, 450, "4.2.1",
+			"The recipient cannot be verified at the moment; try again later");
 	else
-		accept_rcpt(s, d, known);
+		edge_judge_accept(s, d, d->name, known);
 }
 
 static const struct edge_domain *asked_domain(struct edge_session *s, struct address *out)
@@ -383,14 +390,15 @@ static bool client_may(struct edge_session *s)
 	if (is_allowed(s))
 		return true;
 	if (is_denied(s)) {
-		refuse_rcpt(s, 550, "5.7.1",
-			    "Mail from you is not taken here; ask postmaster if that is wrong");
+		edge_judge_refuse(
+			s, 550, "5.7.1",
+			"Mail from you is not taken here; ask postmaster if that is wrong");
 		return false;
 	}
 	if (s->is_listed) {
 		(void)snprintf(text, sizeof text, "Your address is on a block list (%s)",
 			       s->verdicts);
-		refuse_rcpt(s, 550, "5.7.1", text);
+		edge_judge_refuse(s, 550, "5.7.1", text);
 		return false;
 	}
 	return true;
@@ -403,23 +411,24 @@ void edge_judge_rcpt(struct edge_session *s)
 	enum publish_recipient known;
 
 	if (!d) {
-		refuse_rcpt(s, 550, "5.7.1",
-			    "Not a domain that mail is taken for here; it is not relayed");
+		edge_judge_refuse(s, 550, "5.7.1",
+				  "Not a domain that mail is taken for here; it is not relayed");
 		return;
 	}
-	if (is_role_address(&a)) {
-		accept_rcpt(s, d,
-			    edge_policy_lists(s->policy, &a) ? RECIPIENT_GOOD : learned(s, d, &a));
+	if (edge_judge_is_role_address(&a)) {
+		edge_judge_accept(s, d, d->name,
+				  edge_policy_lists(s->policy, &a) ? RECIPIENT_GOOD
+								   : learned(s, d, &a));
 		return;
 	}
 	if (!s->client_known || !client_may(s))
 		return; /* on_client comes here again; or answered */
 	if (d->is_gated && site_is_up(s, d)) {
-		refuse_rcpt(s, 451, "4.3.2",
-			    "The primary mail server of this domain is up; please use it");
+		edge_judge_refuse(s, 451, "4.3.2",
+				  "The primary mail server of this domain is up; please use it");
 		return;
 	}
-	known = known_of(s, d, &a);
+	known = edge_judge_known(s, d, &a);
 	if (known == RECIPIENT_UNKNOWN && d->learns && site_may_answer(s, d)) {
 		s->about_rcpt =
 			scout_ask_recipient(s->edge->scout, d->site, address_span(&a), on_rcpt, s);

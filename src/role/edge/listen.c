@@ -9,6 +9,7 @@ struct edge_listener {
 	struct list link;
 	struct edge *edge;
 	struct listener *listener;
+	bool is_tls_first;
 };
 
 /* One line, not waited for: the descriptor is gone when this returns. */
@@ -32,19 +33,25 @@ static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bo
 	else if (limit && e->sessions_n >= limit)
 		turn_away(fd, "421 4.3.2 Too many sessions at the moment; try again later\r\n");
 	else
-		edge_session_new(e, fd, peer, edge_list_has_peer(&e->policy->proxies, peer));
+		edge_session_new(e, fd, peer, edge_list_has_peer(&e->policy->proxies, peer),
+				 l->is_tls_first);
 }
 
 void edge_listen(struct edge *e, const char *service, int fd)
 {
 	struct edge_listener *l;
 
-	if (strcmp(service, "smtp") != 0) {
+	bool is_ours = false;
+
+	for (const char *const *of = e->ways->services; *of; of++)
+		is_ours = is_ours || strcmp(service, *of) == 0;
+	if (!is_ours) {
 		(void)close(fd);
 		return;
 	}
 	l = must_alloc(sizeof *l);
 	l->edge = e;
+	l->is_tls_first = strcmp(service, "submissions") == 0;
 	l->listener = listener_new(e->loop, fd, on_accept, l);
 	list_append(&e->listeners, &l->link);
 }

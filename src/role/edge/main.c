@@ -1,180 +1,5 @@
-/*
- * holdfast-edge: receives mail by SMTP and says 250 when it is on stable storage (P1). Needs nobody
- * else for that: what it asks of others has a deadline or is a file that may be missing (P2).
- *
- * Order of things at start: the lane is recovered and opened, TLS and the published files are
- * looked for, then the sandbox closes (role_main), then the listeners come. At the end: listeners
- * go, sessions without a message in reception hear 421, the others finish it, at most EDGE_STOP_US.
- */
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "base/must.h"
+/* holdfast-edge: mail from outside, on port 25. */
 #include "role/edge/internal.h"
-#include "tls/tls.h"
-
-enum { TLS_LOOK_TICKS = 15 };
-
-static void note_condition(struct edge *e)
-{
-	char text[sizeof e->condition];
-
-	if (e->is_stopping)
-		(void)snprintf(text, sizeof text, "finishing %zu sessions", e->sessions_n);
-	else if (lane_is_below_reserve(e->lane))
-		(void)snprintf(text, sizeof text, "disk reserve reached: new mail gets 452");
-	else
-		durable_condition(e->durable, "accepting", text, sizeof text);
-	if (strcmp(text, e->condition) == 0)
-		return;
-	memcpy(e->condition, text, sizeof e->condition);
-	role_tell(e->role, text);
-}
-
-static void note_lane(const struct edge *e)
-{
-	struct lane_stats stats;
-
-	lane_stats(e->lane, &stats);
-	edge_set(METRIC_BATCHES, stats.batches);
-	edge_set(METRIC_RECORDS, stats.records);
-	edge_set(METRIC_SYNC_US, stats.sync_us);
-	edge_set(METRIC_ABANDONED, stats.abandoned);
-}
-
-static void use_policy(struct edge *e)
-{
-	edge_policy_unref(e->policy);
-	e->policy = edge_policy_new(role_config(e->role), e->tls != NULL);
-}
-
-static void on_tick(void *arg)
-{
-	static unsigned ticks;
-	struct edge *e = arg;
-
-	if (!e->lane)
-		return;
-	note_lane(e);
-	note_condition(e);
-	if (++ticks % TLS_LOOK_TICKS == 0) {
-		edge_tls_load(e);
-		if ((e->tls != NULL) != e->policy->service.has_tls)
-			use_policy(e);
-	}
-	edge_judge_offers(e);
-	loop_timer_set(e->tick, EDGE_TICK_US);
-}
-
-static struct publish_view *open_view(const struct edge *e, const char *name)
-{
-	char path[4096];
-
-	(void)snprintf(path, sizeof path, "%s/publish/%s", role_data(e->role), name);
-	return publish_open(e->os, path);
-}
-
-static void end_now(void *arg)
-{
-	struct edge *e = arg;
-
-	durable_close(e->durable);
-	e->durable = NULL;
-	e->lane = NULL;
-	role_end(e->role);
-}
-
-/* Ends when nobody is waiting for anything any more. */
-static void end_if_idle(void *arg)
-{
-	struct edge *e = arg;
-
-	if (e->sessions_n == 0 && e->appends_pending == 0)
-		end_now(e);
-	else
-		loop_timer_set(e->stop_timer, 10000);
-}
-
-static bool open_lane(struct edge *e, struct fault *why)
-{
-	struct durable_options options = {.reserve_bytes =
-						  role_config(e->role)->limits.reserve_bytes};
-
-	if (durable_open(e->role, &options, &e->durable, why) != OK)
-		return false;
-	e->lane = durable_lane(e->durable);
-	return true;
-}
-
-static bool on_start(struct role *r, struct fault *why)
-{
-	static struct edge edge; /* one a process */
-	struct edge *e = &edge;
-
-	*e = (struct edge){.role = r, .loop = role_loop(r), .os = role_os(r)};
-	role_set_state(r, e);
-	list_init(&e->listeners);
-	list_init(&e->sessions);
-	list_init(&e->hungry);
-	edge_sources_init(&e->sources);
-	edge_tls_load(e);
-	use_policy(e);
-	e->recipients = open_view(e, "recipients.map");
-	e->sites = open_view(e, "sites.map");
-	e->limits = open_view(e, "limits.map");
-	e->scout = scout_new(r);
-	e->tick = loop_timer_new(e->loop, on_tick, e);
-	e->stop_timer = loop_timer_new(e->loop, end_if_idle, e);
-	return open_lane(e, why);
-}
-
-static void on_ready(struct role *r)
-{
-	on_tick(role_state(r));
-}
-
-static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd)
-{
-	struct edge *e = role_state(r);
-
-	if (peer == ROLE_SCOUT) {
-		scout_link(e->scout, instance, fd);
-	} else if (peer == ROLE_SEQUENCER && e->durable) {
-		durable_link(e->durable, instance, fd);
-	} else {
-		(void)close(fd);
-	}
-}
-
-static void on_listen(struct role *r, const char *service, int fd)
-{
-	edge_listen(role_state(r), service, fd);
-}
-
-static void on_reload(struct role *r, const struct msg_config *was)
-{
-	struct edge *e = role_state(r);
-
-	(void)was;
-	e->tls_mark = 0;
-	edge_tls_load(e);
-	use_policy(e);
-}
-
-static void on_stop(struct role *r)
-{
-	struct edge *e = role_state(r);
-	static struct loop_timer *limit;
-
-	e->is_stopping = true;
-	edge_listen_stop(e);
-	LIST_EACH_SAFE (at, &e->sessions)
-		edge_session_wind_down(LIST_ENTRY(at, struct edge_session, link));
-	limit = loop_timer_new(e->loop, end_now, e);
-	loop_timer_set(limit, EDGE_STOP_US);
-	end_if_idle(e);
-}
 
 int main(int argc, char **argv)
 {
@@ -185,18 +10,26 @@ int main(int argc, char **argv)
 		.write_below = writes,
 		.read_below = reads,
 	};
+	static const char *const services[] = {"smtp", NULL};
+	static const struct edge_ways ways = {
+		.services = services,
+		.client = edge_judge_client,
+		.mail = edge_judge_mail,
+		.rcpt = edge_judge_rcpt,
+		.trace = edge_message_trace,
+	};
 	static const struct role_ops ops = {
 		.id = ROLE_EDGE,
 		.sandbox = &sandbox,
 		.metrics = edge_metrics,
 		.metrics_n = METRICS,
-		.on_start = on_start,
-		.on_ready = on_ready,
-		.on_link = on_link,
-		.on_listen = on_listen,
-		.on_reload = on_reload,
-		.on_stop = on_stop,
+		.on_start = edge_on_start,
+		.on_ready = edge_on_ready,
+		.on_link = edge_on_link,
+		.on_listen = edge_on_listen,
+		.on_reload = edge_on_reload,
+		.on_stop = edge_on_stop,
 	};
 
-	return role_main(argc, argv, &ops);
+	return edge_run(argc, argv, &ops, &ways);
 }

@@ -56,6 +56,8 @@ void edge_message_begin(struct edge_session *s)
 {
 	edge_message_drop(s);
 	header_walk_init(&s->body.header, s->policy->mark);
+	if (s->edge->ways->begin)
+		s->edge->ways->begin(s);
 }
 
 static struct pin *pin_new(struct edge_session *s, size_t bytes)
@@ -156,6 +158,8 @@ void edge_message_piece(struct edge_session *s, struct span piece)
 	struct edge_body *b = &s->body;
 
 	(void)header_walk_feed(&b->header, piece);
+	if (s->edge->ways->piece)
+		s->edge->ways->piece(s, piece);
 	b->bytes += piece.n;
 	while (piece.n) {
 		size_t room = LEDGER_CHUNK_BYTES - b->part.n;
@@ -191,13 +195,13 @@ static void new_id(struct edge_session *s)
 	hex_encode(s->id, span_of(bytes, sizeof bytes));
 }
 
-static const char *protocol_of(const struct edge_session *s)
+const char *edge_message_protocol(const struct edge_session *s)
 {
 	return received_protocol(smtp_server_is_esmtp(s->smtp), conn_is_tls(s->conn),
 				 smtp_server_envelope(s->smtp)->smtputf8);
 }
 
-static void write_trace(const struct edge_session *s, struct buf *out)
+void edge_message_trace(struct edge_session *s, struct buf *out)
 {
 	const struct smtp_envelope *e = smtp_server_envelope(s->smtp);
 
@@ -207,11 +211,19 @@ static void write_trace(const struct edge_session *s, struct buf *out)
 				    .address = span_str(s->peer),
 				    .node = s->policy->node,
 				    .id = span_str(s->id),
-				    .protocol = span_str(protocol_of(s)),
+				    .protocol = span_str(edge_message_protocol(s)),
 				    .tls = span_str(conn_tls_text(s->conn)),
 				    .recipient = e->rcpts_n == 1 ? e->rcpts[0].address : SPAN_NONE,
 				    .at_us = s->received_us,
 			    });
+}
+
+static struct span domain_of(struct span address)
+{
+	struct span local, domain = SPAN_NONE;
+
+	(void)address_split(address, &local, &domain);
+	return domain;
 }
 
 static struct msg_rcpt *meta_rcpts(const struct edge_session *s)
@@ -227,48 +239,50 @@ static struct msg_rcpt *meta_rcpts(const struct edge_session *s)
 			.orcpt = e->rcpts[i].orcpt,
 			.notify = e->rcpts[i].notify,
 			.known = (uint8_t)(e->rcpts[i].tag & 0xff),
-			.domain = d->name,
+			.domain = d->name.n ? d->name : domain_of(e->rcpts[i].address),
 			.site = d->site,
 		};
 	}
 	return rcpts;
 }
 
-static void write_meta(const struct edge_session *s, struct buf *out)
+static void write_meta(struct edge_session *s, struct buf *out)
 {
 	const struct smtp_envelope *e = smtp_server_envelope(s->smtp);
 	const struct header_walk *h = &s->body.header;
 	struct msg_rcpt *rcpts = meta_rcpts(s);
 	struct buf trace = {0};
+	struct msg_message_meta m;
 
-	write_trace(s, &trace);
-	msg_message_meta_encode(
-		out, &(struct msg_message_meta){
-			     .id = span_str(s->id),
-			     .sender = e->sender,
-			     .rcpts = rcpts,
-			     .rcpts_n = e->rcpts_n,
-			     .body_kind = (uint8_t)e->body,
-			     .smtputf8 = e->smtputf8,
-			     .envid = e->envid,
-			     .ret = (uint8_t)e->ret,
-			     .size_declared = e->size_declared,
-			     .peer = span_str(s->peer),
-			     .peer_port = s->peer_port,
-			     .helo = smtp_server_helo(s->smtp),
-			     .protocol = span_str(protocol_of(s)),
-			     .tls = span_str(conn_tls_text(s->conn)),
-			     .trace = buf_span(&trace),
-			     .message_id = header_message_id(h),
-			     .subject = header_subject(h),
-			     .from = header_from(h),
-			     .spf = span_str(s->spf),
-			     .sender_verified = e->sender.n && strcmp(s->spf, "pass") == 0,
-			     .list_verdicts = span_str(s->verdicts),
-			     .hops = (uint8_t)(h->received < 255 ? h->received : 255),
-			     .header_bytes =
-				     h->header_bytes <= UINT32_MAX ? (uint32_t)h->header_bytes : 0,
-		     });
+	s->edge->ways->trace(s, &trace);
+	m = (struct msg_message_meta){
+		.id = span_str(s->id),
+		.sender = e->sender,
+		.rcpts = rcpts,
+		.rcpts_n = e->rcpts_n,
+		.body_kind = (uint8_t)e->body,
+		.smtputf8 = e->smtputf8,
+		.envid = e->envid,
+		.ret = (uint8_t)e->ret,
+		.size_declared = e->size_declared,
+		.peer = span_str(s->peer),
+		.peer_port = s->peer_port,
+		.helo = smtp_server_helo(s->smtp),
+		.protocol = span_str(edge_message_protocol(s)),
+		.tls = span_str(conn_tls_text(s->conn)),
+		.trace = buf_span(&trace),
+		.message_id = header_message_id(h),
+		.subject = header_subject(h),
+		.from = header_from(h),
+		.spf = span_str(s->spf),
+		.sender_verified = e->sender.n && strcmp(s->spf, "pass") == 0,
+		.list_verdicts = span_str(s->verdicts),
+		.hops = (uint8_t)(h->received < 255 ? h->received : 255),
+		.header_bytes = h->header_bytes <= UINT32_MAX ? (uint32_t)h->header_bytes : 0,
+	};
+	if (s->edge->ways->meta)
+		s->edge->ways->meta(s, &m);
+	msg_message_meta_encode(out, &m);
 	buf_fini(&trace);
 	free(rcpts);
 }
@@ -309,6 +323,8 @@ static void on_stored(void *arg, const struct lane_result *result)
 			    SAY_SPAN(smtp_server_envelope(s->smtp)->sender), "recipients",
 			    SAY_U64(smtp_server_envelope(s->smtp)->rcpts_n), "bytes",
 			    SAY_U64(bytes), NULL);
+		if (s->edge->ways->stored)
+			s->edge->ways->stored(s, result->rc);
 		edge_message_drop(s);
 		answer_store(s, result->rc);
 	}
@@ -390,6 +406,8 @@ void edge_message_store(struct edge_session *s)
 			refuse_large(s);
 			return;
 		}
+		if (s->edge->ways->accepts && !s->edge->ways->accepts(s))
+			return;
 		if (is_chunked(b) && b->part.n)
 			append_chunk(s);
 	}

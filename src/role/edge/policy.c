@@ -231,6 +231,7 @@ struct edge_policy *edge_policy_new(const struct msg_config *config, bool has_tl
 	p->domains = arena_array(&p->arena, config->domains_n + 1, sizeof *p->domains);
 	for (size_t i = 0; i < config->domains_n; i++)
 		add_domain(p, &config->domains[i]);
+	p->domains[p->domains_n] = (struct edge_domain){.site = SPAN_LIT(EDGE_WORLD)};
 	list_fill(&p->arena, &p->allow, config->allow, config->allow_n);
 	list_fill(&p->arena, &p->deny, config->deny, config->deny_n);
 	list_fill(&p->arena, &p->own, config->own_networks, config->own_networks_n);

@@ -11,6 +11,8 @@
 #include "ipc/msg.h"
 #include "smtp/server.h"
 
+#define EDGE_WORLD "@world" /* the site of recipients in no domain of ours */
+
 enum edge_unknown { EDGE_UNKNOWN_HOLD, EDGE_UNKNOWN_TEMPFAIL, EDGE_UNKNOWN_REJECT };
 
 struct edge_domain {
@@ -37,7 +39,7 @@ struct edge_policy {
 	struct arena arena;
 	struct smtp_service service;
 	struct msg_limits limits;
-	struct edge_domain *domains;
+	struct edge_domain *domains; /* and behind the last: the world, without a name */
 	size_t domains_n;
 	struct map by_name;    /* domain -> struct edge_domain */
 	struct map recipients; /* key of a listed address -> itself */

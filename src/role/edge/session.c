@@ -31,6 +31,8 @@ void edge_session_unpin(struct edge_session *s)
 static void leave(struct edge_session *s)
 {
 	edge_judge_forget(s);
+	if (s->edge->ways->gone)
+		s->edge->ways->gone(s);
 	edge_message_drop(s);
 	edge_source_leave(s->source);
 	list_remove(&s->link);
@@ -115,13 +117,15 @@ static void ask(struct edge_session *s, enum smtp_step question)
 {
 	s->question = question;
 	if (question == SMTP_MAIL)
-		edge_judge_mail(s);
+		s->edge->ways->mail(s);
 	else if (question == SMTP_RCPT)
-		edge_judge_rcpt(s);
+		s->edge->ways->rcpt(s);
 	else if (question == SMTP_DATA)
 		edge_judge_data(s);
-	else
+	else if (question == SMTP_STORE)
 		edge_message_store(s);
+	else
+		s->edge->ways->login(s, question);
 }
 
 /* One step of the engine; false when it is the turn of somebody else. */
@@ -141,7 +145,12 @@ static bool pump_step(struct edge_session *s, struct span *in)
 	case SMTP_RCPT:
 	case SMTP_DATA:
 	case SMTP_STORE:
+	case SMTP_AUTH:
+	case SMTP_SASL:
 		ask(s, step);
+		return true;
+	case SMTP_AUTH_END:
+		s->edge->ways->login(s, step);
 		return true;
 	case SMTP_BODY:
 		edge_message_piece(s, piece);
@@ -180,7 +189,7 @@ static size_t pump(struct edge_session *s, struct span bytes)
 
 void edge_session_go_on(struct edge_session *s)
 {
-	if (s->conn && !s->is_pumping && !s->is_proxied)
+	if (s->conn && !s->is_pumping && !s->is_proxied && !s->is_tls_first)
 		(void)pump(s, SPAN_NONE);
 }
 
@@ -251,9 +260,28 @@ static void greet(struct edge_session *s, bool has_spoken)
 {
 	set_peer(s);
 	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
-	edge_judge_client(s);
+	s->edge->ways->client(s);
 	smtp_server_greet(s->smtp, has_spoken);
 	(void)pump(s, SPAN_NONE);
+}
+
+/* TLS from the first byte (RFC 8314 s3.3); greeted when it stands. */
+static void begin_tls_first(struct edge_session *s)
+{
+	if (!s->edge->tls) {
+		conn_abort(s->conn);
+		return;
+	}
+	conn_deadline(s->conn, EDGE_TLS_US);
+	conn_start_tls(s->conn, s->edge->tls, true, NULL);
+}
+
+static void welcome(struct edge_session *s, bool has_spoken)
+{
+	if (s->is_tls_first)
+		begin_tls_first(s);
+	else
+		greet(s, has_spoken);
 }
 
 static size_t take_proxy_header(struct edge_session *s, struct span bytes)
@@ -276,7 +304,7 @@ static size_t take_proxy_header(struct edge_session *s, struct span bytes)
 		conn_set_peer(s->conn, &h.peer);
 	if (!enter(s))
 		return bytes.n;
-	greet(s, h.header_bytes < bytes.n);
+	welcome(s, h.header_bytes < bytes.n);
 	return h.header_bytes;
 }
 
@@ -288,7 +316,7 @@ static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 	(void)c;
 	if (s->is_proxied) {
 		used = take_proxy_header(s, bytes);
-		if (s->is_proxied || used == bytes.n)
+		if (s->is_proxied || s->is_tls_first || used == bytes.n)
 			return used;
 	}
 	return used + pump(s, span_from(bytes, used));
@@ -298,10 +326,19 @@ static void on_secure(void *arg, struct conn *c)
 {
 	struct edge_session *s = arg;
 
-	(void)c;
 	edge_count(METRIC_TLS, 1);
 	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
+	if (s->is_tls_first) {
+		s->is_tls_first = false;
+		s->armed_at_us = 0;
+		conn_deadline(c, 0);
+		smtp_server_is_secure(s->smtp);
+		greet(s, false);
+		return;
+	}
 	smtp_server_secured(s->smtp);
+	if (s->edge->ways->secured)
+		s->edge->ways->secured(s);
 	arm(s);
 }
 
@@ -310,7 +347,7 @@ static void on_deadline(void *arg, struct conn *c)
 	struct edge_session *s = arg;
 
 	s->armed_at_us = 0;
-	if (s->is_proxied)
+	if (s->is_proxied || s->is_tls_first)
 		conn_abort(c);
 	else
 		(void)pump(s, SPAN_NONE);
@@ -321,7 +358,7 @@ static void on_drained(void *arg, struct conn *c)
 	struct edge_session *s = arg;
 
 	(void)c;
-	if (!s->is_proxied)
+	if (!s->is_proxied && !s->is_tls_first)
 		settle_pause(s);
 }
 
@@ -332,7 +369,8 @@ static bool has_spoken(int fd)
 	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied)
+void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied,
+		      bool is_tls_first)
 {
 	static const struct conn_ops ops = {
 		.on_bytes = on_bytes,
@@ -342,12 +380,13 @@ void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *pee
 		.on_closed = on_closed,
 	};
 	struct edge_session *s = must_alloc(sizeof *s);
-	bool is_early = !is_proxied && has_spoken(fd);
+	bool is_early = !is_proxied && !is_tls_first && has_spoken(fd);
 
 	(void)peer;
 	s->edge = e;
 	s->policy = edge_policy_ref(e->policy);
 	s->is_proxied = is_proxied;
+	s->is_tls_first = is_tls_first;
 	s->question = SMTP_FEED;
 	list_init(&s->hunger);
 	list_append(&e->sessions, &s->link);
@@ -357,12 +396,12 @@ void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *pee
 	if (is_proxied)
 		conn_deadline(s->conn, EDGE_PROXY_US);
 	else if (enter(s))
-		greet(s, is_early);
+		welcome(s, is_early);
 }
 
 void edge_session_wind_down(struct edge_session *s)
 {
-	if (s->is_proxied) {
+	if (s->is_proxied || s->is_tls_first) {
 		conn_abort(s->conn);
 		return;
 	}
