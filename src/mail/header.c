@@ -63,6 +63,8 @@ static void look_at_field(struct header_walk *w)
 		keep(value, w->subject, sizeof w->subject, &w->subject_n, &w->has_subject);
 	} else if (span_eq_nocase(name, SPAN_LIT("From"))) {
 		keep(value, w->from, sizeof w->from, &w->from_n, &w->has_from);
+	} else if (span_eq_nocase(name, SPAN_LIT("Date"))) {
+		keep(value, w->date, sizeof w->date, &w->date_n, &w->has_date);
 	}
 }
 

@@ -5,7 +5,7 @@
  *
  *   H1  Any split of the input gives the same result.
  *   H2  Of each field at most HEADER_FIELD_KEPT bytes are looked at; the rest is skipped, at the
- * speed of memchr. H3  The first Message-ID, Subject and From count; later ones are ignored.
+ * speed of memchr. H3  The first Message-ID, Subject, From and Date count; later ones are ignored.
  */
 #pragma once
 
@@ -16,6 +16,7 @@ enum {
 		1200, /* enough for a Received field with two 255-byte names; unfolded */
 	HEADER_VALUE_LIMIT = 200, /* kept of Subject and From */
 	HEADER_ID_LIMIT = 255,	  /* kept of Message-ID */
+	HEADER_DATE_LIMIT = 64,	  /* kept of Date */
 };
 
 struct header_walk {
@@ -25,15 +26,15 @@ struct header_walk {
 	unsigned received;     /* Received fields */
 	unsigned own_received; /* of them, those with our mark: header_walk_init */
 	unsigned char message_id[HEADER_ID_LIMIT], subject[HEADER_VALUE_LIMIT],
-		from[HEADER_VALUE_LIMIT];
-	size_t message_id_n, subject_n, from_n;
+		from[HEADER_VALUE_LIMIT], date[HEADER_DATE_LIMIT];
+	size_t message_id_n, subject_n, from_n, date_n;
 
 	/* private */
 	struct span own_mark;
 	uint64_t seen;	     /* bytes of finished lines */
 	uint64_t line_n;     /* bytes of the present line so far */
 	unsigned char first; /* of the present line */
-	bool has_message_id, has_subject, has_from;
+	bool has_message_id, has_subject, has_from, has_date;
 	size_t field_n;
 	unsigned char field[HEADER_FIELD_KEPT];
 };
@@ -59,4 +60,10 @@ static inline struct span header_subject(const struct header_walk *w)
 static inline struct span header_from(const struct header_walk *w)
 {
 	return span_of(w->from, w->from_n);
+}
+
+/* Raw, without folding: what tells one message from another beside its Message-ID. */
+static inline struct span header_date(const struct header_walk *w)
+{
+	return span_of(w->date, w->date_n);
 }

@@ -279,6 +279,7 @@ static void write_meta(struct edge_session *s, struct buf *out)
 		.list_verdicts = span_str(s->verdicts),
 		.hops = (uint8_t)(h->received < 255 ? h->received : 255),
 		.header_bytes = h->header_bytes <= UINT32_MAX ? (uint32_t)h->header_bytes : 0,
+		.date = header_date(h),
 	};
 	if (s->edge->ways->meta)
 		s->edge->ways->meta(s, &m);

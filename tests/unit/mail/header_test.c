@@ -14,6 +14,7 @@ static const char message[] = "Received: from a (b [192.0.2.1])\r\n\tby mx2.exam
 			      "SUBJECT: later\r\n"
 			      "Message-Id:\r\n <id@x> (comment)\r\n"
 			      "From: \xc3\xbc <a@b>\r\n"
+			      "date: Sat, 21 Nov\r\n 2026 21:10:22 +0000\r\n"
 			      "\r\n"
 			      "Received: in the body\r\n";
 
@@ -25,6 +26,7 @@ static void check(struct header_walk *w)
 	assert_true(span_eq(header_subject(w), SPAN_LIT("one two")));
 	assert_true(span_eq(header_message_id(w), SPAN_LIT("<id@x>")));
 	assert_true(span_eq(header_from(w), SPAN_LIT("\xc3\xbc <a@b>")));
+	assert_true(span_eq(header_date(w), SPAN_LIT("Sat, 21 Nov 2026 21:10:22 +0000")));
 	assert_int_equal(w->header_bytes, strstr(message, "\r\n\r\n") + 4 - message);
 }
 
