@@ -14,7 +14,7 @@
 #include "role/common/durable.h"
 #include "role/common/role.h"
 #include "role/edge/policy.h"
-#include "role/edge/sources.h"
+#include "role/common/sources.h"
 #include "smtp/server.h"
 
 enum {
@@ -72,7 +72,7 @@ struct edge {
 	struct loop *loop;
 	struct os *os;
 	struct edge_policy *policy;
-	struct edge_sources sources;
+	struct sources sources;
 	struct list listeners;
 	struct list sessions;
 	size_t sessions_n;
@@ -121,9 +121,6 @@ void edge_set(enum edge_metric metric, uint64_t value);
 void edge_listen(struct edge *e, const char *service, int fd);
 void edge_listen_stop(struct edge *e);
 
-/* ---- tls.c ---- */
-void edge_tls_load(struct edge *e); /* keeps the old context when the files are bad, and says so */
-
 /* ---- session.c ---- */
 void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied,
 		      bool is_tls_first);
@@ -155,7 +152,7 @@ struct edge_session {
 	struct edge_policy *policy;
 	struct conn *conn; /* NULL: closed; kept while the lane holds something of it */
 	struct smtp_server *smtp;
-	struct edge_source *source;
+	struct source *source;
 	uint64_t armed_at_us; /* the conn's deadline; 0: none */
 	unsigned pins;	      /* appends that will call back */
 	bool is_proxied;      /* the PROXY header has not come yet */

@@ -137,7 +137,7 @@ void edge_judge_mail(struct edge_session *s)
 
 	if (!edge_judge_may_begin(s))
 		return;
-	if (!edge_source_message(s->source, loop_now_us(e->loop),
+	if (!source_message(s->source, loop_now_us(e->loop),
 				 s->policy->limits.messages_per_minute_per_source)) {
 		edge_answer(s, 450, "4.7.1",
 			    "Too many messages from your address in this minute; try again later",

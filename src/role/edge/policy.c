@@ -1,7 +1,5 @@
 #include "role/edge/policy.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "base/ascii.h"
@@ -15,70 +13,11 @@ enum {
 	RECIPIENTS_LEAST = 100, /* RFC 5321 s4.5.3.1.8 */
 };
 
-/* ---- nets and lists ---- */
-
-bool edge_net_parse(struct span text, struct edge_net *out)
-{
-	char address[INET6_ADDRSTRLEN];
-	struct edge_net net = {0};
-	struct span rest = text, host = span_cut(&rest, '/');
-	uint64_t bits;
-
-	if (host.n == 0 || host.n >= sizeof address)
-		return false;
-	memcpy(address, host.p, host.n);
-	address[host.n] = '\0';
-	if (inet_pton(AF_INET, address, net.address + 12) == 1) {
-		net.address[10] = net.address[11] = 0xff;
-		bits = 32;
-		if (host.n < text.n && !span_to_u64(rest, 32, &bits))
-			return false;
-		bits += 96;
-	} else {
-		bits = 128;
-		if (inet_pton(AF_INET6, address, net.address) != 1 ||
-		    (host.n < text.n && !span_to_u64(rest, 128, &bits)))
-			return false;
-	}
-	net.bits = (unsigned)bits;
-	*out = net;
-	return true;
-}
-
-static bool net_has(const struct edge_net *net, const unsigned char address[16])
-{
-	unsigned bytes = net->bits / 8, rest = net->bits % 8;
-
-	if (memcmp(net->address, address, bytes) != 0)
-		return false;
-	return rest == 0 || ((net->address[bytes] ^ address[bytes]) >> (8 - rest)) == 0;
-}
-
-static bool peer_address(const struct sockaddr_storage *peer, unsigned char out[16])
-{
-	memset(out, 0, 16);
-	if (peer->ss_family == AF_INET) {
-		out[10] = out[11] = 0xff;
-		memcpy(out + 12, &((const struct sockaddr_in *)peer)->sin_addr, 4);
-		return true;
-	}
-	if (peer->ss_family != AF_INET6)
-		return false;
-	memcpy(out, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
-	return true;
-}
+/* ---- lists ---- */
 
 bool edge_list_has_peer(const struct edge_list *list, const struct sockaddr_storage *peer)
 {
-	unsigned char address[16];
-
-	if (list->nets_n == 0 || !peer_address(peer, address))
-		return false;
-	for (size_t i = 0; i < list->nets_n; i++) {
-		if (net_has(&list->nets[i], address))
-			return true;
-	}
-	return false;
+	return nets_have(list->nets, list->nets_n, peer);
 }
 
 /* "example.org" and ".example.org" stand for the name itself (not with the dot) and all below it.
@@ -113,7 +52,7 @@ static void list_fill(struct arena *a, struct edge_list *list, const struct span
 	list->nets = arena_array(a, n ? n : 1, sizeof *list->nets);
 	list->names = arena_array(a, n ? n : 1, sizeof *list->names);
 	for (size_t i = 0; i < n; i++) {
-		if (edge_net_parse(items[i], &list->nets[list->nets_n]))
+		if (net_parse(items[i], &list->nets[list->nets_n]))
 			list->nets_n++;
 		else
 			list->names[list->names_n++] = arena_span(a, items[i]);

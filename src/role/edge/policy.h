@@ -4,11 +4,10 @@
  */
 #pragma once
 
-#include <sys/socket.h>
-
 #include "base/arena.h"
 #include "base/map.h"
 #include "ipc/msg.h"
+#include "role/common/net.h"
 #include "smtp/server.h"
 
 #define EDGE_WORLD "@world" /* the site of recipients in no domain of ours */
@@ -22,13 +21,8 @@ struct edge_domain {
 	enum edge_unknown unknown;
 };
 
-struct edge_net {
-	unsigned char address[16]; /* IPv4 as ::ffff:a.b.c.d */
-	unsigned bits;
-};
-
 struct edge_list {
-	struct edge_net *nets;
+	struct net *nets;
 	size_t nets_n;
 	struct span *names; /* host name suffixes, sender addresses, sender domains; lower case */
 	size_t names_n;
@@ -58,8 +52,6 @@ const struct edge_domain *edge_policy_domain(const struct edge_policy *p, struct
 /* Listed in the configuration or in a file of it; with or without its detail. */
 bool edge_policy_lists(const struct edge_policy *p, const struct address *a);
 
-/* One net: "192.0.2.0/24", "2001:db8::/32", or an address alone. False: it is none. */
-bool edge_net_parse(struct span text, struct edge_net *out);
 bool edge_list_has_peer(const struct edge_list *list, const struct sockaddr_storage *peer);
 /* host: lower case, may be empty; sender: normal form, may be empty. */
 bool edge_list_has_name(const struct edge_list *list, struct span host, struct span sender);

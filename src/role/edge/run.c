@@ -12,11 +12,17 @@
 
 #include "base/must.h"
 #include "role/edge/internal.h"
+#include "role/common/server_tls.h"
 #include "tls/tls.h"
 
 enum { TLS_LOOK_TICKS = 15 };
 
 static const struct edge_ways *the_ways; /* of this process */
+
+static void load_tls(struct edge *e)
+{
+	(void)server_tls_load(e->role, "smtp", "STARTTLS is not offered", &e->tls, &e->tls_mark);
+}
 
 static void note_condition(struct edge *e)
 {
@@ -63,7 +69,7 @@ static void on_tick(void *arg)
 	note_lane(e);
 	note_condition(e);
 	if (++ticks % TLS_LOOK_TICKS == 0) {
-		edge_tls_load(e);
+		load_tls(e);
 		if ((e->tls != NULL) != e->policy->service.has_tls)
 			edge_use_policy(e);
 	}
@@ -121,8 +127,8 @@ bool edge_on_start(struct role *r, struct fault *why)
 	list_init(&e->listeners);
 	list_init(&e->sessions);
 	list_init(&e->hungry);
-	edge_sources_init(&e->sources);
-	edge_tls_load(e);
+	sources_init(&e->sources);
+	load_tls(e);
 	edge_use_policy(e);
 	e->recipients = open_view(e, "recipients.map");
 	e->sites = open_view(e, "sites.map");
@@ -162,7 +168,7 @@ void edge_on_reload(struct role *r, const struct msg_config *was)
 
 	(void)was;
 	e->tls_mark = 0;
-	edge_tls_load(e);
+	load_tls(e);
 	edge_use_policy(e);
 }
 

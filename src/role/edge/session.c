@@ -34,7 +34,7 @@ static void leave(struct edge_session *s)
 	if (s->edge->ways->gone)
 		s->edge->ways->gone(s);
 	edge_message_drop(s);
-	edge_source_leave(s->source);
+	source_leave(s->source);
 	list_remove(&s->link);
 	list_remove(&s->hunger);
 	s->source = NULL;
@@ -225,19 +225,19 @@ void edge_feed_hungry(struct edge *e)
 static bool enter(struct edge_session *s)
 {
 	const struct msg_limits *l = &s->policy->limits;
-	enum edge_turn_away verdict = EDGE_WELCOME;
+	enum source_verdict verdict = SOURCE_WELCOME;
 	static const char *const lines[] = {
-		[EDGE_TOO_MANY_SESSIONS] =
+		[SOURCE_TOO_MANY_SESSIONS] =
 			"421 4.7.0 Too many sessions from your address; try again later\r\n",
-		[EDGE_TOO_FAST] =
+		[SOURCE_TOO_FAST] =
 			"421 4.7.0 Too many connections from your address in this minute\r\n",
 	};
 
 	if (!edge_list_has_peer(&s->policy->allow, conn_peer(s->conn)))
-		verdict = edge_source_enter(&s->edge->sources, conn_peer(s->conn),
+		verdict = source_enter(&s->edge->sources, conn_peer(s->conn),
 					    loop_now_us(s->edge->loop), l->sessions_per_source,
 					    l->connections_per_minute_per_source, &s->source);
-	if (verdict == EDGE_WELCOME)
+	if (verdict == SOURCE_WELCOME)
 		return true;
 	edge_count(METRIC_TURNED_AWAY, 1);
 	conn_send(s->conn, span_str(lines[verdict]));

@@ -1,4 +1,4 @@
-#include "role/edge/sources.h"
+#include "role/common/sources.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -7,19 +7,19 @@
 
 enum { MINUTE_US = 60000000 };
 
-struct edge_source {
+struct source {
 	unsigned sessions;
 	unsigned connections, messages; /* in the minute that began at minute_us */
 	uint64_t minute_us;
 };
 
-void edge_sources_init(struct edge_sources *s)
+void sources_init(struct sources *s)
 {
-	*s = (struct edge_sources){0};
+	*s = (struct sources){0};
 	map_init(&s->all);
 }
 
-void edge_sources_fini(struct edge_sources *s)
+void sources_fini(struct sources *s)
 {
 	map_fini(&s->all, free);
 }
@@ -45,7 +45,7 @@ static struct span source_key(const struct sockaddr_storage *peer, unsigned char
 	return span_of(out, 8);
 }
 
-static void roll(struct edge_source *source, uint64_t now_us)
+static void roll(struct source *source, uint64_t now_us)
 {
 	if (now_us - source->minute_us < MINUTE_US)
 		return;
@@ -55,7 +55,7 @@ static void roll(struct edge_source *source, uint64_t now_us)
 
 /* Forgets who has no session and did nothing for a minute. The map must not change while it is
  * walked: in rounds. */
-static void sweep(struct edge_sources *s, uint64_t now_us)
+static void sweep(struct sources *s, uint64_t now_us)
 {
 	enum { ROUND = 256 };
 	unsigned char keys[ROUND][8];
@@ -69,7 +69,7 @@ static void sweep(struct edge_sources *s, uint64_t now_us)
 
 		n = 0;
 		while (n < ROUND && map_next(&s->all, &cursor, &key, &value)) {
-			const struct edge_source *source = value;
+			const struct source *source = value;
 
 			if (source->sessions > 0 || now_us - source->minute_us < MINUTE_US)
 				continue;
@@ -81,12 +81,11 @@ static void sweep(struct edge_sources *s, uint64_t now_us)
 	} while (n == ROUND);
 }
 
-static struct edge_source *find(struct edge_sources *s, const struct sockaddr_storage *peer,
-				uint64_t now_us)
+static struct source *find(struct sources *s, const struct sockaddr_storage *peer, uint64_t now_us)
 {
 	unsigned char bytes[8];
 	struct span key = source_key(peer, bytes);
-	struct edge_source *source = map_get(&s->all, key);
+	struct source *source = map_get(&s->all, key);
 
 	if (source)
 		return source;
@@ -100,28 +99,28 @@ static struct edge_source *find(struct edge_sources *s, const struct sockaddr_st
 	return source;
 }
 
-enum edge_turn_away edge_source_enter(struct edge_sources *s, const struct sockaddr_storage *peer,
-				      uint64_t now_us, unsigned sessions_limit,
-				      unsigned per_minute_limit, struct edge_source **out)
+enum source_verdict source_enter(struct sources *s, const struct sockaddr_storage *peer,
+				 uint64_t now_us, unsigned sessions_limit,
+				 unsigned per_minute_limit, struct source **out)
 {
-	struct edge_source *source = find(s, peer, now_us);
+	struct source *source = find(s, peer, now_us);
 
 	if (!source) {
 		*out = NULL;
-		return EDGE_WELCOME;
+		return SOURCE_WELCOME;
 	}
 	roll(source, now_us);
 	if (per_minute_limit && source->connections >= per_minute_limit)
-		return EDGE_TOO_FAST;
+		return SOURCE_TOO_FAST;
 	source->connections++;
 	if (sessions_limit && source->sessions >= sessions_limit)
-		return EDGE_TOO_MANY_SESSIONS;
+		return SOURCE_TOO_MANY_SESSIONS;
 	source->sessions++;
 	*out = source;
-	return EDGE_WELCOME;
+	return SOURCE_WELCOME;
 }
 
-void edge_source_leave(struct edge_source *source)
+void source_leave(struct source *source)
 {
 	if (!source)
 		return;
@@ -129,7 +128,7 @@ void edge_source_leave(struct edge_source *source)
 	source->sessions--;
 }
 
-bool edge_source_message(struct edge_source *source, uint64_t now_us, unsigned per_minute_limit)
+bool source_message(struct source *source, uint64_t now_us, unsigned per_minute_limit)
 {
 	if (!source)
 		return true;

@@ -1,16 +1,13 @@
-/*
- * The certificate: read at start, on a reload of the configuration, and when its files have changed
- * (looked at now and then). Sessions keep the context they began with; a bad pair leaves the old
- * one in service and is told (T-10).
- */
-#include "tls/tls.h"
+#include "role/common/server_tls.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "ipc/msg.h"
 #include "os/os.h"
-#include "role/edge/internal.h"
+#include "role/common/role.h"
+#include "tls/tls.h"
 
 enum { PEM_LIMIT = 256 << 10 };
 
@@ -39,36 +36,38 @@ static bool path_of(struct span path, char *out, size_t out_n)
 	return n > 0 && (size_t)n < out_n;
 }
 
-void edge_tls_load(struct edge *e)
+bool server_tls_load(struct role *r, const char *key_id, const char *without,
+		     struct tls_context **context, uint32_t *mark)
 {
-	const struct msg_config *config = role_config(e->role);
+	const struct msg_config *config = role_config(r);
+	struct os *os = role_os(r);
 	char certificate[4096], key[4096];
 	struct tls_context *next = NULL;
 	struct fault why = {0};
-	uint32_t mark;
+	uint32_t now;
 
 	if (!path_of(config->tls_certificate, certificate, sizeof certificate) ||
 	    !path_of(config->tls_key, key, sizeof key))
-		return;
-	mark = mark_of(e->os, key, mark_of(e->os, certificate, 1));
-	mark |= 1; /* 0: not looked at yet */
-	if (mark == e->tls_mark)
-		return;
-	e->tls_mark = mark;
-	if (tls_server_new(certificate, key, "smtp", &next, &why) != OK) {
+		return false;
+	now = mark_of(os, key, mark_of(os, certificate, 1));
+	now |= 1; /* 0: not looked at yet */
+	if (now == *mark)
+		return false;
+	*mark = now;
+	if (tls_server_new(certificate, key, key_id, &next, &why) != OK) {
 		say(SAY_ERROR, "tls.bad_pair", "why", SAY_STR(why.text), "then",
-		    SAY_STR(e->tls ? "the certificate in use is kept" : "STARTTLS is not offered"),
-		    NULL);
-		return;
+		    SAY_STR(*context ? "the certificate in use is kept" : without), NULL);
+		return false;
 	}
-	if (e->tls && tls_context_is_current(next, &why) != OK) {
+	if (*context && tls_context_is_current(next, &why) != OK) {
 		say(SAY_ERROR, "tls.not_current", "why", SAY_STR(why.text), "then",
 		    SAY_STR("the certificate in use is kept"), NULL);
 		tls_context_unref(next);
-		return;
+		return false;
 	}
-	tls_context_unref(e->tls);
-	e->tls = next;
+	tls_context_unref(*context);
+	*context = next;
 	say(SAY_NOTICE, "tls.loaded", "certificate", SAY_STR(certificate), "ends_at",
 	    SAY_I64(tls_context_not_after(next)), NULL);
+	return true;
 }
