@@ -493,11 +493,21 @@ static void spf_refuses_forgery_of_our_own_domain_only(void **state)
 			expect(fd, 2, "354 ");
 			edge_say(fd, "x\r\n.\r\n");
 			expect(fd, 1, "250 2.0.0");
+			/* The same sender once more in this session: answered although scout is silent. */
+			edge_say(fd, "MAIL FROM:<a@foreign.example>\r\nRCPT "
+				     "TO:<b@ours.example>\r\nDATA\r\n");
+			expect(fd, 3, "354 ");
+			edge_say(fd, "x\r\n.\r\n");
+			expect(fd, 1, "250 2.0.0");
+			/* Another one: asked. */
+			edge_say(fd, "MAIL FROM:<c@foreign.example>\r\n");
+			assert_int_equal(edge_host_frame(host.scout, 2000, &frame), MSG_ASK_SENDER);
+			buf_clear(&frame);
 		}
 		close(fd);
 	}
 	host.config.domains[0].learn = true;
-	assert_int_equal(stop_and_count(), 1);
+	assert_int_equal(stop_and_count(), 2);
 	{
 		struct msg_message_meta m;
 		struct arena a;

@@ -177,6 +177,7 @@ struct edge_session {
 	bool sender_known;
 	bool is_own_sender; /* from one of our domains, from outside: SPF decides */
 	char spf[16];
+	uint64_t spf_key, spf_until_us; /* of the answer above: a session's next message from the same sender asks nobody */
 	char id[EDGE_ID_BYTES];
 	uint64_t received_us;
 	struct edge_body body;

@@ -73,6 +73,8 @@ void edge_judge_client(struct edge_session *s)
 	s->client_known = s->about_client == NULL;
 }
 
+enum { SPF_KEPT_US = 60000000 };
+
 /* ---- the sender ---- */
 
 static bool is_own_domain(const struct edge_session *s, struct span sender)
@@ -99,12 +101,40 @@ static void on_sender(void *arg, const struct scout_answer *answer)
 
 	s->about_sender = NULL;
 	s->sender_known = true;
-	if (answer->sender)
+	if (answer->sender) {
 		copy_text(s->spf, sizeof s->spf, answer->sender->spf);
+		s->spf_until_us = loop_now_us(s->edge->loop) + SPF_KEPT_US;
+	}
 	if (s->question == SMTP_MAIL)
 		decide_mail(s);
 	else if (s->question == SMTP_STORE && s->body.is_complete)
 		edge_message_store(s);
+}
+
+/* The hash is keyed: no sender can be made to look like another. */
+static uint64_t spf_key(const struct edge_session *s, struct span sender)
+{
+	struct span helo = smtp_server_helo(s->smtp);
+
+	return map_hash(sender) ^ (map_hash(helo) << 1 | helo.n);
+}
+
+/* SPF of this sender: known from the session's last message, or asked. */
+static void learn_sender(struct edge_session *s, struct span sender)
+{
+	uint64_t key = spf_key(s, sender);
+
+	if (s->policy->asks_spf && s->spf_key == key &&
+	    loop_now_us(s->edge->loop) < s->spf_until_us)
+		return;
+	s->spf[0] = '\0';
+	s->spf_until_us = 0;
+	s->spf_key = key;
+	if (!s->policy->asks_spf)
+		return;
+	s->about_sender = scout_ask_sender(s->edge->scout, s->peer, smtp_server_helo(s->smtp),
+					   sender, on_sender, s);
+	s->sender_known = s->about_sender == NULL;
 }
 
 static void use_newest_policy(struct edge_session *s)
@@ -121,7 +151,6 @@ bool edge_judge_may_begin(struct edge_session *s)
 	use_newest_policy(s);
 	s->transaction++;
 	s->rcpts_bytes = 0;
-	s->spf[0] = '\0';
 	s->sender_known = true;
 	if (!lane_is_below_reserve(s->edge->lane))
 		return true;
@@ -147,11 +176,7 @@ void edge_judge_mail(struct edge_session *s)
 	s->is_own_sender = is_own_domain(s, sender) &&
 			   !edge_list_has_peer(&s->policy->own, conn_peer(s->conn)) &&
 			   !is_allowed(s);
-	if (s->policy->asks_spf) {
-		s->about_sender = scout_ask_sender(e->scout, s->peer, smtp_server_helo(s->smtp),
-						   sender, on_sender, s);
-		s->sender_known = s->about_sender == NULL;
-	}
+	learn_sender(s, sender);
 	if (s->sender_known || !s->is_own_sender)
 		decide_mail(s);
 }
