@@ -190,6 +190,9 @@ enum rc ledger_body_open(struct ledger_reader *r, struct record_ref ref, struct 
 /* OK: a piece. MORE: the end (all was given). BROKEN: damage (never bad bytes). The span lives
  * until the next call. */
 enum rc ledger_body_next(struct ledger_body *b, struct span *out, struct fault *why) MUST_USE;
+/* The next piece will be the one with this byte of the body in it (at or behind the end: MORE); returns where that piece
+ * begins. Nothing is read for it. */
+uint64_t ledger_body_seek(struct ledger_body *b, uint64_t offset);
 void ledger_body_close(struct ledger_body *b); /* accepts NULL */
 
 /* ---- recovery of a lane that has no writer ---- */

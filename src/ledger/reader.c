@@ -633,6 +633,25 @@ enum rc ledger_body_next(struct ledger_body *b, struct span *out, struct fault *
 	return OK;
 }
 
+uint64_t ledger_body_seek(struct ledger_body *b, uint64_t offset)
+{
+	struct chunk_entry entry;
+	uint64_t at = 0;
+
+	if (!b->is_chunked) {
+		at = offset < b->whole.n ? offset - offset % LEDGER_CHUNK_BYTES : b->whole.n;
+		b->at = (size_t)at;
+		return at;
+	}
+	for (b->at = 0; b->at < b->whole.n; b->at += CHUNK_ENTRY_BYTES) {
+		chunk_entry_decode(b->whole.p + b->at, &entry);
+		if (offset < at + entry.body_len)
+			break;
+		at += entry.body_len;
+	}
+	return at;
+}
+
 void ledger_body_close(struct ledger_body *b)
 {
 	if (!b)

@@ -128,6 +128,16 @@ static void check_body(struct ledger_reader *r, struct record_ref ref, size_t n,
 			assert_int_equal(piece.p[i], (unsigned char)(c + at));
 	assert_int_equal(rc, MORE);
 	assert_int_equal(at, n);
+	for (size_t to = n + 10; to > 0; to -= to / 3 + 1) { /* any place, backwards */
+		uint64_t from = ledger_body_seek(b, to);
+
+		rc = ledger_body_next(b, &piece, &why);
+		assert_int_equal(rc, to < n ? OK : MORE);
+		if (rc != OK)
+			continue;
+		assert_true(from <= to && to < from + piece.n);
+		assert_int_equal(piece.p[to - from], (unsigned char)(c + to));
+	}
 	ledger_body_close(b);
 }
 
