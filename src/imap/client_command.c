@@ -26,7 +26,7 @@ void imap_wipe(struct buf *b)
 
 void imap_begin(struct imap_client *c, enum imap_command command, const char *verb)
 {
-	must(c->state == STATE_READY || c->state == STATE_TALKING);
+	must(c->state == STATE_READY || c->state == STATE_TALKING || c->state == STATE_TLS);
 	imap_wipe(&c->text);
 	must(buf_reserve(&c->text, 4096)); /* so that a password is not left behind by growing */
 	c->command = command;
