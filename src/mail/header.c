@@ -132,3 +132,41 @@ void header_walk_end(struct header_walk *w)
 	w->line_n = 0;
 	w->is_done = true;
 }
+
+/* Bytes of the first line with its LF and of the lines that continue it. */
+static size_t whole_n(struct span rest)
+{
+	size_t n = 0;
+
+	do {
+		ssize_t lf = span_chr(span_from(rest, n), '\n');
+
+		if (lf < 0)
+			return rest.n;
+		n += (size_t)lf + 1;
+	} while (n < rest.n && (rest.p[n] == ' ' || rest.p[n] == '\t'));
+	return n;
+}
+
+static struct span without_line_end(struct span s)
+{
+	if (s.n && s.p[s.n - 1] == '\n')
+		s.n--;
+	if (s.n && s.p[s.n - 1] == '\r')
+		s.n--;
+	return s;
+}
+
+bool header_next(struct span *rest, struct span *out_name, struct span *out_value,
+		 struct span *out_whole)
+{
+	struct span whole = span_first(*rest, whole_n(*rest)), name = field_name(whole);
+
+	if (span_is_empty(name) || whole.p[0] == ' ' || whole.p[0] == '\t')
+		return false;
+	*out_name = name;
+	*out_value = without_line_end(span_from(whole, (size_t)span_chr(whole, ':') + 1));
+	*out_whole = whole;
+	*rest = span_from(*rest, whole.n);
+	return true;
+}

@@ -47,6 +47,13 @@ bool header_walk_feed(struct header_walk *w, struct span piece);
 /* The message has ended; the last field is looked at even without an empty line. */
 void header_walk_end(struct header_walk *w);
 
+/*
+ * Takes the next field off a header section that lies in memory: its name, its value as it stands there (folded, without
+ * the last CRLF), and the whole of it. False: none is left (the empty line, or a line that is no field).
+ */
+bool header_next(struct span *rest, struct span *out_name, struct span *out_value,
+		 struct span *out_whole);
+
 static inline struct span header_message_id(const struct header_walk *w)
 {
 	return span_of(w->message_id, w->message_id_n);

@@ -64,7 +64,10 @@ void received_mark(struct buf *out, struct span node)
 
 void received_write(struct buf *out, const struct received_facts *f)
 {
-	put_from(out, f);
+	if (span_is_empty(f->address))
+		buf_append(out, SPAN_LIT("Received: "));
+	else
+		put_from(out, f);
 	received_mark(out, f->node);
 	buf_printf(out, "%.*s id %.*s", SPAN_FMT(f->protocol), SPAN_FMT(f->id));
 	if (!span_is_empty(f->tls)) {

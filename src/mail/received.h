@@ -15,7 +15,7 @@
 #include "base/buf.h"
 
 struct received_facts {
-	struct span helo, host, address; /* host may be empty; address as text, IPv6 without tag */
+	struct span helo, host, address; /* host may be empty; address as text, IPv6 without tag; "": no "from" at all */
 	struct span node, id;
 	struct span protocol;  /* received_protocol */
 	struct span tls;       /* "" : not encrypted */

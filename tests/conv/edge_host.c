@@ -36,7 +36,8 @@ void edge_host_init(struct edge_host *h)
 	static struct msg_site sites[1];
 	static struct span listed[1] = {SPAN_LIT("listed@list.example")};
 
-	*h = (struct edge_host){.super = -1, .sequencer = -1, .scout = -1};
+	*h = (struct edge_host){
+		.super = -1, .sequencer = -1, .scout = -1, .name = "edge-0", .service = "smtp"};
 	(void)snprintf(h->folder, sizeof h->folder, "/tmp/holdfast-edge-XXXXXX");
 	must(mkdtemp(h->folder));
 	make_folder(h, "ledger");
@@ -123,7 +124,7 @@ static void send_config(struct edge_host *h, bool is_reload)
 {
 	struct buf body = {0};
 
-	msg_config_now_encode(&body, &(struct msg_config_now){.full_name = SPAN_LIT("edge-0"),
+	msg_config_now_encode(&body, &(struct msg_config_now){.full_name = span_str(h->name),
 							      .is_reload = is_reload});
 	edge_host_send(h->super, MSG_CONFIG_NOW, buf_span(&body), config_fd(h));
 	buf_fini(&body);
@@ -134,7 +135,7 @@ void edge_host_reload(struct edge_host *h)
 	send_config(h, true);
 }
 
-static int link_to(struct edge_host *h, enum role_id peer)
+int edge_host_link(struct edge_host *h, unsigned peer)
 {
 	struct buf body = {0};
 	int ends[2];
@@ -148,7 +149,7 @@ static int link_to(struct edge_host *h, enum role_id peer)
 
 void edge_host_link_scout(struct edge_host *h)
 {
-	h->scout = link_to(h, ROLE_SCOUT);
+	h->scout = edge_host_link(h, ROLE_SCOUT);
 }
 
 static void send_listener(struct edge_host *h)
@@ -161,7 +162,7 @@ static void send_listener(struct edge_host *h)
 	must(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 128) == 0);
 	must(getsockname(fd, (struct sockaddr *)&at, &n) == 0);
 	h->port = ntohs(at.sin_port);
-	msg_listen_here_encode(&body, &(struct msg_listen_here){.service = SPAN_LIT("smtp")});
+	msg_listen_here_encode(&body, &(struct msg_listen_here){.service = span_str(h->service)});
 	edge_host_send(h->super, MSG_LISTEN_HERE, buf_span(&body), fd);
 	buf_fini(&body);
 }
@@ -186,7 +187,7 @@ void edge_host_start(struct edge_host *h, const char *program)
 	h->super = ends[0];
 	send_config(h, false);
 	send_listener(h);
-	h->sequencer = link_to(h, ROLE_SEQUENCER);
+	h->sequencer = edge_host_link(h, ROLE_SEQUENCER);
 	edge_host_send(h->super, MSG_READY, SPAN_NONE, -1);
 	while ((type = edge_host_frame(h->super, 10000, &body)) != MSG_STARTED)
 		must(type != 0);
@@ -292,14 +293,14 @@ unsigned edge_host_messages(const struct edge_host *h, struct buf *bodies, struc
 	char folder[128];
 	struct ledger_reader *reader = NULL;
 	struct lane_recovery end;
-	struct record at = {.ref = {lane_id_of("edge-0"), 0, 0}}, next;
+	struct record at = {.ref = {lane_id_of(h->name), 0, 0}}, next;
 	struct ledger_body *body;
 	struct fault why = {0};
 	struct span piece;
 	unsigned messages = 0;
 
 	(void)snprintf(folder, sizeof folder, "%s/ledger", h->folder);
-	if (lane_recover(os_real(), folder, "edge-0", &end, &why) != OK) {
+	if (lane_recover(os_real(), folder, h->name, &end, &why) != OK) {
 		(void)printf("lane_recover: %s\n", why.text);
 		return 0;
 	}

@@ -12,6 +12,7 @@
 struct edge_host {
 	char folder[64];
 	pid_t pid;
+	const char *name, *service;  /* "edge-0", "smtp" */
 	int super, sequencer, scout; /* our ends */
 	int port;
 	struct msg_config config;
@@ -22,6 +23,7 @@ struct edge_host {
 void edge_host_init(struct edge_host *h);
 void edge_host_start(struct edge_host *h, const char *program);
 void edge_host_reload(struct edge_host *h);
+int edge_host_link(struct edge_host *h, unsigned peer); /* enum role_id; our end */
 void edge_host_link_scout(struct edge_host *h);
 void edge_host_tell_stop(struct edge_host *h);
 /* StopNow, then the exit status; removes the folder. */
