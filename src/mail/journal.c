@@ -32,6 +32,9 @@ struct journal {
 	unsigned char field[2 * JOURNAL_LINE_BYTES]; /* unfolded */
 	size_t field_n;
 
+	struct buf named; /* values of address fields of the header, unfolded, a line each */
+	bool is_naming;	  /* the present field is one */
+
 	bool has_mark;
 	char boundary[JOURNAL_BOUNDARY_BYTES];
 	size_t boundary_n;
@@ -55,6 +58,7 @@ struct journal *journal_new(void)
 	if (!j)
 		return NULL;
 	buf_init(&j->text, JOURNAL_TEXT_BYTES);
+	buf_init(&j->named, JOURNAL_NAMED_BYTES);
 	header_walk_init(&j->inner, SPAN_NONE);
 	return j;
 }
@@ -64,6 +68,7 @@ void journal_free(struct journal *j)
 	if (!j)
 		return;
 	buf_fini(&j->text);
+	buf_fini(&j->named);
 	free(j);
 }
 
@@ -165,6 +170,25 @@ static int delimiter_of(const struct journal *j, struct span line)
 	return span_trim(line).n == 0 ? 1 : 0;
 }
 
+/* Of the report's own header: address fields are kept whole, however many lines they have. */
+static void keep_named(struct journal *j, struct span line)
+{
+	static const char *const names[] = {
+		"To", "Cc", "Bcc", "Delivered-To", "X-Original-To", "Envelope-To"};
+	struct span name;
+
+	if (!is_blank(line.p[0])) {
+		name = span_trim(span_cut(&line, ':'));
+		j->is_naming = false;
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+			j->is_naming = j->is_naming || span_eq_nocase(name, span_str(names[i]));
+		if (j->is_naming)
+			(void)buf_append_byte(&j->named, '\n');
+	}
+	if (j->is_naming)
+		(void)buf_append(&j->named, line);
+}
+
 /* A line of a header: true when the header has ended with it. Anything but a field ends all hope. */
 static bool header_line(struct journal *j, struct span line)
 {
@@ -182,6 +206,8 @@ static bool header_line(struct journal *j, struct span line)
 			return false;
 		}
 	}
+	if (j->state == ST_HEAD)
+		keep_named(j, line);
 	line = span_first(line, room);
 	memcpy(j->field + j->field_n, line.p, line.n);
 	j->field_n += line.n;
@@ -474,6 +500,65 @@ void journal_each_rcpt(const struct journal *j,
 
 	while (next_field(&rest, &name, &value)) {
 		if (role_of(name, &role) && read_address(value, &a) && !on_rcpt(arg, role, &a))
+			return;
+	}
+}
+
+/* The end of the first address of a list: its comma, or the ":" and ";" of a group; quotes, <> and comments are passed over. */
+static size_t list_item_bytes(struct span list)
+{
+	bool is_quoted = false, is_in_angle = false;
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < list.n; i++) {
+		unsigned char c = list.p[i];
+
+		if (c == '\\')
+			i++;
+		else if (c == '"')
+			is_quoted = !is_quoted;
+		else if (is_quoted)
+			continue;
+		else if (c == '(')
+			depth++;
+		else if (c == ')' && depth)
+			depth--;
+		else if (depth)
+			continue;
+		else if (c == '<' || c == '>')
+			is_in_angle = c == '<';
+		else if (!is_in_angle && (c == ',' || c == ';' || c == ':'))
+			return i;
+	}
+	return list.n;
+}
+
+static bool read_list(struct span list, bool (*on_named)(void *arg, const struct address *a),
+		      void *arg)
+{
+	struct address a;
+
+	while (list.n) {
+		size_t n = list_item_bytes(list);
+
+		struct span item = span_first(list, n);
+
+		if (span_chr(item, '<') < 0) /* anna@x (a comment) */
+			item = span_cut(&item, '(');
+		if (read_address(item, &a) && !on_named(arg, &a))
+			return false;
+		list = span_from(list, n < list.n ? n + 1 : n);
+	}
+	return true;
+}
+
+void journal_each_named(const struct journal *j,
+			bool (*on_named)(void *arg, const struct address *a), void *arg)
+{
+	struct span rest = buf_span(&j->named);
+
+	while (rest.n) {
+		if (!read_list(span_cut(&rest, '\n'), on_named, arg))
 			return;
 	}
 }

@@ -29,6 +29,7 @@
 
 enum {
 	JOURNAL_TEXT_BYTES = 256 << 10, /* of part 1; a report with more is a plain copy */
+	JOURNAL_NAMED_BYTES = 64 << 10, /* of the address fields of the header */
 	JOURNAL_LINE_BYTES = 2048,	/* looked at, of one line of a header or a delimiter */
 	JOURNAL_BOUNDARY_BYTES = 200,	/* RFC 2046 allows 70 */
 };
@@ -54,3 +55,9 @@ bool journal_sender(const struct journal *j, struct address *out);
 void journal_each_rcpt(const struct journal *j,
 		       bool (*on_rcpt)(void *arg, enum journal_role role, const struct address *a),
 		       void *arg);
+/*
+ * Whom the header names as recipients: To, Cc, Bcc, and what servers note in Delivered-To, X-Original-To, Envelope-To. All
+ * there is to go by with a plain blind copy. Also when it is no report; after journal_end.
+ */
+void journal_each_named(const struct journal *j,
+			bool (*on_named)(void *arg, const struct address *a), void *arg);

@@ -13,6 +13,11 @@ static bool count(void *arg, enum journal_role role, const struct address *a)
 	return true;
 }
 
+static bool count_named(void *arg, const struct address *a)
+{
+	return count(arg, JOURNAL_TO, a);
+}
+
 static struct journal *read_in(const uint8_t *data, size_t size, size_t step)
 {
 	struct journal *j = journal_new();
@@ -34,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (whole && pieces) {
 		bool is_report = journal_end(whole), is_too = journal_end(pieces);
 
+		journal_each_named(whole, count_named, &a);
+		journal_each_named(pieces, count_named, &b);
 		if (is_report && is_too) {
 			journal_each_rcpt(whole, count, &a);
 			journal_each_rcpt(pieces, count, &b);

@@ -177,7 +177,8 @@ struct edge_session {
 	bool sender_known;
 	bool is_own_sender; /* from one of our domains, from outside: SPF decides */
 	char spf[16];
-	uint64_t spf_key, spf_until_us; /* of the answer above: a session's next message from the same sender asks nobody */
+	uint64_t spf_key,
+		spf_until_us; /* of the answer above: a session's next message from the same sender asks nobody */
 	char id[EDGE_ID_BYTES];
 	uint64_t received_us;
 	struct edge_body body;
@@ -215,6 +216,31 @@ void edge_judge_offers(struct edge *e);
 /* The largest message that all recipients' sites take, as far as is known; 0: any. */
 uint64_t edge_judge_size(const struct edge_session *s);
 void edge_judge_forget_mail(struct edge_session *s); /* those of the transaction */
+
+/* The domain of the recipient in question, NULL: not ours. */
+const struct edge_domain *edge_judge_asked(struct edge_session *s, struct address *out);
+/* The tag of an accepted recipient: its domain's index from bit 8 on, and below that these. */
+enum {
+	EDGE_TAG_KNOWN = 0x3f /* enum publish_recipient */,
+	EDGE_TAG_REPORT = 0x40,
+	EDGE_TAG_COPY = 0x80
+};
+/* The transaction is one of copies (copies.c): its recipients take nothing else. */
+static inline bool edge_is_copy(const struct edge_session *s)
+{
+	const struct smtp_envelope *e = smtp_server_envelope(s->smtp);
+
+	return e->rcpts_n > 0 && (e->rcpts[0].tag & EDGE_TAG_COPY);
+}
+
+/* ---- copies.c: mail that the primary has handled already, for domains that take copies ---- */
+void edge_copies_rcpt(struct edge_session *s);
+void edge_copies_begin(struct edge_session *s);
+void edge_copies_piece(struct edge_session *s, struct span piece);
+bool edge_copies_accept(struct edge_session *s);
+void edge_copies_meta(struct edge_session *s, struct msg_message_meta *m);
+void edge_copies_stored(struct edge_session *s, enum rc rc);
+void edge_copies_gone(struct edge_session *s);
 
 /* ---- message.c: from bytes to a record ---- */
 void edge_message_begin(struct edge_session *s);

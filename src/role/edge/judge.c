@@ -167,7 +167,7 @@ void edge_judge_mail(struct edge_session *s)
 	if (!edge_judge_may_begin(s))
 		return;
 	if (!source_message(s->source, loop_now_us(e->loop),
-				 s->policy->limits.messages_per_minute_per_source)) {
+			    s->policy->limits.messages_per_minute_per_source)) {
 		edge_answer(s, 450, "4.7.1",
 			    "Too many messages from your address in this minute; try again later",
 			    0);
@@ -175,7 +175,7 @@ void edge_judge_mail(struct edge_session *s)
 	}
 	s->is_own_sender = is_own_domain(s, sender) &&
 			   !edge_list_has_peer(&s->policy->own, conn_peer(s->conn)) &&
-			   !is_allowed(s);
+			   !edge_policy_is_copier(s->policy, conn_peer(s->conn)) && !is_allowed(s);
 	learn_sender(s, sender);
 	if (s->sender_known || !s->is_own_sender)
 		decide_mail(s);
@@ -235,6 +235,8 @@ uint64_t edge_judge_size(const struct edge_session *s)
 	const struct smtp_envelope *mail = smtp_server_envelope(s->smtp);
 	uint64_t least = 0;
 
+	if (edge_is_copy(s))
+		return 0; /* no site gets it */
 	for (size_t i = 0; i < mail->rcpts_n; i++) {
 		uint64_t size =
 			site_size(s->edge, s->policy->domains[mail->rcpts[i].tag >> 8].site);
@@ -384,7 +386,7 @@ static void by_policy(struct edge_session *s, const struct edge_domain *d,
 		edge_judge_accept(s, d, d->name, known);
 }
 
-static const struct edge_domain *asked_domain(struct edge_session *s, struct address *out)
+const struct edge_domain *edge_judge_asked(struct edge_session *s, struct address *out)
 {
 	must(address_parse(smtp_server_asked(s->smtp)->address, true, out) == ADDRESS_FINE);
 	return out->is_literal ? NULL : edge_policy_domain(s->policy, address_domain(out));
@@ -396,7 +398,7 @@ static void on_rcpt(void *arg, const struct scout_answer *answer)
 	const struct msg_recipient_answer *r = answer->recipient;
 	enum publish_recipient known = RECIPIENT_UNKNOWN;
 	struct address a;
-	const struct edge_domain *d = asked_domain(s, &a);
+	const struct edge_domain *d = edge_judge_asked(s, &a);
 
 	s->about_rcpt = NULL;
 	must(d != NULL);
@@ -432,7 +434,7 @@ static bool client_may(struct edge_session *s)
 void edge_judge_rcpt(struct edge_session *s)
 {
 	struct address a;
-	const struct edge_domain *d = asked_domain(s, &a);
+	const struct edge_domain *d = edge_judge_asked(s, &a);
 	enum publish_recipient known;
 
 	if (!d) {

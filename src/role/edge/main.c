@@ -15,8 +15,14 @@ int main(int argc, char **argv)
 		.services = services,
 		.client = edge_judge_client,
 		.mail = edge_judge_mail,
-		.rcpt = edge_judge_rcpt,
+		.rcpt = edge_copies_rcpt,
+		.begin = edge_copies_begin,
+		.piece = edge_copies_piece,
+		.accepts = edge_copies_accept,
 		.trace = edge_message_trace,
+		.meta = edge_copies_meta,
+		.stored = edge_copies_stored,
+		.gone = edge_copies_gone,
 	};
 	static const struct role_ops ops = {
 		.id = ROLE_EDGE,

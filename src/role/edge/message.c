@@ -238,7 +238,7 @@ static struct msg_rcpt *meta_rcpts(const struct edge_session *s)
 			.address = e->rcpts[i].address,
 			.orcpt = e->rcpts[i].orcpt,
 			.notify = e->rcpts[i].notify,
-			.known = (uint8_t)(e->rcpts[i].tag & 0xff),
+			.known = (uint8_t)(e->rcpts[i].tag & EDGE_TAG_KNOWN),
 			.domain = d->name.n ? d->name : domain_of(e->rcpts[i].address),
 			.site = d->site,
 		};
@@ -362,6 +362,8 @@ static bool is_in_loop(const struct edge_session *s)
 {
 	unsigned hops = s->policy->limits.hops ? s->policy->limits.hops : 100;
 
+	if (edge_is_copy(s))
+		return false; /* goes nowhere */
 	return s->body.header.own_received >= 2 || s->body.header.received > hops;
 }
 

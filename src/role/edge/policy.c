@@ -81,6 +81,21 @@ static void add_recipient(struct edge_policy *p, struct edge_domain *d, struct s
 	(void)map_put(&p->recipients, span_of(key, n), d);
 }
 
+static void add_copies(struct edge_policy *p, struct edge_domain *d, const struct msg_domain *from)
+{
+	char key[ADDRESS_TEXT_BYTES];
+
+	d->is_journal = span_eq(from->mode, SPAN_LIT("journal"));
+	list_fill(&p->arena, &d->copiers, from->journal_from, from->journal_from_n);
+	d->reports = arena_array(&p->arena, from->journal_to_n + 1, sizeof *d->reports);
+	for (size_t i = 0; i < from->journal_to_n; i++) {
+		size_t n = address_key_of(from->journal_to[i], key);
+
+		if (n)
+			d->reports[d->reports_n++] = arena_span(&p->arena, span_of(key, n));
+	}
+}
+
 static void add_domain(struct edge_policy *p, const struct msg_domain *from)
 {
 	struct edge_domain *d = &p->domains[p->domains_n++];
@@ -103,12 +118,34 @@ static void add_domain(struct edge_policy *p, const struct msg_domain *from)
 		while (rest.n)
 			add_recipient(p, d, span_cut(&rest, '\n'));
 	}
+	add_copies(p, d, from);
 	(void)map_put(&p->by_name, d->name, d);
 }
 
 const struct edge_domain *edge_policy_domain(const struct edge_policy *p, struct span name)
 {
 	return map_get(&p->by_name, name);
+}
+
+enum edge_copy edge_policy_copy(const struct edge_domain *d, const struct address *a)
+{
+	char key[ADDRESS_TEXT_BYTES];
+	size_t n = address_key(a, key);
+
+	for (size_t i = 0; i < d->reports_n; i++) {
+		if (span_eq(d->reports[i], span_of(key, n)))
+			return EDGE_REPORT;
+	}
+	return d->is_journal ? EDGE_COPY : EDGE_NO_COPY;
+}
+
+bool edge_policy_is_copier(const struct edge_policy *p, const struct sockaddr_storage *peer)
+{
+	for (size_t i = 0; i < p->domains_n; i++) {
+		if (edge_list_has_peer(&p->domains[i].copiers, peer))
+			return true;
+	}
+	return false;
 }
 
 static bool has_key(const struct edge_policy *p, const struct address *a)

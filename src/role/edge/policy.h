@@ -14,18 +14,22 @@
 
 enum edge_unknown { EDGE_UNKNOWN_HOLD, EDGE_UNKNOWN_TEMPFAIL, EDGE_UNKNOWN_REJECT };
 
-struct edge_domain {
-	struct span name, site;
-	bool is_gated, learns, is_catch_all;
-	bool has_list; /* recipients or files are given */
-	enum edge_unknown unknown;
-};
-
 struct edge_list {
 	struct net *nets;
 	size_t nets_n;
 	struct span *names; /* host name suffixes, sender addresses, sender domains; lower case */
 	size_t names_n;
+};
+
+struct edge_domain {
+	struct span name, site;
+	bool is_gated, learns, is_catch_all;
+	bool has_list; /* recipients or files are given */
+	enum edge_unknown unknown;
+	bool is_journal;	  /* every recipient is one of a copy */
+	struct edge_list copiers; /* who may send copies */
+	struct span *reports;	  /* keys of addresses that take journal reports and blind copies */
+	size_t reports_n;
 };
 
 struct edge_policy {
@@ -51,6 +55,12 @@ void edge_policy_unref(struct edge_policy *p); /* accepts NULL */
 const struct edge_domain *edge_policy_domain(const struct edge_policy *p, struct span name);
 /* Listed in the configuration or in a file of it; with or without its detail. */
 bool edge_policy_lists(const struct edge_policy *p, const struct address *a);
+
+enum edge_copy { EDGE_NO_COPY, EDGE_COPY, EDGE_REPORT };
+/* What mail to this address of the domain is. */
+enum edge_copy edge_policy_copy(const struct edge_domain *d, const struct address *a);
+/* May the client send copies to a domain of ours: it is a primary then, and may send in our domains' names. */
+bool edge_policy_is_copier(const struct edge_policy *p, const struct sockaddr_storage *peer);
 
 bool edge_list_has_peer(const struct edge_list *list, const struct sockaddr_storage *peer);
 /* host: lower case, may be empty; sender: normal form, may be empty. */

@@ -218,6 +218,35 @@ static void sizes_are_limited(void **state)
 	buf_fini(&text);
 }
 
+static bool on_named(void *arg, const struct address *a)
+{
+	return on_rcpt(arg, JOURNAL_TO, a);
+}
+
+/* A blind copy: the header is all there is to go by. */
+static void the_header_names_recipients_of_a_plain_copy(void **state)
+{
+	static const char text[] =
+		"Delivered-To: zoe@example.com\r\nTo: Anna <anna@example.com>, \"Be, (r) <ta>\"\r\n"
+		"\t<berta@example.com>,carl@example.com (Carl, really)\r\nSubject: To: "
+		"x@y.example\r\n"
+		"cc: Team: dora@example.com, <emil@example.com>;, nobody, undisclosed:;\r\n"
+		"Bcc:\r\n fritz@example.com\r\n\r\nTo: late@example.com\r\n";
+	for (size_t step = 1; step < sizeof text; step += 13) {
+		struct seen seen = {0};
+		struct journal *j;
+
+		(void)state;
+		assert_null(read_report(span_str(text), step, &j));
+		journal_each_named(j, on_named, &seen);
+		assert_string_equal(seen.text,
+				    "t:zoe@example.com t:anna@example.com "
+				    "t:berta@example.com t:carl@example.com t:dora@example.com "
+				    "t:emil@example.com t:fritz@example.com ");
+		journal_free(j);
+	}
+}
+
 static void reading_recipients_can_stop(void **state)
 {
 	struct seen seen = {.stops = true};
@@ -239,6 +268,7 @@ int main(void)
 		cmocka_unit_test(the_original_may_be_cut_or_empty_or_have_long_lines),
 		cmocka_unit_test(what_is_not_wholly_understood_is_no_report),
 		cmocka_unit_test(sizes_are_limited),
+		cmocka_unit_test(the_header_names_recipients_of_a_plain_copy),
 		cmocka_unit_test(reading_recipients_can_stop),
 	};
 
