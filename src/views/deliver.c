@@ -178,6 +178,12 @@ static void add_delivery(struct views *v, const struct order_entry *e, const str
 		v->ops.on_ready(v->ops.arg, s->id, addr, e->number);
 }
 
+/* Put into a mailbox by a person, or a copy of what the primary has: shown, but nobody waits for it (record.msg, origin). */
+static bool stays_here(const struct msg_message_meta *m)
+{
+	return m->origin == 2 || m->origin == 4;
+}
+
 void apply_message(struct views *v, const struct order_entry *e, const struct record *r)
 {
 	struct msg_message_meta m, facts;
@@ -197,7 +203,7 @@ void apply_message(struct views *v, const struct order_entry *e, const struct re
 		  I(e->ref.offset), I(r->body_bytes), I(r->received_us), I(address_of(v, m.sender)),
 		  buf_span(&encoded));
 	buf_fini(&encoded);
-	for (uint32_t i = 0; i < m.rcpts_n; i++)
+	for (uint32_t i = 0; i < m.rcpts_n && !stays_here(&m); i++)
 		add_delivery(v, e, r, &m, i);
 }
 

@@ -149,6 +149,28 @@ static void the_receipt_counts_and_names(void **state)
 }
 
 /* O-04: whatever the batches, wherever it was interrupted, and after everything was deleted. */
+/* P4 the other way round: what the primary has already, or never had, is not handed to it. */
+static void copies_are_shown_and_never_queued(void **state)
+{
+	struct story *s = story_new();
+	char *dir = story_dir();
+	struct views *v = story_open(dir, NULL);
+	struct seen seen;
+
+	(void)state;
+	story_site(s, "hq", "down");
+	story_message(s, "hq", "s@far.example", 1, "a@x.example", NULL);
+	story_kept(s, "hq", 4, "a@x.example");
+	story_kept(s, "hq", 2, "a@x.example");
+	story_apply(s, v, s->n, 10);
+	seen = look(v);
+	assert_int_equal(seen.site.held, 1);
+	assert_int_equal(views_next(v), s->n);
+	views_close(v);
+	story_rm(dir);
+	story_free(s);
+}
+
 static void o_04_a_rebuild_gives_the_same(void **state)
 {
 	struct story *s = a_story();
@@ -607,6 +629,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_receipt_counts_and_names),
+		cmocka_unit_test(copies_are_shown_and_never_queued),
 		cmocka_unit_test(o_04_a_rebuild_gives_the_same),
 		cmocka_unit_test(an_uncommitted_batch_is_applied_anew),
 		cmocka_unit_test(up_forgets_retry_times),

@@ -104,6 +104,22 @@ static inline uint64_t story_message(struct story *s, const char *site, const ch
 	return story_add(s, LANE_EDGE, RECORD_MESSAGE, b, bytes);
 }
 
+/* A copy (origin 4), or what a person put into a mailbox (2), for one recipient of the site. */
+static inline uint64_t story_kept(struct story *s, const char *site, uint8_t origin,
+				  const char *rcpt)
+{
+	struct msg_rcpt r = {
+		.address = span_str(rcpt), .domain = SPAN_LIT("x.example"), .site = span_str(site)};
+	struct msg_message_meta m = {.id = SPAN_LIT("00000000000000000000000000000c0b"),
+				     .rcpts = &r,
+				     .rcpts_n = 1,
+				     .origin = origin};
+	struct buf b = {0};
+
+	msg_message_meta_encode(&b, &m);
+	return story_add(s, LANE_EDGE, RECORD_MESSAGE, b, 100);
+}
+
 static inline uint64_t story_act(struct story *s, const char *id, const char *verb,
 				 const char *object, const char *argument)
 {
