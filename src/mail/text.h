@@ -4,7 +4,8 @@
  *
  *   X1  What comes out is valid UTF-8 without NUL, CR, LF and other control characters (they become blanks), and without
  *       the characters that turn the direction of writing (they are left out): safe to show and to compare.
- *   X2  Only charsets of a fixed list ever reach iconv. Another one is read as ASCII; what is not, becomes U+FFFD.
+ *   X2  Only charsets of a fixed list ever reach iconv. Another one is read as UTF-8, of which
+ *       ASCII is a part; what is neither becomes U+FFFD.
  *   X3  Time is linear in the input.
  */
 #pragma once
@@ -18,7 +19,7 @@ void text_warm(void);
 
 struct text_charset; /* one of the list */
 
-/* By name or alias, in any case. NULL: not in the list (feed such text as NULL below: ASCII). */
+/* By name or alias, in any case. NULL: not in the list (below, NULL is UTF-8). */
 const struct text_charset *text_charset(struct span name);
 
 /* A stream of text in one charset, in pieces. Line ends, tabs: X1 does not hold here, the bytes are converted only. */
@@ -26,10 +27,13 @@ struct text_reader {
 	const struct text_charset *charset;
 	unsigned char rest[16]; /* of a character that the next piece completes */
 	size_t rest_n;
+	void *converter;
+	bool has_failed; /* iconv has not got it */
 };
 void text_reader_init(struct text_reader *r, const struct text_charset *charset);
 /* False: out's limit was reached; what fitted is there, whole characters only. */
 bool text_reader_feed(struct text_reader *r, struct span piece, struct buf *out);
+/* Must be called, also when the text is given up: closes the converter. */
 bool text_reader_end(struct text_reader *r, struct buf *out);
 
 /* ---- header fields ---- */

@@ -1,0 +1,107 @@
+/* mime_dump [-s STEP] FILE...: each message's structure as our parser sees it, one JSON object a line; for the referees. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mail/digest.h"
+
+static void json(struct span s)
+{
+	if (!s.p) {
+		printf("null");
+		return;
+	}
+	putchar('"');
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < 32 || s.p[i] == '"' || s.p[i] == '\\' || s.p[i] > 126)
+			printf("\\u%04x", s.p[i]);
+		else
+			putchar(s.p[i]);
+	}
+	putchar('"');
+}
+
+static void named(const char *name, struct span s)
+{
+	printf(", \"%s\": ", name);
+	json(s);
+}
+
+static void part(const struct mime *m, int i)
+{
+	static const char *const kinds[] = {"leaf", "multipart", "message"};
+	const struct mime_part *p = mime_part(m, i);
+
+	printf("%s{\"i\": %d, \"kind\": \"%s\", \"parent\": %d, \"is_message\": %s, \"encoding\": "
+	       "%d",
+	       i ? ", " : "", i, kinds[p->kind], p->parent, p->is_message ? "true" : "false",
+	       p->encoding);
+	printf(", \"header_at\": %llu, \"body_at\": %llu, \"end\": %llu, \"header_lines\": %llu, "
+	       "\"lines\": %llu",
+	       (unsigned long long)p->header_at, (unsigned long long)p->body_at,
+	       (unsigned long long)p->end, (unsigned long long)p->header_lines,
+	       (unsigned long long)p->body_lines);
+	named("type", p->type);
+	named("subtype", p->subtype);
+	printf("}");
+}
+
+static void dump(const char *path, const struct digest_maker *d, const struct mail_digest *digest)
+{
+	static const char *const texts[] = {"header", "body_text", "subject", "from",
+					    "to",     "cc",	   "bcc"};
+	const struct mime *m = digest_maker_mime(d);
+
+	printf("{\"file\": ");
+	json(span_str(path));
+	printf(", \"bytes\": %llu, \"limits\": %u, \"sent_us\": %llu, \"header_bytes\": %llu",
+	       (unsigned long long)mime_bytes(m), mime_limits(m),
+	       (unsigned long long)digest->sent_us, (unsigned long long)digest->header_bytes);
+	named("envelope", digest->envelope);
+	named("body", digest->body);
+	named("bodystructure", digest->bodystructure);
+	for (int i = 0; i <= MAIL_TEXT_BCC; i++)
+		named(texts[i], digest_maker_text(d, (enum mail_text)i));
+	printf(", \"parts\": [");
+	for (int i = 0; i < mime_parts(m); i++)
+		part(m, i);
+	printf("]}\n");
+}
+
+static int one(const char *path, size_t step)
+{
+	static unsigned char bytes[1 << 16];
+	struct digest_maker *d = digest_maker_new(true);
+	struct mail_digest digest;
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+	size_t n;
+	int bad = 1;
+
+	if (f && d) {
+		while ((n = fread(bytes, 1, step, f)) > 0)
+			digest_maker_feed(d, span_of(bytes, n));
+		digest_maker_end(d);
+		if (digest_maker_digest(d, &digest)) {
+			dump(path, d, &digest);
+			bad = 0;
+		}
+	}
+	if (f && f != stdin)
+		fclose(f);
+	digest_maker_free(d);
+	return bad;
+}
+
+int main(int argc, char **argv)
+{
+	size_t step = 1 << 16;
+	int bad = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
+			step = (size_t)atoi(argv[++i]);
+		else
+			bad |= one(argv[i], step);
+	}
+	return bad;
+}
