@@ -100,6 +100,7 @@ int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
 int cmd_queue_act(struct cli *c); /* retry, release, discard, redirect */
 int cmd_doctor(struct cli *c);
+int cmd_autoconfig(struct cli *c);
 int cmd_log_verify(struct cli *c);
 int cmd_reload(struct cli *c);
 int cmd_version(struct cli *c);

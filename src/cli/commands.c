@@ -51,6 +51,13 @@ static const struct cli_option doctor_options[] = {
 	END,
 };
 
+static const struct cli_option autoconfig_options[] = {
+	{"format", "KIND", "thunderbird, outlook, apple or dns (thunderbird)"},
+	{"host", "NAME", "the servers' name (the node)"},
+	{"user", "ADDRESS", "for one person"},
+	END,
+};
+
 #define MATCH_HELP                                                                                 \
 	"EXPR is one or more of these, joined by commas; all of them must hold:\n"                 \
 	"  site=NAME  domain=GLOB  rcpt=GLOB  sender=GLOB  id=HEX  text=WORDS\n"                   \
@@ -162,6 +169,15 @@ const struct cli_command cli_commands[] = {
 	 .has_json = true,
 	 .run = cmd_queue_act,
 	 .more = MATCH_HELP},
+	{.name = "autoconfig",
+	 .args = "DOMAIN",
+	 .help = "Print what tells people's mail programs our servers",
+	 .least = 1,
+	 .most = 1,
+	 .options = autoconfig_options,
+	 .has_json = true,
+	 .run = cmd_autoconfig,
+	 .more = "The file goes to stdout, and where to publish it to stderr.\n"},
 	{.name = "log verify",
 	 .args = "",
 	 .help = "Read the whole ledger and check every byte",
