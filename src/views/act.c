@@ -7,7 +7,7 @@
 
 #include "base/must.h"
 #include "health/health.h"
-#include "views/internal.h"
+#include "views/people.h"
 
 /* ---- sites ---- */
 
@@ -365,6 +365,10 @@ void apply_act(struct views *v, const struct order_entry *e, const struct record
 
 	if (!msg_act_meta_decode(&v->arena, r->meta, &a)) {
 		v->rc = REFUSED;
+		return;
+	}
+	if (span_eq(a.verb, SPAN_LIT("mail"))) {
+		mail_act(v, e, r, a.detail);
 		return;
 	}
 	line = (struct views_act){

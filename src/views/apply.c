@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
-#include "views/internal.h"
+#include "views/people.h"
 
 static void note_lane(struct views *v, uint32_t lane_id, uint64_t seq)
 {
@@ -65,7 +65,10 @@ void history_add(struct views *v, const struct views_act *line)
 enum rc views_apply(struct views *v, const struct order_entry *e, const struct record *r,
 		    struct fault *why)
 {
+	uint64_t newest_before_us = v->newest_us;
+
 	must(v->in_transaction && e->number == v->next);
+	v->shown = 0;
 	v->history_line = r->type == RECORD_ACT ? 0 : 1;
 	if (v->rc == OK)
 		by_type(v, e, r);
@@ -88,5 +91,6 @@ enum rc views_apply(struct views *v, const struct order_entry *e, const struct r
 	if (r->received_us > v->newest_us)
 		v->newest_us = r->received_us;
 	prune(v);
+	expire(v, newest_before_us);
 	return views_end(v, why);
 }

@@ -31,8 +31,16 @@ struct views_ops {
 	void (*on_site)(void *arg, uint32_t site);
 	/* A line for the log: an ACT was judged, a receipt was written. */
 	void (*on_history)(void *arg, const struct views_act *line);
+	/* Entries of a mailbox changed; box 0: an account's list of mailboxes. To be told after the commit. */
+	void (*on_mail)(void *arg, uint64_t account, uint64_t box, uint64_t modseq);
+	/* A change that this lane asked for was judged: a MailVerdict, encoded. To be told after the commit. */
+	void (*on_verdict)(void *arg, uint32_t lane_id, struct span verdict);
 	void *arg;
 };
+
+/* How long mailboxes show what has nothing to wait for, if views_set_window does not say. */
+enum { VIEWS_WINDOW_DAYS = 30 };
+#define VIEWS_WINDOW_US ((uint64_t)VIEWS_WINDOW_DAYS * 86400 * 1000000)
 
 /*
  * Opens the present generation for writing, or begins a new one when there is none, it is damaged or of another version
@@ -56,6 +64,12 @@ uint64_t views_next(const struct views *v);	 /* the next order number to apply *
 uint64_t views_newest_us(const struct views *v); /* reception of the newest applied record */
 /* Sequence number after the last applied record of a lane; 0: nothing of it. */
 uint64_t views_lane_next(const struct views *v, uint32_t lane_id);
+
+/* 0: the default. By the time of records, so a rebuild with the same window ends the same. */
+void views_set_window(struct views *v, uint64_t window_us);
+/* The kept verdict on this ask of a lane, as MailVerdict. MORE: not judged yet, or long ago. */
+enum rc views_verdict(struct views *v, uint32_t lane_id, uint64_t ask, struct buf *out,
+		      struct fault *why) MUST_USE;
 
 /* Nothing is to be done: gives the memory of the page cache back. */
 void views_rest(struct views *v);

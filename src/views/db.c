@@ -14,9 +14,9 @@
 
 #include "base/must.h"
 #include "os/os.h"
-#include "views/internal.h"
+#include "views/people.h"
 
-enum { PATH_BYTES = 4096, CHECK_BELOW_BYTES = 32 << 20, BUSY_MS = 2000, INDEX_IDS_EVERY = 65536 };
+enum { PATH_BYTES = 4096, CHECK_BELOW_BYTES = 32 << 20, BUSY_MS = 2000, INDEX_EVERY = 65536 };
 
 static bool path_of(char out[PATH_BYTES], const char *a, const char *b, const char *c)
 {
@@ -49,11 +49,26 @@ static bool current_read(const char *data_dir, char out[32])
 	return true;
 }
 
+bool views_is_current(struct views *v, const char *data_dir)
+{
+	const char *path = sqlite3_db_filename(v->db, "main");
+	char name[32], tail[64];
+	size_t n;
+
+	if (!path || !current_read(data_dir, name))
+		return false;
+	snprintf(tail, sizeof tail, "/%s/queue.db", name);
+	n = strlen(tail);
+	return strlen(path) >= n && strcmp(path + strlen(path) - n, tail) == 0;
+}
+
 static struct views *views_new(void)
 {
 	struct views *v = must_alloc(sizeof *v);
 
 	arena_init(&v->arena, 64 << 20);
+	arena_init(&v->kept, 16 << 20);
+	v->window_us = VIEWS_WINDOW_US;
 	map_init(&v->site_by_name);
 	return v;
 }
@@ -70,6 +85,7 @@ void views_close(struct views *v)
 	sites_free(v);
 	map_fini(&v->site_by_name, NULL);
 	arena_fini(&v->arena);
+	arena_fini(&v->kept);
 	free(v->lanes);
 	free(v->dir);
 	free(v->generation);
@@ -146,15 +162,16 @@ static void set_up(struct views *v)
 		"PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864");
 }
 
-/* Ids are random: many at a time, sorted, cost a page for many of them instead of a page each. */
-static void index_ids(struct views *v)
+/* Ids are random: many at a time, sorted, cost a page for many of them instead of a page each. Recipients likewise. */
+void views_index(struct views *v)
 {
-	if (v->next - v->indexed_upto < INDEX_IDS_EVERY)
+	if (v->next == v->indexed_upto)
 		return;
+	arrivals_index(v, v->indexed_upto, v->next);
 	views_run(v,
-		  "INSERT INTO id_index SELECT key, number FROM message WHERE number >= ? ORDER BY "
-		  "key",
-		  "i", I(v->indexed_upto));
+		  "INSERT INTO id_index SELECT key, number FROM message WHERE number >= ? AND "
+		  "number < ? ORDER BY key",
+		  "ii", I(v->indexed_upto), I(v->next));
 	views_run(v, "UPDATE id_index_upto SET upto = ?", "i", I(v->next));
 	v->indexed_upto = v->next;
 }
@@ -214,6 +231,7 @@ static enum rc open_there(struct views *v, const char *dir, struct fault *why)
 	check(v, dir);
 	load_progress(v);
 	sites_load(v);
+	accounts_load(v);
 	return views_end(v, why);
 }
 
@@ -366,7 +384,8 @@ enum rc views_commit(struct views *v, struct fault *why)
 {
 	must(v->in_transaction);
 	sites_save(v);
-	index_ids(v);
+	if (v->next - v->indexed_upto >= INDEX_EVERY)
+		views_index(v);
 	for (size_t i = 0; i < v->lanes_n; i++) {
 		if (!v->lanes[i].is_dirty)
 			continue;
@@ -403,6 +422,11 @@ uint64_t views_lane_next(const struct views *v, uint32_t lane_id)
 		if (v->lanes[i].lane_id == lane_id)
 			return v->lanes[i].seq + 1;
 	return 0;
+}
+
+void views_set_window(struct views *v, uint64_t window_us)
+{
+	v->window_us = window_us ? window_us : VIEWS_WINDOW_US;
 }
 
 uint64_t views_recipients_version(const struct views *v)

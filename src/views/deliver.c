@@ -8,10 +8,34 @@
  */
 #include "base/bytes.h"
 #include "base/must.h"
-#include "views/internal.h"
+#include "views/people.h"
 
 /* Why a delivery that a refusal did not count against waits a little: its host was not there. */
 enum { HOLD_PAUSE_MS = 2000 };
+
+uint64_t address_of_rcpt(struct views *v, struct span text)
+{
+	sqlite3_stmt *q =
+		views_bind(v, "SELECT id, base IS NULL FROM address WHERE text = ?", "s", text);
+	uint64_t id = 0;
+	bool is_based = false;
+
+	if (views_row(v, q)) {
+		id = (uint64_t)views_int(q, 0);
+		is_based = views_int(q, 1) == 0;
+		views_done(q);
+	}
+	if (is_based)
+		return id;
+	if (id == 0) {
+		views_run(v, "INSERT INTO address (text, base) VALUES (?, ?)", "ss", text,
+			  address_base(v, text));
+		return (uint64_t)sqlite3_last_insert_rowid(v->db);
+	}
+	views_run(v, "UPDATE address SET base = ? WHERE id = ?", "si", address_base(v, text),
+		  I(id));
+	return id;
+}
 
 uint64_t address_of(struct views *v, struct span text)
 {
@@ -152,7 +176,7 @@ static void add_delivery(struct views *v, const struct order_entry *e, const str
 	struct site *s = site_for(v, rcpt);
 	enum queue_state state = s ? QUEUE_READY : QUEUE_DECIDE;
 	struct span why = SPAN_NONE;
-	uint64_t addr = address_of(v, rcpt->address);
+	uint64_t addr = address_of_rcpt(v, rcpt->address);
 
 	if (!s) {
 		s = site_of(v, SPAN_NONE, SITE_NONE);
@@ -181,7 +205,7 @@ static void add_delivery(struct views *v, const struct order_entry *e, const str
 /* Put into a mailbox by a person, or a copy of what the primary has: shown, but nobody waits for it (record.msg, origin). */
 static bool stays_here(const struct msg_message_meta *m)
 {
-	return m->origin == 2 || m->origin == 4;
+	return m->origin == ORIGIN_PUT || m->origin == ORIGIN_COPY;
 }
 
 void apply_message(struct views *v, const struct order_entry *e, const struct record *r)
@@ -197,14 +221,21 @@ void apply_message(struct views *v, const struct order_entry *e, const struct re
 	facts.rcpts = NULL;
 	facts.rcpts_n = 0;
 	facts.trace = SPAN_NONE;
+	facts.detail = SPAN_NONE;
 	msg_message_meta_encode(&encoded, &facts);
-	views_run(v, "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", "iiiiiiiib",
+	views_run(v, "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "iiiiiiiiib",
 		  I(e->number), id_key(m.id), I(e->ref.lane_id), I(e->ref.segment),
 		  I(e->ref.offset), I(r->body_bytes), I(r->received_us), I(address_of(v, m.sender)),
-		  buf_span(&encoded));
+		  I(m.trace.n), buf_span(&encoded));
 	buf_fini(&encoded);
-	for (uint32_t i = 0; i < m.rcpts_n && !stays_here(&m); i++)
-		add_delivery(v, e, r, &m, i);
+	for (uint32_t i = 0; i < m.rcpts_n; i++) {
+		if (!stays_here(&m))
+			add_delivery(v, e, r, &m, i);
+		else if (m.origin == ORIGIN_COPY)
+			views_run(v, "INSERT OR IGNORE INTO copied VALUES (?, ?)", "ii",
+				  I(e->number), I(address_of_rcpt(v, m.rcpts[i].address)));
+	}
+	mail_arrive(v, e, r, &m);
 }
 
 /* ---- INTENT ---- */

@@ -1,6 +1,6 @@
 /* DIRECTORY records: which site takes a domain, who is known; and what deliveries taught. */
 #include "base/ascii.h"
-#include "views/internal.h"
+#include "views/people.h"
 
 enum source { SOURCE_LISTED = 1, SOURCE_LEARNED = 2 };
 
@@ -74,7 +74,6 @@ void apply_directory(struct views *v, const struct order_entry *e, const struct 
 {
 	struct msg_directory_meta m;
 
-	(void)e;
 	if (!msg_directory_meta_decode(&v->arena, r->meta, &m)) {
 		v->rc = REFUSED;
 		return;
@@ -85,6 +84,14 @@ void apply_directory(struct views *v, const struct order_entry *e, const struct 
 	}
 	if (span_eq(m.kind, SPAN_LIT("domain"))) {
 		domains(v, &m);
+		return;
+	}
+	if (span_eq(m.kind, SPAN_LIT("account"))) {
+		apply_account(v, e, r, &m);
+		return;
+	}
+	if (span_eq(m.kind, SPAN_LIT("alias"))) {
+		apply_alias(v, e, r, &m);
 		return;
 	}
 	if (m.replaces)

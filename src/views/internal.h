@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 2, VIEWS_STATEMENTS = 128 };
+enum { VIEWS_SCHEMA = 3, VIEWS_STATEMENTS = 384 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2 };
@@ -46,6 +46,7 @@ struct views {
 	struct fault why;
 	bool is_writer, in_transaction;
 	struct arena arena; /* of one call */
+	struct arena kept;  /* what a reading call gave, until the next one */
 
 	/* The writer's. */
 	const struct queue_schedule *schedule;
@@ -62,6 +63,9 @@ struct views {
 	} * lanes;
 	size_t lanes_n;
 	uint32_t history_line; /* of the record being applied */
+	uint64_t window_us;    /* how long mail that passed is shown */
+	uint64_t people;       /* accounts there are: 0 saves the questions */
+	uint64_t shown;	       /* new ones of the record being applied */
 };
 
 /* ---- sql.c ---- */
@@ -82,6 +86,10 @@ void views_fail(struct views *v, int sqlite_code, const char *doing);
 enum rc views_end(struct views *v, struct fault *why);
 enum rc views_sqlite_rc(int sqlite_code);
 #define I(x) ((int64_t)(x))
+
+/* ---- db.c ---- */
+/* id_index and arrival up to here. */
+void views_index(struct views *v);
 
 /* ---- sites.c ---- */
 struct site *site_by_id(struct views *v, uint32_t id);
@@ -112,6 +120,8 @@ bool delivery_get(struct views *v, uint64_t number, uint32_t rcpt, struct delive
 void delivery_move(struct views *v, struct delivery *d, enum queue_state to, const struct span *why,
 		   uint64_t at_us);
 uint64_t address_of(struct views *v, struct span text);
+/* The same, and found again by accounts made later. */
+uint64_t address_of_rcpt(struct views *v, struct span text);
 void apply_message(struct views *v, const struct order_entry *e, const struct record *r);
 void apply_intent(struct views *v, const struct order_entry *e, const struct record *r);
 void apply_outcome(struct views *v, const struct order_entry *e, const struct record *r);

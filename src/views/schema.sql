@@ -13,8 +13,10 @@ INSERT INTO progress VALUES (1, 0, 0);
 -- Per lane, the sequence number of the last record applied.
 CREATE TABLE lane (lane_id INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 
--- Senders and recipients once each; rows elsewhere hold the number. '' is the null sender.
-CREATE TABLE address (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+-- Senders and recipients once each; rows elsewhere hold the number. '' is the null sender. base: of recipients, lower
+-- case without the detail: how mail that came before its account is found.
+CREATE TABLE address (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, base TEXT);
+CREATE INDEX address_base ON address (base) WHERE base IS NOT NULL;
 
 -- Sites, hosts mail was redirected to (kind 1), and the place for mail that no site takes (kind 2, name '').
 -- Counters stand here so that nothing has to be counted. o_*: the present or last outage, what the receipt says.
@@ -66,6 +68,7 @@ CREATE TABLE message (
 	bytes INTEGER NOT NULL,
 	received_us INTEGER NOT NULL,
 	sender INTEGER NOT NULL,
+	trace_bytes INTEGER NOT NULL,
 	facts BLOB NOT NULL
 );
 
@@ -184,3 +187,97 @@ CREATE TABLE fact (
 	value TEXT NOT NULL,
 	PRIMARY KEY (kind, scope, key)
 ) WITHOUT ROWID;
+
+-- ---- people: mail/store.h, mailbox.h ----
+
+CREATE TABLE account (
+	id INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE,      -- lower case
+	person TEXT NOT NULL,
+	active INTEGER NOT NULL,
+	made_us INTEGER NOT NULL,
+	modseq INTEGER NOT NULL,        -- the last one given
+	uidvalidity INTEGER NOT NULL    -- the same
+);
+
+-- Aliases and groups; '@domain' is what no other name takes.
+CREATE TABLE alias (address TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (address, target)) WITHOUT ROWID;
+CREATE INDEX alias_target ON alias (target);
+
+-- name NULL: deleted, kept while entries of it remember what the account was given. Counters: of entries that are there.
+CREATE TABLE mailbox (
+	id INTEGER PRIMARY KEY,
+	account INTEGER NOT NULL,
+	name TEXT,
+	special INTEGER NOT NULL,
+	uidvalidity INTEGER NOT NULL,
+	uidnext INTEGER NOT NULL,
+	total INTEGER NOT NULL,
+	unseen INTEGER NOT NULL,
+	deleted INTEGER NOT NULL,
+	bytes INTEGER NOT NULL,
+	modseq INTEGER NOT NULL,
+	UNIQUE (account, name)
+);
+CREATE TABLE subscription (account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
+
+-- A message in a mailbox. gone: it left; the row stays until its message leaves the views (then: table gone).
+-- home: 0 nothing of it has to go home, 1 something waits, 2 all of it went.
+CREATE TABLE entry (
+	box INTEGER NOT NULL,
+	uid INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	form INTEGER NOT NULL,
+	flags INTEGER NOT NULL,
+	keywords TEXT NOT NULL,
+	modseq INTEGER NOT NULL,
+	received_us INTEGER NOT NULL,   -- INTERNALDATE
+	bytes INTEGER NOT NULL,
+	gone INTEGER NOT NULL,
+	home INTEGER NOT NULL,
+	PRIMARY KEY (box, uid)
+) WITHOUT ROWID;
+CREATE INDEX entry_changed ON entry (box, modseq);
+CREATE INDEX entry_number ON entry (number, box, gone);
+
+-- UIDs that went and whose messages are no longer in the views.
+CREATE TABLE gone (
+	box INTEGER NOT NULL,
+	first INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	modseq INTEGER NOT NULL,
+	PRIMARY KEY (box, first)
+) WITHOUT ROWID;
+
+-- What an account was given. mid: hash of the Message-ID, 0 if none. kind: 0 delivered, 1 our copy in Sent, 2 its own.
+CREATE TABLE given (
+	account INTEGER NOT NULL,
+	mid INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	PRIMARY KEY (account, mid, number, kind)
+) WITHOUT ROWID;
+
+-- Messages and forms in the order in which mailboxes came to show them: the indexer's work.
+CREATE TABLE shown (serial INTEGER PRIMARY KEY, number INTEGER NOT NULL, form INTEGER NOT NULL);
+CREATE UNIQUE INDEX shown_number ON shown (number, form);
+
+-- Recipients of copies, which have no deliveries.
+CREATE TABLE copied (
+	number INTEGER NOT NULL,
+	addr INTEGER NOT NULL,
+	PRIMARY KEY (number, addr)
+) WITHOUT ROWID;
+
+-- Numbers by recipient, for accounts and aliases made later. As id_index: sorted, many at a time; a view of a view.
+CREATE TABLE arrival (addr INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (addr, number)) WITHOUT ROWID;
+
+-- Verdicts on changes of mailboxes, by the asker's own number; the last of each lane (act_mail.c). body: MailVerdict.
+CREATE TABLE verdict (
+	lane_id INTEGER NOT NULL,
+	ask INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	body BLOB NOT NULL,
+	PRIMARY KEY (lane_id, ask)
+) WITHOUT ROWID;
+CREATE INDEX verdict_number ON verdict (number);

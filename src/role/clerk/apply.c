@@ -61,6 +61,7 @@ static size_t apply_batch(struct clerk *c)
 			return 0;
 	if (!clerk_ok(c, views_commit(c->views, &why), &why))
 		return 0;
+	readers_tell(c);
 	c->applied += n;
 	c->is_rested = false;
 	if (views_newest_us(c->views) > c->newest_us) {
@@ -78,6 +79,7 @@ static void caught_up(struct clerk *c)
 	c->are_sites_changed = true;
 	if (views_publish(c->views, c->os, &why) != OK)
 		say(SAY_ERROR, "views.unpublished", "why", SAY_STR(why.text), NULL);
+	readers_tell_all(c);
 	say(SAY_INFO, "views.current", "records", SAY_U64(views_next(c->views)), NULL);
 }
 

@@ -259,7 +259,10 @@ enum rc clerk_new(struct loop *loop, struct os *os, const char *data_dir,
 		  struct fault *why)
 {
 	struct clerk *c = must_alloc(sizeof *c);
-	struct views_ops views_ops = {on_ready, on_outcome, on_intent, on_site, on_history, c};
+	struct views_ops views_ops = {
+		on_ready,   on_outcome,	    on_intent,	     on_site,
+		on_history, on_mail_change, on_mail_verdict, c,
+	};
 	uint64_t lease;
 	bool is_new = false;
 	enum rc rc;
@@ -273,6 +276,7 @@ enum rc clerk_new(struct loop *loop, struct os *os, const char *data_dir,
 	arena_init(&c->arena, ARENA_BYTES);
 	for (unsigned i = 0; i < QUEUE_COURIERS_MAX; i++)
 		c->couriers[i] = (struct clerk_courier){.clerk = c, .instance = i};
+	readers_init(c);
 	queue_schedule_set(&c->schedule, config->retry_ms, config->retry_ms_n);
 	os_random(os, &lease, sizeof lease);
 	c->queue = queue_new(lease >> 1); /* stays clear of the end */
@@ -287,6 +291,7 @@ enum rc clerk_new(struct loop *loop, struct os *os, const char *data_dir,
 	}
 	say(SAY_INFO, is_new ? "views.new" : "views.open", "records", SAY_U64(views_next(c->views)),
 	    NULL);
+	views_set_window(c->views, config->window_ms * 1000);
 	begin_clocks(c);
 	c->apply_timer = loop_timer_new(loop, on_apply, c);
 	c->pump_timer = loop_timer_new(loop, on_pump, c);
@@ -300,6 +305,7 @@ void clerk_configure(struct clerk *c, const struct msg_config *config)
 {
 	c->config = config;
 	queue_schedule_set(&c->schedule, config->retry_ms, config->retry_ms_n);
+	views_set_window(c->views, config->window_ms * 1000);
 	c->are_sites_changed = true;
 }
 
@@ -311,6 +317,7 @@ void clerk_free(struct clerk *c)
 	link_close(c->watch);
 	for (unsigned i = 0; i < QUEUE_COURIERS_MAX; i++)
 		link_close(c->couriers[i].link);
+	readers_close(c);
 	loop_timer_free(c->apply_timer);
 	loop_timer_free(c->pump_timer);
 	loop_timer_free(c->tick_timer);

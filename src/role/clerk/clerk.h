@@ -9,6 +9,7 @@
  *       without OUTCOME its delivery is offered once more and counted as a possible duplicate; the second time it goes to
  *       the decision list.
  *   K3  What the clerk does to mail follows from records; the clock decides only when.
+ *   K4  A desk is told a verdict after the commit that holds it; what it was not told it asks for again (DeskHello).
  */
 #pragma once
 
@@ -42,6 +43,9 @@ void clerk_configure(struct clerk *c, const struct msg_config *config);
 void clerk_link_sequencer(struct clerk *c, int fd);
 void clerk_link_courier(struct clerk *c, unsigned instance, int fd);
 void clerk_link_watch(struct clerk *c, int fd);
+void clerk_link_desk(struct clerk *c, unsigned instance, int fd);
+void clerk_link_indexer(struct clerk *c, int fd);
+void clerk_link_auth(struct clerk *c, int fd);
 
 struct clerk_figures {
 	uint64_t applied, lag, held, leases, granted, sites_down;

@@ -23,6 +23,26 @@ struct clerk_courier {
 	uint64_t lost_us; /* monotonic; 0: never was here, or is */
 };
 
+/* Who shows mailboxes or indexes them. */
+struct clerk_reader {
+	struct clerk *clerk;
+	enum role_id role;
+	unsigned instance;
+	struct link *link; /* NULL: none */
+	uint32_t lane_id;  /* desk: whose verdicts it gets; 0: it has not said hello */
+	bool has_missed;   /* its link was full: it is told to look at everything */
+};
+
+enum { CLERK_DESKS_MAX = 64, CHANGES_MAX = 1000, CHANGES_SLOTS = 4096 };
+
+/* What the present transaction changed. slots: places in `at` plus 1. */
+struct mail_changes {
+	struct msg_box_change at[CHANGES_MAX];
+	uint16_t slots[CHANGES_SLOTS];
+	size_t n;
+	bool any, all;
+};
+
 /* A lane with offers that no courier accounts for. */
 struct stale_lane {
 	uint32_t lane_id;
@@ -55,6 +75,10 @@ struct clerk {
 	struct stale_lane stale[STALE_MAX];
 	size_t stale_n;
 
+	struct clerk_reader desks[CLERK_DESKS_MAX], indexer, auth;
+	struct mail_changes changes;
+	struct buf verdicts; /* of the present transaction */
+
 	struct loop_timer *apply_timer, *pump_timer, *tick_timer;
 	uint64_t pump_at_us; /* 0: not set */
 	uint64_t started_us, wall_less_mono_us, newest_mono_us, newest_us;
@@ -85,3 +109,11 @@ void courier_stop_site(struct clerk *c, struct span site);
 enum rc courier_send(struct clerk *c, unsigned instance, unsigned type, struct span body);
 
 void recipients_publish(struct clerk *c);
+
+/* readers.c */
+void readers_init(struct clerk *c);
+void readers_close(struct clerk *c);
+void readers_tell(struct clerk *c);	/* after a commit */
+void readers_tell_all(struct clerk *c); /* look at everything: the views are new */
+void on_mail_change(void *arg, uint64_t account, uint64_t box, uint64_t modseq);
+void on_mail_verdict(void *arg, uint32_t lane_id, struct span verdict);

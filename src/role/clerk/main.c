@@ -101,6 +101,12 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 		clerk_link_courier(s->clerk, instance, fd);
 	else if (peer == ROLE_WATCH)
 		clerk_link_watch(s->clerk, fd);
+	else if (peer == ROLE_DESK)
+		clerk_link_desk(s->clerk, instance, fd);
+	else if (peer == ROLE_INDEXER)
+		clerk_link_indexer(s->clerk, fd);
+	else if (peer == ROLE_AUTH)
+		clerk_link_auth(s->clerk, fd);
 	else
 		must_never("a link the clerk has no use for");
 }

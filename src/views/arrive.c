@@ -1,0 +1,242 @@
+/*
+ * What a MESSAGE shows to whom. A recipient that leads to an account puts it into the INBOX at once (P3), whatever the site
+ * does; what a person sent goes to Sent as well; what a person put into a mailbox goes there.
+ *
+ * Once: a message is in an account at most once by delivery (M3). A copy from the primary (origin 4) of what came through
+ * us, or the other way round, is the same mail: equal Message-ID and Date. A client that saves its own copy in
+ * Sent within ten minutes, before or after ours came, is left with its own alone.
+ */
+#include "base/must.h"
+#include "views/people.h"
+
+uint64_t form_bytes(enum mail_form form, uint64_t trace, uint64_t body, uint64_t cut,
+		    uint64_t inner)
+{
+	switch (form) {
+	case MAIL_AS_DELIVERED:
+		return trace + body - (cut < body ? cut : body);
+	case MAIL_AS_SENT:
+		return trace + body;
+	case MAIL_ENCLOSED:
+		return inner;
+	}
+	return 0;
+}
+
+uint64_t letter_bytes(const struct letter *l, enum mail_form form)
+{
+	uint64_t cut = 0;
+
+	for (size_t i = 0; i < l->m->cuts_n; i++)
+		cut += l->m->cuts[i].bytes;
+	return form_bytes(form, l->trace_bytes, l->body_bytes, cut, l->m->inner_bytes);
+}
+
+/* Not keyed: the same after a rebuild. Equal hashes are compared in full before they mean anything. */
+int64_t message_id_hash(struct span message_id)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	if (message_id.n == 0)
+		return 0;
+	for (size_t i = 0; i < message_id.n; i++)
+		h = (h ^ message_id.p[i]) * 0x100000001b3;
+	h = queue_mix(h) >> 1;
+	return h ? (int64_t)h : 1;
+}
+
+/* The kept facts of another message. Decoded into the arena. */
+static bool facts_of(struct views *v, uint64_t number, struct msg_message_meta *out,
+		     uint64_t *out_received_us)
+{
+	sqlite3_stmt *q = views_bind(v, "SELECT facts, received_us FROM message WHERE number = ?",
+				     "i", I(number));
+	bool ok;
+
+	if (!views_row(v, q))
+		return false;
+	*out_received_us = (uint64_t)views_int(q, 1);
+	ok = msg_message_meta_decode(&v->arena, arena_span(&v->arena, views_text(q, 0)), out);
+	views_done(q);
+	return ok;
+}
+
+enum { CANDIDATES = 32 };
+
+static size_t candidates(struct views *v, uint64_t account, int64_t mid, enum given_kind kind,
+			 uint64_t out[CANDIDATES])
+{
+	sqlite3_stmt *q;
+	size_t n = 0;
+
+	if (mid == 0)
+		return 0;
+	q = views_bind(v,
+		       "SELECT number FROM given WHERE account = ? AND mid = ? AND kind = ?"
+		       " ORDER BY number DESC LIMIT 32",
+		       "iii", I(account), mid, I(kind));
+	while (n < CANDIDATES && views_row(v, q))
+		out[n++] = (uint64_t)views_int(q, 0);
+	views_done(q);
+	return n;
+}
+
+/* The same mail was given before, and one of the two is a copy of the primary's. */
+static bool is_copy_of_given(struct views *v, uint64_t account, enum given_kind kind,
+			     const struct letter *l)
+{
+	uint64_t numbers[CANDIDATES];
+	size_t n = candidates(v, account, message_id_hash(l->m->message_id), kind, numbers);
+
+	for (size_t i = 0; i < n; i++) {
+		struct msg_message_meta other;
+		uint64_t at_us;
+
+		if (!facts_of(v, numbers[i], &other, &at_us) ||
+		    (other.origin != ORIGIN_COPY && l->m->origin != ORIGIN_COPY))
+			continue;
+		if (span_eq(other.message_id, l->m->message_id) && span_eq(other.date, l->m->date))
+			return true;
+	}
+	return false;
+}
+
+/* False: it was there. */
+static bool note_given(struct views *v, uint64_t account, int64_t mid, uint64_t number,
+		       enum given_kind kind)
+{
+	views_run(v, "INSERT OR IGNORE INTO given VALUES (?, ?, ?, ?)", "iiii", I(account), mid,
+		  I(number), I(kind));
+	return sqlite3_changes(v->db) > 0;
+}
+
+void mail_give(struct views *v, uint64_t account, const struct letter *l)
+{
+	int64_t mid = message_id_hash(l->m->message_id);
+	enum mail_form form = l->m->inner_bytes ? MAIL_ENCLOSED : MAIL_AS_DELIVERED;
+	struct account a;
+	struct box inbox;
+
+	if (is_copy_of_given(v, account, GIVEN_DELIVERED, l) ||
+	    !note_given(v, account, mid, l->number, GIVEN_DELIVERED))
+		return;
+	if (!account_by_id(v, account, &a) || !box_by_name(v, account, SPAN_LIT("INBOX"), &inbox))
+		return;
+	(void)entry_add(v, &inbox,
+			&(struct entry){
+				.number = l->number,
+				.form = form,
+				.modseq = account_modseq(v, &a),
+				.received_us = l->received_us,
+				.bytes = letter_bytes(l, form),
+			});
+	box_save(v, &inbox);
+}
+
+/* ---- Sent ---- */
+
+static bool is_near(uint64_t a_us, uint64_t b_us)
+{
+	return (a_us > b_us ? a_us - b_us : b_us - a_us) <= SENT_TWICE_US;
+}
+
+/* A message of this kind with this Message-ID, in time. 0 is a number too: out. */
+static bool young_one(struct views *v, uint64_t account, enum given_kind kind,
+		      const struct letter *l, uint64_t *out)
+{
+	uint64_t numbers[CANDIDATES];
+	size_t n = candidates(v, account, message_id_hash(l->m->message_id), kind, numbers);
+
+	for (size_t i = 0; i < n; i++) {
+		struct msg_message_meta other;
+		uint64_t at_us;
+
+		if (numbers[i] == l->number || !facts_of(v, numbers[i], &other, &at_us) ||
+		    !is_near(at_us, l->received_us) || !span_eq(other.message_id, l->m->message_id))
+			continue;
+		*out = numbers[i];
+		return true;
+	}
+	return false;
+}
+
+/* Into Sent: what came by submission, or what the primary says its user sent (origin 4). */
+static void our_copy(struct views *v, const struct letter *l, struct span author)
+{
+	bool is_copy = l->m->origin == ORIGIN_COPY;
+	enum mail_form form = l->m->inner_bytes ? MAIL_ENCLOSED : MAIL_AS_SENT;
+	uint64_t own;
+	struct account a;
+	struct box sent;
+
+	if (span_eq(l->m->sent_copy, SPAN_LIT("skip")) ||
+	    !account_by_name(v, lower_span(v, author), &a) ||
+	    !box_special(v, a.id, MAIL_SENT, &sent))
+		return;
+	if (young_one(v, a.id, GIVEN_OWN_COPY, l, &own) ||
+	    is_copy_of_given(v, a.id, GIVEN_OUR_COPY, l) ||
+	    is_copy_of_given(v, a.id, GIVEN_OWN_COPY, l) ||
+	    !note_given(v, a.id, message_id_hash(l->m->message_id), l->number, GIVEN_OUR_COPY))
+		return;
+	(void)entry_add(v, &sent,
+			&(struct entry){
+				.number = l->number,
+				.form = form,
+				.flags = MAIL_SEEN,
+				.modseq = account_modseq(v, &a),
+				.received_us = l->received_us,
+				.bytes = letter_bytes(l, form),
+				.home = is_copy ? ENTRY_HOME_NONE : ENTRY_HOME_WAITS,
+			});
+	box_save(v, &sent);
+}
+
+static bool entry_of_number(struct views *v, uint64_t box, uint64_t number, struct entry *out)
+{
+	sqlite3_stmt *q = views_bind(
+		v, "SELECT uid FROM entry WHERE number = ? AND box = ? AND gone = 0 LIMIT 1", "ii",
+		I(number), I(box));
+	uint32_t uid;
+
+	if (!views_row(v, q))
+		return false;
+	uid = (uint32_t)views_int(q, 0);
+	views_done(q);
+	return entries_page(v, box, (struct mail_range){uid, uid}, out, 1) == 1;
+}
+
+void own_copy(struct views *v, struct account *a, struct box *sent, const struct letter *l)
+{
+	struct entry ours;
+	uint64_t number;
+
+	(void)note_given(v, a->id, message_id_hash(l->m->message_id), l->number, GIVEN_OWN_COPY);
+	if (!young_one(v, a->id, GIVEN_OUR_COPY, l, &number) ||
+	    !entry_of_number(v, sent->id, number, &ours))
+		return;
+	entry_remove(v, sent, &ours, account_modseq(v, a));
+}
+
+/* ---- a record ---- */
+
+void mail_arrive(struct views *v, const struct order_entry *e, const struct record *r,
+		 const struct msg_message_meta *m)
+{
+	struct letter l = {e->number, r->received_us, r->body_bytes, m->trace.n, m};
+	struct account_ids to = {0};
+
+	if (m->origin == ORIGIN_PUT) {
+		mail_put(v, e, &l, m->detail);
+		return;
+	}
+	if (v->people == 0)
+		return;
+	for (size_t i = 0; i < m->rcpts_n; i++)
+		resolve(v, m->rcpts[i].address, &to);
+	for (size_t i = 0; i < to.n; i++)
+		mail_give(v, to.ids[i], &l);
+	if (m->origin == ORIGIN_SUBMITTED)
+		our_copy(v, &l, m->account);
+	else if (m->origin == ORIGIN_COPY)
+		our_copy(v, &l, m->sender);
+}

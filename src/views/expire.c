@@ -1,0 +1,141 @@
+/*
+ * The window: entries of messages older than it leave their mailboxes, unless they wait for something: a delivery that is
+ * not finished, or a person's change that has not gone home. By the time of records, when the hour of the newest one
+ * changes, so that a rebuild ends with the same (V1).
+ */
+#include "base/must.h"
+#include "views/people.h"
+
+enum { AT_ONCE = 20000 };
+static const uint64_t HOUR_US = 3600ULL * 1000000;
+
+struct old_entry {
+	uint64_t box, account;
+	uint32_t uid;
+};
+
+/* In order of arrival; stops an hour after the window, since lanes are not quite in step. */
+static size_t find_old(struct views *v, uint64_t before_us, struct old_entry *out)
+{
+	sqlite3_stmt *q = views_bind(
+		v,
+		"SELECT e.box, b.account, e.uid, m.received_us FROM message m CROSS JOIN entry e"
+		" ON e.number = m.number AND e.gone = 0 JOIN mailbox b ON b.id = e.box"
+		" WHERE e.home != 1 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.number ="
+		" m.number) ORDER BY m.number",
+		"");
+	size_t n = 0;
+
+	while (n < AT_ONCE && views_row(v, q)) {
+		uint64_t at_us = (uint64_t)views_int(q, 3);
+
+		if (at_us >= before_us + HOUR_US)
+			break;
+		if (at_us >= before_us)
+			continue;
+		out[n].box = (uint64_t)views_int(q, 0);
+		out[n].account = (uint64_t)views_int(q, 1);
+		out[n++].uid = (uint32_t)views_int(q, 2);
+	}
+	views_done(q);
+	return n;
+}
+
+static void leave(struct views *v, const struct old_entry *o)
+{
+	struct account a;
+	struct box b;
+	struct entry e;
+
+	if (!account_by_id(v, o->account, &a) || !box_by_id(v, o->box, &b) ||
+	    entries_page(v, b.id, (struct mail_range){o->uid, o->uid}, &e, 1) != 1)
+		return;
+	entry_remove(v, &b, &e, account_modseq(v, &a));
+	box_save(v, &b);
+}
+
+void expire(struct views *v, uint64_t newest_before_us)
+{
+	struct old_entry *old;
+	size_t n;
+
+	if (newest_before_us / HOUR_US == v->newest_us / HOUR_US || v->people == 0 ||
+	    v->newest_us < v->window_us)
+		return;
+	old = arena_array(&v->arena, AT_ONCE, sizeof *old);
+	must(old);
+	n = find_old(v, v->newest_us - v->window_us, old);
+	for (size_t i = 0; i < n && v->rc == OK; i++)
+		leave(v, &old[i]);
+}
+
+/* ---- a message leaves the views ---- */
+
+/* Beside a range that is there: one range, with the later modseq. More may be named than went since, never less. */
+static void gone_add(struct views *v, uint64_t box, uint32_t uid, uint64_t modseq)
+{
+	sqlite3_stmt *q = views_bind(
+		v,
+		"SELECT first, last, modseq FROM gone WHERE box = ? AND first < ? ORDER BY first"
+		" DESC LIMIT 1",
+		"ii", I(box), I(uid));
+	bool is_beside = views_row(v, q) && (uint32_t)views_int(q, 1) + 1 == uid;
+	uint32_t first = is_beside ? (uint32_t)views_int(q, 0) : uid;
+
+	if (is_beside && (uint64_t)views_int(q, 2) > modseq)
+		modseq = (uint64_t)views_int(q, 2);
+	views_done(q);
+	views_run(v, "INSERT OR REPLACE INTO gone VALUES (?, ?, ?, ?)", "iiii", I(box), I(first),
+		  I(uid), I(modseq));
+}
+
+static int64_t mid_of(struct views *v, uint64_t number)
+{
+	sqlite3_stmt *q =
+		views_bind(v, "SELECT facts FROM message WHERE number = ?", "i", I(number));
+	struct msg_message_meta m;
+	int64_t mid = 0;
+
+	if (views_row(v, q) &&
+	    msg_message_meta_decode(&v->arena, arena_span(&v->arena, views_text(q, 0)), &m))
+		mid = message_id_hash(m.message_id);
+	views_done(q);
+	return mid;
+}
+
+static bool forget_one(struct views *v, uint64_t number, int64_t mid)
+{
+	sqlite3_stmt *q = views_bind(v,
+				     "SELECT e.box, e.uid, e.modseq, b.account FROM entry e JOIN "
+				     "mailbox b ON b.id = e.box"
+				     " WHERE e.number = ? ORDER BY e.box, e.uid LIMIT 1",
+				     "i", I(number));
+	uint64_t box, account, modseq;
+	uint32_t uid;
+
+	if (!views_row(v, q))
+		return false;
+	box = (uint64_t)views_int(q, 0);
+	uid = (uint32_t)views_int(q, 1);
+	modseq = (uint64_t)views_int(q, 2);
+	account = (uint64_t)views_int(q, 3);
+	views_done(q);
+	views_run(v, "DELETE FROM entry WHERE box = ? AND uid = ?", "ii", I(box), I(uid));
+	views_run(v, "DELETE FROM given WHERE account = ? AND mid = ? AND number = ?", "iii",
+		  I(account), mid, I(number));
+	gone_add(v, box, uid, modseq);
+	box_forget(v, box);
+	return true;
+}
+
+void entries_forget(struct views *v, uint64_t number)
+{
+	int64_t mid;
+
+	if (v->people == 0)
+		return;
+	mid = mid_of(v, number);
+	while (v->rc == OK && forget_one(v, number, mid))
+		;
+	views_run(v, "DELETE FROM shown WHERE number = ?", "i", I(number));
+}

@@ -1,0 +1,143 @@
+/*
+ * Inside src/views only: people's mailboxes. A mailbox's row is read, changed and saved by whoever changes its entries, so
+ * that its counters agree with them (views_check); every change takes a modseq of its account (B2).
+ */
+#pragma once
+
+#include "views/internal.h"
+#include "views/mailbox.h"
+
+enum { ENTRY_HOME_NONE, ENTRY_HOME_WAITS, ENTRY_HOME_DONE };
+enum { ORIGIN_SUBMITTED = 1, ORIGIN_PUT = 2, ORIGIN_COPY = 4 }; /* record.msg */
+enum given_kind { GIVEN_DELIVERED, GIVEN_OUR_COPY, GIVEN_OWN_COPY };
+enum { BOXES_OF_A_RECORD = 4096, SENT_TWICE_US = 600 * 1000000 };
+
+/* ---- account.c ---- */
+struct account {
+	uint64_t id, modseq;
+	uint32_t uidvalidity;
+	bool is_active;
+};
+bool account_by_name(struct views *v, struct span name, struct account *out); /* lower case */
+bool account_by_id(struct views *v, uint64_t id, struct account *out);
+/* The next modseq. The row is written at once. */
+uint64_t account_modseq(struct views *v, struct account *a);
+void apply_account(struct views *v, const struct order_entry *e, const struct record *r,
+		   const struct msg_directory_meta *m);
+void apply_alias(struct views *v, const struct order_entry *e, const struct record *r,
+		 const struct msg_directory_meta *m);
+void accounts_load(struct views *v);
+
+/* ---- resolve.c ---- */
+struct account_ids {
+	uint64_t *ids; /* ascending; in the arena */
+	size_t n, cap;
+};
+struct span lower_span(struct views *v, struct span text);   /* in the arena */
+struct span address_base(struct views *v, struct span text); /* lower, without the detail */
+/* Adds the accounts that this address leads to. */
+void resolve(struct views *v, struct span address, struct account_ids *out);
+bool account_ids_has(const struct account_ids *ids, uint64_t id);
+
+/* ---- box.c ---- */
+struct box {
+	uint64_t id, account, modseq;
+	enum mail_special special;
+	uint32_t uidvalidity, uidnext;
+	int64_t total, unseen, deleted, bytes;
+};
+bool box_by_id(struct views *v, uint64_t id, struct box *out);
+bool box_by_name(struct views *v, uint64_t account, struct span name, struct box *out);
+bool box_special(struct views *v, uint64_t account, enum mail_special special, struct box *out);
+void box_save(struct views *v, const struct box *b);
+/* A new one. id: M1. */
+uint64_t box_make(struct views *v, struct account *a, uint64_t id, struct span name,
+		  enum mail_special special, uint64_t at_us, struct box *out);
+/* All of it leaves; the row stays nameless. */
+void box_unmake(struct views *v, struct account *a, struct box *b);
+/* The row of a deleted one goes with its last entry. */
+void box_forget(struct views *v, uint64_t id);
+/* Tells the clerk's listeners. box 0: the list of mailboxes. */
+void mail_touched(struct views *v, uint64_t account, uint64_t box, uint64_t modseq);
+
+/* ---- entry.c ---- */
+struct entry {
+	uint32_t uid, flags;
+	struct span keywords;
+	uint64_t number, modseq, received_us, bytes;
+	enum mail_form form;
+	unsigned home;
+};
+/* Takes the next UID of b and counts it; the caller saves b. Returns the UID; 0: the mailbox is full. */
+uint32_t entry_add(struct views *v, struct box *b, const struct entry *e);
+void entry_flags(struct views *v, struct box *b, const struct entry *was, uint32_t flags,
+		 struct span keywords, uint64_t modseq);
+void entry_remove(struct views *v, struct box *b, const struct entry *e, uint64_t modseq);
+/*
+ * Up to max entries that are there, with UIDs of the range, ascending; spans in the arena. Page by page: begin again
+ * after the last one.
+ */
+size_t entries_page(struct views *v, uint64_t box, struct mail_range uids, struct entry *out,
+		    size_t max);
+
+/* ---- arrive.c: what a MESSAGE shows to whom ---- */
+struct letter { /* what is known of a message without its record */
+	uint64_t number, received_us, body_bytes, trace_bytes;
+	const struct msg_message_meta *m; /* rcpts and trace may be missing */
+};
+uint64_t letter_bytes(const struct letter *l, enum mail_form form);
+uint64_t form_bytes(enum mail_form form, uint64_t trace, uint64_t body, uint64_t cut,
+		    uint64_t inner);
+int64_t message_id_hash(struct span message_id);
+void mail_arrive(struct views *v, const struct order_entry *e, const struct record *r,
+		 const struct msg_message_meta *m);
+/* Into the INBOX, once (M3). */
+void mail_give(struct views *v, uint64_t account, const struct letter *l);
+/* The person's own copy in Sent replaces ours, if that is young. */
+void own_copy(struct views *v, struct account *a, struct box *sent, const struct letter *l);
+
+/* ---- backfill.c ---- */
+void arrivals_index(struct views *v, uint64_t from, uint64_t to); /* with index_ids */
+/* What came for this address (or leads to it by aliases) within the window. account 0: for whoever gets it now. */
+void backfill(struct views *v, struct span address, uint64_t account, uint64_t at_us);
+
+/* ---- act_mail.c, act_box.c ---- */
+struct ranges {
+	struct msg_uid_range *at; /* in the arena */
+	size_t n, cap;
+	bool is_rough; /* too many: the last one covers more than was added */
+};
+struct mail_ctx {
+	struct views *v;
+	const struct order_entry *e;
+	const struct msg_mail_act *act;
+	uint64_t at_us;
+	struct account account;
+	size_t boxes_made;
+	struct msg_mail_verdict out;
+	struct ranges from, to, modified;
+};
+void mail_act(struct views *v, const struct order_entry *e, const struct record *r,
+	      struct span detail);
+/* The APPEND that came with a MESSAGE. */
+void mail_put(struct views *v, const struct order_entry *e, const struct letter *l,
+	      struct span detail);
+void mail_refuse(struct mail_ctx *c, enum mail_code code, const char *text);
+void range_add(struct views *v, struct ranges *r, uint32_t uid);
+uint64_t ctx_modseq(struct mail_ctx *c); /* one for the whole act */
+/* The name as kept: INBOX in capitals, no "/" at the end. False: refused. */
+bool box_name_check(struct mail_ctx *c, struct span name, struct span *out);
+void act_create(struct mail_ctx *c);
+void act_delete(struct mail_ctx *c);
+void act_rename(struct mail_ctx *c);
+void act_subscribe(struct mail_ctx *c, bool yes);
+void verdicts_prune(struct views *v);
+
+/* ---- expire.c ---- */
+/* The hour of the newest record has changed: what is older than the window and has nothing to bring home leaves. */
+void expire(struct views *v, uint64_t newest_before_us);
+/* A message leaves the views: what its entries remembered is kept as ranges. */
+void entries_forget(struct views *v, uint64_t number);
+
+/* ---- mailbox.c ---- */
+enum rc mailboxes_check(struct views *v, struct fault *why) MUST_USE;
