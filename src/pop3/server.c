@@ -33,6 +33,7 @@ void pop3_move(struct pop3_server *s, enum pop3_state next)
 void pop3_ask(struct pop3_server *s, enum pop3_step question)
 {
 	s->asked = question;
+	s->question_said = false;
 	s->deadline_us = 0;
 }
 
@@ -307,6 +308,19 @@ static void take_line(struct pop3_server *s, struct span *in)
 
 /* ---- the step ---- */
 
+/* Once; then it is waited for. A login that was given up waits for nothing. */
+static enum pop3_step say_question(struct pop3_server *s)
+{
+	enum pop3_step asked = s->asked;
+
+	if (s->question_said)
+		return POP3_WAIT;
+	s->question_said = true;
+	if (asked == POP3_CANCEL)
+		s->asked = POP3_FEED;
+	return asked;
+}
+
 /* What is to be said of the state before any more input is looked at; POP3_FEED: nothing. */
 static enum pop3_step standing(struct pop3_server *s, struct span *in)
 {
@@ -322,7 +336,7 @@ static enum pop3_step standing(struct pop3_server *s, struct span *in)
 		return POP3_TLS;
 	}
 	if (s->asked != POP3_FEED)
-		return POP3_WAIT;
+		return say_question(s);
 	if (s->job != JOB_NONE) {
 		pop3_work(s);
 		return POP3_FLUSH;
@@ -340,12 +354,6 @@ enum pop3_step pop3_server_step(struct pop3_server *s, struct span *in)
 		if (s->state == ST_TLS) /* the rest is in clear text: gone */
 			return POP3_FEED;
 		take_line(s, in);
-		if (s->asked != POP3_FEED) {
-			step = s->asked;
-			if (step == POP3_CANCEL)
-				s->asked = POP3_FEED;
-			return step;
-		}
 	}
 }
 

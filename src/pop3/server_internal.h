@@ -41,6 +41,7 @@ struct pop3_server {
 	const struct pop3_service *service;
 	enum pop3_state state;
 	enum pop3_step asked; /* POP3_FEED: no question is open */
+	bool question_said;   /* to the host */
 	bool is_tls, is_secure, tls_said;
 	uint64_t now_us, deadline_us;
 	uint64_t login_until_us; /* one time for all commands before the login (S-25) */

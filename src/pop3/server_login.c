@@ -184,8 +184,10 @@ static void cancel(struct pop3_server *s, const char *text)
 	pop3_forget_login(s);
 	pop3_move(s, ST_AUTHORIZATION);
 	pop3_err(s, "-ERR", text, true);
-	if (s->state != ST_GONE)
-		s->asked = POP3_CANCEL;
+	if (s->state == ST_GONE)
+		return;
+	s->asked = POP3_CANCEL;
+	s->question_said = false;
 }
 
 /* The line after a challenge. */
