@@ -314,6 +314,20 @@ void conn_start_tls(struct conn *c, struct tls_context *context, bool is_server,
 	settle_soon(c);
 }
 
+void conn_accept_tls(struct conn *c, struct tls_context *context, struct span early)
+{
+	struct fault why = {0};
+	enum rc rc;
+
+	conn_start_tls(c, context, true, NULL);
+	if (!c->tls || span_is_empty(early))
+		return;
+	/* One flight of the client ends no handshake: nothing readable can come of it. */
+	rc = tls_input(c->tls, early, loop_plain(c->loop), &c->out, &why);
+	if (rc != MORE)
+		end(c, REFUSED, &why);
+}
+
 bool conn_is_tls(const struct conn *c)
 {
 	return c->tls && tls_is_ready(c->tls);

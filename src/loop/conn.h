@@ -61,6 +61,8 @@ void conn_resume(
 /* Server side: after the reply that announces it was sent. Client side: name is what the
  * certificate must match when the context verifies, and SNI. */
 void conn_start_tls(struct conn *c, struct tls_context *context, bool is_server, const char *name);
+/* Server side where TLS comes first: early are bytes that came already and belong to the handshake (behind a PROXY header). */
+void conn_accept_tls(struct conn *c, struct tls_context *context, struct span early);
 bool conn_is_tls(const struct conn *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", "" without TLS. Lives as long as c. */
 const char *conn_tls_text(const struct conn *c);
