@@ -150,6 +150,29 @@ static bool is_asked_for(const struct doctor *d, const struct msg_domain *domain
 	return !only || span_eq(domain->site, span_str(only));
 }
 
+static void put_programs(struct doctor *d, struct buf *out)
+{
+	bool is_first = true;
+
+	for (size_t i = 0; i < d->config.domains_n; i++) {
+		const char *lines = is_asked_for(d, &d->config.domains[i])
+					    ? doctor_programs(d, &d->config.domains[i])
+					    : NULL;
+
+		if (!lines)
+			continue;
+		if (is_first)
+			put_heading(d, "SRV records for people's mail programs", out);
+		is_first = false;
+		put_indented(span_str(lines), out);
+	}
+	if (!is_first)
+		term_wrap(&d->c->term, out,
+			  SPAN_LIT("`holdfast autoconfig DOMAIN` prints the file that Thunderbird "
+				   "looks for; --format outlook and apple those of others."),
+			  2);
+}
+
 static void put_advice(struct doctor *d, struct buf *out)
 {
 	put_server_lines(d, out);
@@ -157,6 +180,7 @@ static void put_advice(struct doctor *d, struct buf *out)
 	for (size_t i = 0; i < d->config.domains_n; i++)
 		if (is_asked_for(d, &d->config.domains[i]))
 			put_indented(span_str(doctor_mx(d, &d->config.domains[i])), out);
+	put_programs(d, out);
 	put_heading(d, "What the chosen mode covers", out);
 	for (size_t i = 0; i < d->config.domains_n; i++) {
 		const struct msg_domain *domain = &d->config.domains[i];
@@ -211,11 +235,12 @@ static void print_json(struct doctor *d, bool is_ok)
 					  cli_json_span(span_str(servers[i].text)));
 	for (size_t i = 0; i < d->config.domains_n; i++)
 		(void)json_array_append_new(
-			domains, json_pack("{s:o, s:o, s:s, s:s}", "name",
+			domains, json_pack("{s:o, s:o, s:s, s:s, s:s?}", "name",
 					   cli_json_span(d->config.domains[i].name), "mode",
 					   cli_json_span(d->config.domains[i].mode), "mx",
 					   doctor_mx(d, &d->config.domains[i]), "covers",
-					   doctor_gaps(d->config.domains[i].mode)));
+					   doctor_gaps(d->config.domains[i].mode), "programs",
+					   doctor_programs(d, &d->config.domains[i])));
 	cli_print_json(json_pack("{s:b, s:o, s:b, s:o, s:o}", "ok", is_ok, "checks", checks,
 				 "lines_needed", d->needs_lines, "lines", lines, "domains",
 				 domains));
@@ -296,6 +321,7 @@ int cmd_doctor(struct cli *c)
 	d.data = doctor_text(&d, "%.*s", SPAN_FMT(d.config.data));
 	open_tools(&d);
 	doctor_local(&d);
+	doctor_people(&d);
 	doctor_sites(&d);
 	doctor_domains(&d);
 	for (size_t i = 0; i < d.n; i++)

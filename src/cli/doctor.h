@@ -49,6 +49,8 @@ const char *doctor_text(struct doctor *d, const char *format, ...) PRINTF_LIKE(2
 
 /* doctor_local.c: this machine. */
 void doctor_local(struct doctor *d);
+/* doctor_people.c: can people log in, read and write here, and does it go home? */
+void doctor_people(struct doctor *d);
 /* doctor_ask.c: questions to DNS, each waited for. */
 struct doctor_records {
 	enum rc rc; /* as of struct dns_answer */
@@ -75,3 +77,5 @@ void doctor_lines(struct doctor *d, struct doctor_lines out[DOCTOR_SERVERS]);
 const char *doctor_mx(struct doctor *d, const struct msg_domain *domain);
 /* What a mode does not cover. */
 const char *doctor_gaps(struct span mode);
+/* The SRV records of a domain for people's mail programs; NULL: there is no listener for people. */
+const char *doctor_programs(struct doctor *d, const struct msg_domain *domain);

@@ -4,6 +4,7 @@
  */
 #include "cli/doctor.h"
 
+#include "cli/autoconfig.h"
 #include "config/units.h"
 
 static const char *joined(struct doctor *d, const char *before, const char *between,
@@ -87,17 +88,30 @@ void doctor_lines(struct doctor *d, struct doctor_lines out[DOCTOR_SERVERS])
 	out[3] = (struct doctor_lines){"m365", "Microsoft 365", for_microsoft365(d)};
 }
 
-const char *doctor_mx(struct doctor *d, const struct msg_domain *domain)
+static struct span primary_of(const struct doctor *d, const struct msg_domain *domain)
 {
-	struct span primary = SPAN_LIT("your-mail-server");
-
 	for (size_t i = 0; i < d->config.sites_n; i++) {
 		const struct msg_site *s = &d->config.sites[i];
 
 		if (span_eq(s->name, domain->site) && s->primaries_n &&
 		    !units_is_ip(s->primaries[0].host))
-			primary = s->primaries[0].host;
+			return s->primaries[0].host;
 	}
+	return SPAN_LIT("your-mail-server");
+}
+
+const char *doctor_mx(struct doctor *d, const struct msg_domain *domain)
+{
+	struct span primary = primary_of(d, domain);
+
+	if (span_eq(domain->mode, SPAN_LIT("journal")))
+		return doctor_text(d,
+				   "; %.*s: its MX records stay as they are; the primary sends its "
+				   "copies to %.*s\n",
+				   SPAN_FMT(domain->name), SPAN_FMT(d->config.node));
+	if (span_eq(domain->mode, SPAN_LIT("gateway")))
+		return doctor_text(d, "%.*s. 3600 IN MX 10 %.*s.\n", SPAN_FMT(domain->name),
+				   SPAN_FMT(d->config.node));
 	return doctor_text(d, "%.*s. 3600 IN MX 10 %.*s.\n%.*s. 3600 IN MX 20 %.*s.\n",
 			   SPAN_FMT(domain->name), SPAN_FMT(primary), SPAN_FMT(domain->name),
 			   SPAN_FMT(d->config.node));
@@ -105,6 +119,18 @@ const char *doctor_mx(struct doctor *d, const struct msg_domain *domain)
 
 const char *doctor_gaps(struct span mode)
 {
+	if (span_eq(mode, SPAN_LIT("gateway")))
+		return "covers: the primary cannot be reached by SMTP; it answers but mailboxes or "
+		       "logins are broken; it refuses good mail with 5xx; it loses what it had "
+		       "taken: all that passed stays readable here for the window. Does not cover: "
+		       "mail that does not pass here, which is what people inside write to each "
+		       "other and what the primary sends out (add `journal`), and an outage of "
+		       "this machine: a second one belongs behind it in the MX.";
+	if (span_eq(mode, SPAN_LIT("journal")))
+		return "covers: people read what the primary had copied here before it failed. "
+		       "Does "
+		       "not cover: mail that arrives during the outage; combine it with backup-mx "
+		       "or gateway for the domains that people have addresses in.";
 	if (span_eq(mode, SPAN_LIT("gated")))
 		return "covers: the primary cannot be reached by SMTP. Does not cover: it answers "
 		       "but mailboxes or logins "
@@ -117,4 +143,20 @@ const char *doctor_gaps(struct span mode)
 	       "directly, and we never see "
 	       "that mail. Spammers like backup MXs: the mode `gated` closes that door while the "
 	       "primary is up.";
+}
+
+const char *doctor_programs(struct doctor *d, const struct msg_domain *domain)
+{
+	struct autoconfig a = {0};
+	struct buf out = {0};
+	const char *text;
+
+	if (domain->journal_to_n && span_eq(domain->mode, SPAN_LIT("journal")))
+		return NULL; /* reports come here, nobody has an address */
+	if (!autoconfig_find(&d->config, domain->name, SPAN_NONE, &a))
+		return NULL;
+	autoconfig_dns(&a, &out);
+	text = doctor_text(d, "%s", buf_cstr(&out));
+	buf_fini(&out);
+	return text;
 }

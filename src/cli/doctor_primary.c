@@ -332,6 +332,21 @@ void doctor_sites(struct doctor *d)
 
 /* ---- MX records ---- */
 
+/* Mode gateway: what does not pass here is not covered. */
+static void judge_front(struct doctor *d, const char *topic, bool has_others)
+{
+	if (has_others)
+		doctor_say(
+			d, DOCTOR_WARN, topic,
+			"leave this machine alone in the MX, and close port 25 of the primary for "
+			"others",
+			"names other hosts beside %.*s: mail that goes there does not pass here",
+			SPAN_FMT(d->config.node));
+	else
+		doctor_say(d, DOCTOR_GOOD, topic, "", "names %.*s alone: everything passes here",
+			   SPAN_FMT(d->config.node));
+}
+
 static void judge_mx(struct doctor *d, const struct msg_domain *domain)
 {
 	const char *name = doctor_text(d, "%.*s", SPAN_FMT(domain->name)),
@@ -340,6 +355,8 @@ static void judge_mx(struct doctor *d, const struct msg_domain *domain)
 	unsigned ours = 0, least_other = 65536;
 	bool has_ours = false;
 
+	if (span_eq(domain->mode, SPAN_LIT("journal")))
+		return; /* copies come by a route of the primary's own */
 	doctor_ask(d, name, DNS_MX, &mx);
 	for (size_t i = 0; i < mx.n; i++) {
 		struct span host = mx.record[i].data;
@@ -359,6 +376,8 @@ static void judge_mx(struct doctor *d, const struct msg_domain *domain)
 		doctor_say(d, DOCTOR_WARN, topic,
 			   "publish the record below; until then no mail comes here",
 			   "%.*s is not among its MX records", SPAN_FMT(d->config.node));
+	else if (span_eq(domain->mode, SPAN_LIT("gateway")))
+		judge_front(d, topic, least_other < 65536);
 	else if (least_other <= ours)
 		doctor_say(d, DOCTOR_GOOD, topic, "", "names %.*s behind the primary",
 			   SPAN_FMT(d->config.node));

@@ -86,6 +86,28 @@ class Autoconfig(unittest.TestCase):
                                           {"service": "pop3", "host": "127.0.0.1", "port": 10110, "tls": "starttls"}])
         ET.fromstring(got["text"])
 
+    def test_doctor_prints_records_and_says_what_modes_cover(self):
+        path = self.config(ALL + ', pop3: ["127.0.0.1:110"]')
+        with open(path) as f:
+            text = f.read()
+        text = text.replace("mail.example.com }]", "127.0.0.1, port: 9 }], imap: [{ host: 127.0.0.1, tls: none }], master: { user: boss }")
+        text = text.replace("{ name: example.com, site: s }", "{ name: example.com, site: s, mode: gateway }, { name: j.example, site: s, "
+                            "mode: journal, journal: { from: [127.0.0.1], to: [r@j.example] } }")
+        with open(path, "w") as f:
+            f.write(text + "dns: { server: 127.0.0.1@9, timeout: 50ms }\n")
+        done = subprocess.run([HOLDFAST, "doctor", "--json", "--patience", "100ms", "--config", path], capture_output=True, timeout=60)
+        got = json.loads(done.stdout)
+        front, journal, behind = got["domains"]
+        self.assertEqual(front["mx"], "example.com. 3600 IN MX 10 mx2.example.net.\n")
+        self.assertIn("_submissions._tcp.example.com. 3600 IN SRV 0 1 465 mx2.example.net.\n", front["programs"])
+        self.assertIn("mailboxes or logins are broken", front["covers"].split("Does not cover")[0])
+        self.assertTrue(journal["mx"].startswith("; j.example: its MX records stay"))
+        self.assertIsNone(journal["programs"])  # reports go there, no people
+        self.assertIn("MX 20 mx2.example.net", behind["mx"])
+        said = {(c["topic"], c["level"]): c["text"] for c in got["checks"]}
+        self.assertIn("self-signed", said["people", "warn"])
+        self.assertIn("goes home as boss", said["s, people", "good"])
+
     def test_refusals(self):
         for args, status, text in ((("example.org",), 1, "no domain"), (("example.com", "--format", "kmail"), 2, "--format is"),
                                    (("example.com", "--host", "a b"), 2, "--host is"),
