@@ -110,9 +110,10 @@ const struct imap_ask *imap_server_asked(const struct imap_server *s);
 void imap_server_verdict(struct imap_server *s, uint64_t ask, const struct mail_verdict *v);
 
 struct imap_append {
-	uint64_t id;	     /* of its ask */
-	uint64_t bytes;	     /* that come */
-	struct mail_act act; /* MAIL_ACT_APPEND; lives until the verdict */
+	uint64_t id;	/* of its ask */
+	uint64_t bytes; /* that come */
+	struct mail_act
+		act; /* MAIL_ACT_APPEND; dies with the step after IMAP_APPEND_END or _DROP */
 };
 /* From IMAP_APPEND_BEGIN until its end or drop: one at a time. */
 const struct imap_append *imap_server_append(const struct imap_server *s);
