@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/must.h"
 
 enum {
@@ -184,23 +185,6 @@ void imap_start_move_step(struct imap_client *c, enum imap_command command)
 
 /* ---- login ---- */
 
-static void add_base64(struct buf *out, struct span s)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < s.n; i += 3) {
-		size_t n = s.n - i < 3 ? s.n - i : 3;
-		uint32_t v = (uint32_t)s.p[i] << 16 | (n > 1 ? (uint32_t)s.p[i + 1] << 8 : 0) |
-			     (n > 2 ? s.p[i + 2] : 0);
-
-		buf_append_byte(out, (unsigned char)digits[v >> 18]);
-		buf_append_byte(out, (unsigned char)digits[v >> 12 & 63]);
-		buf_append_byte(out, (unsigned char)(n > 1 ? digits[v >> 6 & 63] : '='));
-		buf_append_byte(out, (unsigned char)(n > 2 ? digits[v & 63] : '='));
-	}
-}
-
 /* RFC 4616: authorize NUL user NUL password. */
 static void authenticate_plain(struct imap_client *c, struct span user, struct span authorize,
 			       struct span password)
@@ -216,7 +200,7 @@ static void authenticate_plain(struct imap_client *c, struct span user, struct s
 	buf_append(&plain, password);
 	imap_wipe(&c->answer);
 	must(buf_reserve(&c->answer, 4096));
-	add_base64(&c->answer, buf_span(&plain));
+	base64_encode(&c->answer, buf_span(&plain));
 	imap_wipe(&plain);
 	buf_fini(&plain);
 	if (c->caps.sasl_ir) {

@@ -46,11 +46,12 @@ struct courier {
 	struct durable *durable;
 	struct lane *lane; /* its */
 	struct ledger_reader *reader;
-	struct link *clerk, *scout, *watch;
+	struct link *clerk, *scout, *watch, *auth;
 	struct primary_tls *tls;
 	struct map sites; /* by name; redirections as ">host:port site" */
 	struct map hosts; /* by name */
 	struct map jobs;  /* by lease */
+	struct list homes; /* home leases; home.h */
 	uint64_t last_question;
 	bool is_stopping, is_ending;
 	bool is_room_due;

@@ -5,7 +5,7 @@
  * A lost link: clerk - no further dots, leases given up (design section 6); scout - last good
  * addresses; watch - evidence is not sent; sequencer - its new link begins with Durable.
  */
-#include "role/courier/courier.h"
+#include "role/courier/home.h"
 
 #include <stdio.h>
 
@@ -125,6 +125,10 @@ static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
 		job_new(c, body);
 		return true;
 	}
+	if (type == MSG_HOME_LEASE) {
+		home_new(c, body);
+		return true;
+	}
 	if (type != MSG_STOP_SITE)
 		return false;
 	arena_init(&a, 4096);
@@ -145,6 +149,7 @@ static void on_clerk_closed(void *arg, struct link *l)
 	role_link_lost(c->role, ROLE_CLERK, 0);
 	say(SAY_NOTICE, "clerk.away", "leases", SAY_U64(c->jobs.n), NULL);
 	sites_clerk_gone(c);
+	home_clerk_gone(c);
 }
 
 /* ---- to the others ---- */
@@ -268,6 +273,34 @@ static void on_scout_closed(void *arg, struct link *l)
 	resolve_scout_gone(c);
 }
 
+static bool on_auth(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct msg_credential_answer answer;
+	struct arena a;
+	bool ok;
+
+	(void)l;
+	if (type != MSG_CREDENTIAL_ANSWER)
+		return false;
+	arena_init(&a, 64 << 10);
+	ok = msg_credential_answer_decode(&a, body, &answer);
+	if (ok)
+		home_credential(arg, &answer);
+	arena_fini(&a);
+	return ok;
+}
+
+static void on_auth_closed(void *arg, struct link *l)
+{
+	struct courier *c = arg;
+
+	if (l != c->auth)
+		return;
+	c->auth = NULL;
+	role_link_lost(c->role, ROLE_AUTH, 0);
+	home_auth_gone(c);
+}
+
 static bool on_nothing(void *arg, struct link *l, unsigned type, struct span body)
 {
 	(void)arg, (void)l, (void)type, (void)body;
@@ -296,13 +329,15 @@ void links_accept(struct courier *c, unsigned peer_role, unsigned instance, int 
 {
 	static const struct link_ops clerk = {.on_message = on_clerk, .on_closed = on_clerk_closed};
 	static const struct link_ops scout = {.on_message = on_scout, .on_closed = on_scout_closed};
+	static const struct link_ops auth = {.on_message = on_auth, .on_closed = on_auth_closed};
 	static const struct link_ops watch = {.on_message = on_nothing,
 					      .on_closed = on_watch_closed};
 
 	if (peer_role == ROLE_CLERK) {
-		if (c->clerk)
-			sites_clerk_gone(
-				c); /* another clerk knows nothing of what the last one granted */
+		if (c->clerk) { /* another one knows nothing of what the last one granted */
+			sites_clerk_gone(c);
+			home_clerk_gone(c);
+		}
 		replace(c, &c->clerk, &clerk, fd);
 		say_hello(c);
 	} else if (peer_role == ROLE_SCOUT) {
@@ -310,6 +345,8 @@ void links_accept(struct courier *c, unsigned peer_role, unsigned instance, int 
 	} else if (peer_role == ROLE_WATCH) {
 		replace(c, &c->watch, &watch, fd);
 		sites_watch_new(c);
+	} else if (peer_role == ROLE_AUTH) {
+		replace(c, &c->auth, &auth, fd);
 	} else if (peer_role == ROLE_SEQUENCER) {
 		durable_link(c->durable, instance, fd);
 	} else {

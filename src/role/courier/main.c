@@ -7,7 +7,7 @@
 #include "loop/loop.h"
 #include "role/common/primary_tls.h"
 #include "role/common/role.h"
-#include "role/courier/courier.h"
+#include "role/courier/home.h"
 #include "say/say.h"
 
 #define COUNTER(id, name, help)                                                                    \
@@ -57,6 +57,7 @@ static bool on_start(struct role *r, struct fault *why)
 	map_init(&c->sites);
 	map_init(&c->hosts);
 	map_init(&c->jobs);
+	list_init(&c->homes);
 	c->tls = primary_tls_new();
 	sites_configure(c);
 	return open_ledger(c, why);
@@ -85,6 +86,7 @@ static void end(void *arg)
 	link_close(c->clerk);
 	link_close(c->scout);
 	link_close(c->watch);
+	link_close(c->auth);
 	resolve_free(c);
 	sites_free(c);
 	primary_tls_free(c->tls);
@@ -103,7 +105,7 @@ static void end_soon(void *arg)
 
 void courier_check_end(struct courier *c)
 {
-	if (!c->is_stopping || c->is_ending || c->jobs.n || c->sessions_n)
+	if (!c->is_stopping || c->is_ending || c->jobs.n || c->sessions_n || !home_is_idle(c))
 		return;
 	c->is_ending = true;
 	loop_defer(c->loop, end_soon, c);
@@ -116,6 +118,7 @@ static void on_stop(struct role *r)
 
 	c->is_stopping = true;
 	sites_stop(c);
+	home_stop(c);
 	courier_check_end(c);
 }
 
