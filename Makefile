@@ -2,7 +2,7 @@
 BUILD ?= build
 PREFIX ?= /usr
 DESTDIR ?=
-ROLES = edge scout sequencer clerk courier watch
+ROLES = $(patsubst src/role/%/main.c,%,$(wildcard src/role/*/main.c))
 MESON_SETUP = meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=/etc --localstatedir=/var
 
 .PHONY: all run test bench demo install deb soak clean help packages-build packages-test packages-bench packages-soak

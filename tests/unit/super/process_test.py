@@ -16,6 +16,7 @@ import time
 import unittest
 
 SUPER, ROLE = (os.path.abspath(p) for p in sys.argv[1:3])
+POSTINST = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "packaging", "debian", "postinst"))
 ROLES = ["edge", "scout", "sequencer", "clerk", "courier", "watch", "desk", "auth", "submission", "indexer"]
 ALL = ["edge-0", "edge-1", "scout", "sequencer", "clerk", "courier-0", "courier-1", "watch"]
 CONFIG = """node: {node}
@@ -506,6 +507,21 @@ class Closed(Case):
         for who, can in (("clerk", "EACCES"), ("auth", "EACCES"), ("edge-0", "readable"), ("desk-1", "readable"), ("submission", "readable")):
             self.assertIn(f"{who} notice event=test.started generation=1 data={self.data} key={can}", self.text())
         self.assertEqual(self.stop(), 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "root only")
+    def test_the_package_makes_a_user_for_each_role_also_on_an_upgrade(self):
+        """On a copy of /etc, where 0.1.0 had made its users."""
+        etc = os.path.join(self.folder, "etc")
+        shutil.copytree("/etc", etc, symlinks=True, ignore_dangling_symlinks=True)
+        script = (f"mount --bind {etc} /etc && addgroup --quiet --system holdfast && "
+                  "for r in edge scout sequencer clerk courier watch; do adduser --quiet --system --no-create-home --home /nonexistent "
+                  f"--ingroup holdfast holdfast-$r; done && sh {POSTINST} configure 0.1.0 && sh {POSTINST} configure 0.2.0")
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(os.path.join(etc, "passwd")) as f:
+            made = {line.split(":")[0]: line.split(":")[3] for line in f if line.startswith("holdfast-")}
+        self.assertEqual(set(made), {"holdfast-" + r for r in ROLES})
+        self.assertEqual(len(set(made.values())), 1)
 
     @unittest.skipUnless(os.geteuid() == 0, "root only")
     def test_a_user_that_an_upgrade_did_not_make_is_named(self):
