@@ -25,6 +25,7 @@ static bool account_from(struct views *v, sqlite3_stmt *q, struct account *out)
 
 bool account_by_name(struct views *v, struct span name, struct account *out)
 {
+	boxes_cool(v);
 	return account_from(
 		v,
 		views_bind(v, "SELECT id, modseq, uidvalidity, active FROM account WHERE name = ?",
@@ -32,13 +33,19 @@ bool account_by_name(struct views *v, struct span name, struct account *out)
 		out);
 }
 
-bool account_by_id(struct views *v, uint64_t id, struct account *out)
+bool account_find(struct views *v, uint64_t id, struct account *out)
 {
 	return account_from(
 		v,
 		views_bind(v, "SELECT id, modseq, uidvalidity, active FROM account WHERE id = ?",
 			   "i", I(id)),
 		out);
+}
+
+bool account_by_id(struct views *v, uint64_t id, struct account *out)
+{
+	boxes_cool(v);
+	return account_find(v, id, out);
 }
 
 uint64_t account_modseq(struct views *v, struct account *a)
@@ -53,6 +60,9 @@ void accounts_load(struct views *v)
 	sqlite3_stmt *q = views_sql(v, "SELECT count(*) FROM account");
 
 	v->people = views_row(v, q) ? (uint64_t)views_int(q, 0) : 0;
+	views_done(q);
+	q = views_sql(v, "SELECT 1 FROM copies_seen");
+	v->are_copies_seen = views_row(v, q);
 	views_done(q);
 }
 
@@ -82,6 +92,7 @@ static void account_make(struct views *v, struct span name, uint64_t number, uin
 {
 	struct account a = {.id = number + 1, .modseq = 1, .is_active = true};
 
+	boxes_cool(v);
 	views_run(v, "INSERT INTO account VALUES (?, ?, '', 1, ?, 1, 0)", "isi", I(a.id), name,
 		  I(at_us));
 	v->people++;
@@ -96,10 +107,15 @@ static void account_unmake(struct views *v, const struct account *a)
 		"DELETE FROM gone WHERE box IN (SELECT id FROM mailbox WHERE account = ?)",
 		"DELETE FROM mailbox WHERE account = ?",
 		"DELETE FROM subscription WHERE account = ?",
-		"DELETE FROM given WHERE account = ?",
+		"DELETE FROM given_mid WHERE account = ?",
 		"DELETE FROM account WHERE id = ?",
 	};
 
+	/* given is by number: found by the entries */
+	views_run(v,
+		  "DELETE FROM given WHERE account = ?1 AND number IN (SELECT number FROM entry"
+		  " WHERE box IN (SELECT id FROM mailbox WHERE account = ?1))",
+		  "i", I(a->id));
 	for (size_t i = 0; i < sizeof each / sizeof *each; i++)
 		views_run(v, each[i], "i", I(a->id));
 	v->people--;
@@ -131,6 +147,7 @@ void apply_account(struct views *v, const struct order_entry *e, const struct re
 
 	if (name.n == 0 || name.n > NAME_BYTES)
 		return;
+	resolved_forget(v);
 	if (!account_by_name(v, name, &a)) {
 		if (is_deleted)
 			return;
@@ -160,6 +177,7 @@ void apply_alias(struct views *v, const struct order_entry *e, const struct reco
 	(void)e;
 	if (address.n == 0 || address.n > NAME_BYTES)
 		return;
+	resolved_forget(v);
 	if (m->replaces)
 		views_run(v, "DELETE FROM alias WHERE address = ?", "s", address);
 	for (size_t i = 0; i < m->facts_n; i++) {

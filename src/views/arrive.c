@@ -72,7 +72,7 @@ static size_t candidates(struct views *v, uint64_t account, int64_t mid, enum gi
 	if (mid == 0)
 		return 0;
 	q = views_bind(v,
-		       "SELECT number FROM given WHERE account = ? AND mid = ? AND kind = ?"
+		       "SELECT number FROM given_mid WHERE account = ? AND mid = ? AND kind = ?"
 		       " ORDER BY number DESC LIMIT 32",
 		       "iii", I(account), mid, I(kind));
 	while (n < CANDIDATES && views_row(v, q))
@@ -102,35 +102,65 @@ static bool is_copy_of_given(struct views *v, uint64_t account, enum given_kind 
 }
 
 /* False: it was there. */
-static bool note_given(struct views *v, uint64_t account, int64_t mid, uint64_t number,
+static bool note_given(struct views *v, uint64_t account, const struct letter *l,
 		       enum given_kind kind)
 {
-	views_run(v, "INSERT OR IGNORE INTO given VALUES (?, ?, ?, ?)", "iiii", I(account), mid,
-		  I(number), I(kind));
-	return sqlite3_changes(v->db) > 0;
+	int64_t mid = message_id_hash(l->m->message_id);
+	bool is_new;
+
+	views_run(v, "INSERT OR IGNORE INTO given VALUES (?, ?, ?)", "iii", I(l->number),
+		  I(account), I(kind));
+	is_new = sqlite3_changes(v->db) > 0;
+	if (is_new && mid && (kind != GIVEN_DELIVERED || v->are_copies_seen))
+		views_run(v, "INSERT OR IGNORE INTO given_mid VALUES (?, ?, ?, ?)", "iiii",
+			  I(account), mid, I(l->number), I(kind));
+	return is_new;
 }
 
 void mail_give(struct views *v, uint64_t account, const struct letter *l)
 {
-	int64_t mid = message_id_hash(l->m->message_id);
 	enum mail_form form = l->m->inner_bytes ? MAIL_ENCLOSED : MAIL_AS_DELIVERED;
-	struct account a;
-	struct box inbox;
+	struct hot *h;
 
-	if (is_copy_of_given(v, account, GIVEN_DELIVERED, l) ||
-	    !note_given(v, account, mid, l->number, GIVEN_DELIVERED))
+	if ((v->are_copies_seen && is_copy_of_given(v, account, GIVEN_DELIVERED, l)) ||
+	    !note_given(v, account, l, GIVEN_DELIVERED))
 		return;
-	if (!account_by_id(v, account, &a) || !box_by_name(v, account, SPAN_LIT("INBOX"), &inbox))
+	h = hot_inbox(v, account);
+	if (!h)
 		return;
-	(void)entry_add(v, &inbox,
+	(void)entry_add(v, &h->inbox,
 			&(struct entry){
 				.number = l->number,
 				.form = form,
-				.modseq = account_modseq(v, &a),
+				.modseq = ++h->account.modseq,
 				.received_us = l->received_us,
 				.bytes = letter_bytes(l, form),
 			});
-	box_save(v, &inbox);
+	mail_touched(v, account, h->inbox.id, h->inbox.modseq);
+}
+
+/* From the first copy on, what is delivered is known by its Message-ID; and what was, from now on. */
+static void copies_begin(struct views *v)
+{
+	sqlite3_stmt *q;
+	struct msg_message_meta m;
+
+	if (v->are_copies_seen)
+		return;
+	v->are_copies_seen = true;
+	views_run(v, "INSERT INTO copies_seen VALUES (1)", "");
+	q = views_sql(v, "SELECT g.number, g.account, m.facts FROM given g JOIN message m USING"
+			 " (number) WHERE kind = 0 ORDER BY g.number, g.account");
+	while (views_row(v, q)) {
+		struct arena callers = v->arena;
+
+		arena_init(&v->arena, 0);
+		if (msg_message_meta_decode(&v->arena, views_text(q, 2), &m) && m.message_id.n)
+			views_run(v, "INSERT OR IGNORE INTO given_mid VALUES (?, ?, ?, 0)", "iii",
+				  views_int(q, 1), message_id_hash(m.message_id), views_int(q, 0));
+		arena_fini(&v->arena);
+		v->arena = callers;
+	}
 }
 
 /* ---- Sent ---- */
@@ -175,8 +205,7 @@ static void our_copy(struct views *v, const struct letter *l, struct span author
 		return;
 	if (young_one(v, a.id, GIVEN_OWN_COPY, l, &own) ||
 	    is_copy_of_given(v, a.id, GIVEN_OUR_COPY, l) ||
-	    is_copy_of_given(v, a.id, GIVEN_OWN_COPY, l) ||
-	    !note_given(v, a.id, message_id_hash(l->m->message_id), l->number, GIVEN_OUR_COPY))
+	    is_copy_of_given(v, a.id, GIVEN_OWN_COPY, l) || !note_given(v, a.id, l, GIVEN_OUR_COPY))
 		return;
 	(void)entry_add(v, &sent,
 			&(struct entry){
@@ -210,7 +239,7 @@ void own_copy(struct views *v, struct account *a, struct box *sent, const struct
 	struct entry ours;
 	uint64_t number;
 
-	(void)note_given(v, a->id, message_id_hash(l->m->message_id), l->number, GIVEN_OWN_COPY);
+	(void)note_given(v, a->id, l, GIVEN_OWN_COPY);
 	if (!young_one(v, a->id, GIVEN_OUR_COPY, l, &number) ||
 	    !entry_of_number(v, sent->id, number, &ours))
 		return;
@@ -229,6 +258,8 @@ void mail_arrive(struct views *v, const struct order_entry *e, const struct reco
 		mail_put(v, e, &l, m->detail);
 		return;
 	}
+	if (m->origin == ORIGIN_COPY)
+		copies_begin(v);
 	if (v->people == 0)
 		return;
 	for (size_t i = 0; i < m->rcpts_n; i++)

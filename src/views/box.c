@@ -1,4 +1,9 @@
-/* Rows of `mailbox`: found, made, saved, taken away. */
+/*
+ * Rows of `mailbox`: found, made, saved, taken away. An INBOX that mail goes to is kept in memory with its account ("hot")
+ * until the commit, or until somebody asks for any mailbox or account otherwise: then all are written.
+ */
+#include <stdlib.h>
+
 #include "base/must.h"
 #include "views/people.h"
 
@@ -26,21 +31,84 @@ static bool box_from(struct views *v, sqlite3_stmt *q, struct box *out)
 	return true;
 }
 
-bool box_by_id(struct views *v, uint64_t id, struct box *out)
-{
-	return box_from(v, views_bind(v, BOX_COLUMNS "id = ? AND name IS NOT NULL", "i", I(id)),
-			out);
-}
-
-bool box_by_name(struct views *v, uint64_t account, struct span name, struct box *out)
+static bool box_find(struct views *v, uint64_t account, struct span name, struct box *out)
 {
 	return box_from(
 		v, views_bind(v, BOX_COLUMNS "account = ? AND name = ?", "is", I(account), name),
 		out);
 }
 
+static void write_box(struct views *v, const struct box *b)
+{
+	views_run(v,
+		  "UPDATE mailbox SET uidnext = ?2, total = ?3, unseen = ?4, deleted = ?5,"
+		  " bytes = ?6, modseq = ?7 WHERE id = ?1",
+		  "iiiiiii", I(b->id), I(b->uidnext), b->total, b->unseen, b->deleted, b->bytes,
+		  I(b->modseq));
+}
+
+struct hot *hot_inbox(struct views *v, uint64_t account)
+{
+	struct hot *h = map_get(&v->hot, map_key_u64(&account)), found;
+
+	if (h)
+		return h;
+	if (!account_find(v, account, &found.account) ||
+	    !box_find(v, account, SPAN_LIT("INBOX"), &found.inbox))
+		return NULL;
+	h = must_alloc(sizeof *h);
+	*h = found;
+	(void)map_put(&v->hot, map_key_u64(&account), h);
+	return h;
+}
+
+static int by_account(const void *a, const void *b)
+{
+	const struct hot *const *x = a, *const *y = b;
+
+	return (*x)->account.id < (*y)->account.id ? -1 : (*x)->account.id > (*y)->account.id;
+}
+
+void boxes_cool(struct views *v)
+{
+	struct hot **all;
+	size_t cursor = 0, n = 0;
+	struct span key;
+	void *value;
+
+	if (v->hot.n == 0)
+		return;
+	all = must_alloc(v->hot.n * sizeof *all);
+	while (map_next(&v->hot, &cursor, &key, &value))
+		all[n++] = value;
+	qsort(all, n, sizeof *all, by_account);
+	for (size_t i = 0; i < n; i++) {
+		views_run(v, "UPDATE account SET modseq = ? WHERE id = ?", "ii",
+			  I(all[i]->account.modseq), I(all[i]->account.id));
+		write_box(v, &all[i]->inbox);
+		free(all[i]);
+	}
+	free(all);
+	map_fini(&v->hot, NULL);
+	map_init(&v->hot);
+}
+
+bool box_by_id(struct views *v, uint64_t id, struct box *out)
+{
+	boxes_cool(v);
+	return box_from(v, views_bind(v, BOX_COLUMNS "id = ? AND name IS NOT NULL", "i", I(id)),
+			out);
+}
+
+bool box_by_name(struct views *v, uint64_t account, struct span name, struct box *out)
+{
+	boxes_cool(v);
+	return box_find(v, account, name, out);
+}
+
 bool box_special(struct views *v, uint64_t account, enum mail_special special, struct box *out)
 {
+	boxes_cool(v);
 	return box_from(v,
 			views_bind(v,
 				   BOX_COLUMNS "account = ? AND special = ? AND name IS NOT NULL",
@@ -50,11 +118,7 @@ bool box_special(struct views *v, uint64_t account, enum mail_special special, s
 
 void box_save(struct views *v, const struct box *b)
 {
-	views_run(v,
-		  "UPDATE mailbox SET uidnext = ?2, total = ?3, unseen = ?4, deleted = ?5,"
-		  " bytes = ?6, modseq = ?7 WHERE id = ?1",
-		  "iiiiiii", I(b->id), I(b->uidnext), b->total, b->unseen, b->deleted, b->bytes,
-		  I(b->modseq));
+	write_box(v, b);
 	mail_touched(v, b->account, b->id, b->modseq);
 }
 
@@ -94,8 +158,9 @@ void box_unmake(struct views *v, struct account *a, struct box *b)
 {
 	uint64_t modseq = account_modseq(v, a);
 
-	views_run(v, "UPDATE entry SET gone = 1, modseq = ?2 WHERE box = ?1 AND gone = 0", "ii",
-		  I(b->id), I(modseq));
+	views_run(v,
+		  "UPDATE entry SET gone = 1, modseq = ?2, changed = 1 WHERE box = ?1 AND gone = 0",
+		  "ii", I(b->id), I(modseq));
 	b->total = b->unseen = b->deleted = b->bytes = 0;
 	b->modseq = modseq;
 	box_save(v, b);

@@ -70,6 +70,8 @@ static struct views *views_new(void)
 	arena_init(&v->kept, 16 << 20);
 	v->window_us = VIEWS_WINDOW_US;
 	map_init(&v->site_by_name);
+	map_init(&v->resolved);
+	map_init(&v->hot);
 	return v;
 }
 
@@ -84,6 +86,8 @@ void views_close(struct views *v)
 	sqlite3_close(v->db);
 	sites_free(v);
 	map_fini(&v->site_by_name, NULL);
+	map_fini(&v->resolved, free);
+	map_fini(&v->hot, free);
 	arena_fini(&v->arena);
 	arena_fini(&v->kept);
 	free(v->lanes);
@@ -384,6 +388,7 @@ enum rc views_commit(struct views *v, struct fault *why)
 {
 	must(v->in_transaction);
 	sites_save(v);
+	boxes_cool(v);
 	if (v->next - v->indexed_upto >= INDEX_EVERY)
 		views_index(v);
 	for (size_t i = 0; i < v->lanes_n; i++) {

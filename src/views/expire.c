@@ -121,7 +121,7 @@ static bool forget_one(struct views *v, uint64_t number, int64_t mid)
 	account = (uint64_t)views_int(q, 3);
 	views_done(q);
 	views_run(v, "DELETE FROM entry WHERE box = ? AND uid = ?", "ii", I(box), I(uid));
-	views_run(v, "DELETE FROM given WHERE account = ? AND mid = ? AND number = ?", "iii",
+	views_run(v, "DELETE FROM given_mid WHERE account = ? AND mid = ? AND number = ?", "iii",
 		  I(account), mid, I(number));
 	gone_add(v, box, uid, modseq);
 	box_forget(v, box);
@@ -137,5 +137,6 @@ void entries_forget(struct views *v, uint64_t number)
 	mid = mid_of(v, number);
 	while (v->rc == OK && forget_one(v, number, mid))
 		;
+	views_run(v, "DELETE FROM given WHERE number = ?", "i", I(number));
 	views_run(v, "DELETE FROM shown WHERE number = ?", "i", I(number));
 }

@@ -65,6 +65,9 @@ struct views {
 	uint32_t history_line; /* of the record being applied */
 	uint64_t window_us;    /* how long mail that passed is shown */
 	uint64_t people;       /* accounts there are: 0 saves the questions */
+	bool are_copies_seen;  /* some message was a copy of the primary's */
+	struct map resolved;   /* address -> struct account_ids; until a DIRECTORY record */
+	struct map hot;	       /* account -> struct hot: INBOXes that mail goes to; see box.c */
 	uint64_t shown;	       /* new ones of the record being applied */
 };
 

@@ -244,18 +244,45 @@ enum rc views_box_by_id(struct views *v, uint64_t account, uint64_t box, struct 
 #define ENTRY_COLUMNS                                                                              \
 	"SELECT uid, flags, keywords, modseq, number, form, received_us, bytes FROM entry "
 
+/*
+ * Entries that came after this modseq have UIDs from here on: of those that never changed since they came, modseqs grow
+ * with the UIDs (B2).
+ */
+static uint32_t first_after(struct views *v, uint64_t box, uint64_t since)
+{
+	sqlite3_stmt *q = views_bind(v,
+				     "SELECT uid, modseq, changed FROM entry WHERE box = ?"
+				     " ORDER BY uid DESC",
+				     "i", I(box));
+	uint32_t first = UINT32_MAX;
+
+	while (views_row(v, q)) {
+		if (views_int(q, 2) == 0 && (uint64_t)views_int(q, 1) <= since)
+			break;
+		first = (uint32_t)views_int(q, 0);
+	}
+	views_done(q);
+	return first;
+}
+
 enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, uint64_t since,
 			 bool (*on_entry)(void *to, const struct mail_entry *e), void *to,
 			 struct fault *why)
 {
-	static const char all[] = ENTRY_COLUMNS
-		"WHERE box = ? AND uid BETWEEN ? AND ? AND modseq > ? AND gone = 0 ORDER BY uid";
-	static const char changed[] = ENTRY_COLUMNS
-		"INDEXED BY entry_changed WHERE box = ? AND uid BETWEEN ? AND ? AND modseq > ? AND"
-		" gone = 0 ORDER BY uid";
-	sqlite3_stmt *q = views_bind(v, since ? changed : all, "iiii", I(box), I(uids.first),
-				     I(uids.last), I(since));
+	static const char all[] =
+		ENTRY_COLUMNS "WHERE box = ? AND uid BETWEEN ? AND ? AND gone = 0 ORDER BY uid";
+	static const char some[] =
+		"SELECT * FROM (" ENTRY_COLUMNS "INDEXED BY entry_changed WHERE box = ?1 AND"
+		" modseq > ?4 AND changed = 1 AND uid BETWEEN ?2 AND ?3 AND uid < ?5 AND gone = 0"
+		" UNION ALL " ENTRY_COLUMNS "WHERE box = ?1 AND uid >= ?5 AND uid BETWEEN ?2 AND ?3"
+		" AND modseq > ?4 AND gone = 0) ORDER BY uid";
+	sqlite3_stmt *q;
 
+	if (since == 0)
+		q = views_bind(v, all, "iii", I(box), I(uids.first), I(uids.last));
+	else
+		q = views_bind(v, some, "iiiii", I(box), I(uids.first), I(uids.last), I(since),
+			       I(first_after(v, box, since)));
 	while (views_row(v, q)) {
 		struct mail_entry e = {
 			.uid = (uint32_t)views_int(q, 0),
@@ -309,7 +336,8 @@ enum rc views_each_gone(struct views *v, uint64_t box, uint64_t since,
 		views_bind(
 			v,
 			"SELECT uid AS first, uid FROM entry INDEXED BY entry_changed WHERE box ="
-			" ?1 AND modseq > ?2 AND gone = 1 UNION ALL SELECT first, last FROM gone"
+			" ?1 AND modseq > ?2 AND changed = 1 AND gone = 1 UNION ALL SELECT first, "
+			"last FROM gone"
 			" WHERE box = ?1 AND modseq > ?2 ORDER BY first",
 			"ii", I(box), I(since)),
 		on_gone, to, why);
@@ -431,6 +459,12 @@ enum rc mailboxes_check(struct views *v, struct fault *why)
 		 "SELECT g.box FROM gone g JOIN entry e ON e.box = g.box AND e.uid BETWEEN g.first "
 		 "AND"
 		 " g.last"},
+		{"given by Message-ID alone, of account",
+		 "SELECT account FROM given_mid m WHERE NOT EXISTS (SELECT 1 FROM given g WHERE"
+		 " g.number = m.number AND g.account = m.account AND g.kind = m.kind)"},
+		{"modseqs that do not grow with UIDs, in mailbox",
+		 "SELECT box FROM (SELECT box, modseq, lag(modseq) OVER (PARTITION BY box ORDER BY"
+		 " uid) AS before FROM entry WHERE changed = 0) WHERE before > modseq"},
 		{"given without an entry, of account",
 		 "SELECT g.account FROM given g WHERE NOT EXISTS (SELECT 1 FROM entry e JOIN "
 		 "mailbox b"

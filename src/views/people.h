@@ -20,6 +20,7 @@ struct account {
 };
 bool account_by_name(struct views *v, struct span name, struct account *out); /* lower case */
 bool account_by_id(struct views *v, uint64_t id, struct account *out);
+bool account_find(struct views *v, uint64_t id, struct account *out); /* beside what is hot */
 /* The next modseq. The row is written at once. */
 uint64_t account_modseq(struct views *v, struct account *a);
 void apply_account(struct views *v, const struct order_entry *e, const struct record *r,
@@ -37,6 +38,7 @@ struct span lower_span(struct views *v, struct span text);   /* in the arena */
 struct span address_base(struct views *v, struct span text); /* lower, without the detail */
 /* Adds the accounts that this address leads to. */
 void resolve(struct views *v, struct span address, struct account_ids *out);
+void resolved_forget(struct views *v);
 bool account_ids_has(const struct account_ids *ids, uint64_t id);
 
 /* ---- box.c ---- */
@@ -50,6 +52,13 @@ bool box_by_id(struct views *v, uint64_t id, struct box *out);
 bool box_by_name(struct views *v, uint64_t account, struct span name, struct box *out);
 bool box_special(struct views *v, uint64_t account, enum mail_special special, struct box *out);
 void box_save(struct views *v, const struct box *b);
+/* Mail goes there: kept in memory, with its account, until somebody asks otherwise. NULL: no such account. */
+struct hot {
+	struct account account;
+	struct box inbox;
+};
+struct hot *hot_inbox(struct views *v, uint64_t account);
+void boxes_cool(struct views *v);
 /* A new one. id: M1. */
 uint64_t box_make(struct views *v, struct account *a, uint64_t id, struct span name,
 		  enum mail_special special, uint64_t at_us, struct box *out);

@@ -9,7 +9,7 @@
 #include "base/must.h"
 #include "views/people.h"
 
-enum { DEPTH = 10, NAMES_LIMIT = 20000 };
+enum { DEPTH = 10, NAMES_LIMIT = 20000, REMEMBERED_LIMIT = 20000 };
 
 struct walk {
 	struct {
@@ -122,7 +122,7 @@ static void step(struct views *v, struct walk *w, struct span name, unsigned dep
 		(void)look_up(v, w, span_from(name, (size_t)at), depth, out);
 }
 
-void resolve(struct views *v, struct span address, struct account_ids *out)
+static void walk_all(struct views *v, struct span address, struct account_ids *out)
 {
 	struct walk w = {0};
 
@@ -132,4 +132,48 @@ void resolve(struct views *v, struct span address, struct account_ids *out)
 		step(v, &w, w.at[i].name, w.at[i].depth, out);
 	map_fini(&w.seen, NULL);
 	free(w.at);
+}
+
+/* ---- what was found is remembered until a DIRECTORY record may change it ---- */
+
+struct remembered {
+	size_t n;
+	uint64_t ids[];
+};
+
+void resolved_forget(struct views *v)
+{
+	if (v->resolved.n == 0)
+		return;
+	map_fini(&v->resolved, free);
+	map_init(&v->resolved);
+}
+
+static void remember(struct views *v, struct span address, const struct account_ids *ids)
+{
+	struct remembered *r;
+
+	if (v->resolved.n >= REMEMBERED_LIMIT)
+		resolved_forget(v);
+	r = must_alloc(sizeof *r + ids->n * sizeof *r->ids);
+	r->n = ids->n;
+	if (ids->n)
+		memcpy(r->ids, ids->ids, ids->n * sizeof *r->ids);
+	free(map_put(&v->resolved, address, r));
+}
+
+void resolve(struct views *v, struct span address, struct account_ids *out)
+{
+	const struct remembered *r = map_get(&v->resolved, address);
+	struct account_ids found = {0};
+
+	if (!r) {
+		walk_all(v, address, &found);
+		if (v->rc != OK)
+			return;
+		remember(v, address, &found);
+		r = map_get(&v->resolved, address);
+	}
+	for (size_t i = 0; i < r->n; i++)
+		ids_add(v, out, r->ids[i]);
 }

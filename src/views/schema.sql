@@ -235,9 +235,10 @@ CREATE TABLE entry (
 	bytes INTEGER NOT NULL,
 	gone INTEGER NOT NULL,
 	home INTEGER NOT NULL,
+	changed INTEGER NOT NULL,       -- since it came: modseqs of the others grow with their UIDs
 	PRIMARY KEY (box, uid)
 ) WITHOUT ROWID;
-CREATE INDEX entry_changed ON entry (box, modseq);
+CREATE INDEX entry_changed ON entry (box, modseq) WHERE changed = 1;
 CREATE INDEX entry_number ON entry (number, box, gone);
 
 -- UIDs that went and whose messages are no longer in the views.
@@ -249,14 +250,24 @@ CREATE TABLE gone (
 	PRIMARY KEY (box, first)
 ) WITHOUT ROWID;
 
--- What an account was given. mid: hash of the Message-ID, 0 if none. kind: 0 delivered, 1 our copy in Sent, 2 its own.
+-- What an account was given: once. kind: 0 delivered, 1 our copy in Sent, 2 its own.
 CREATE TABLE given (
+	number INTEGER NOT NULL,
+	account INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	PRIMARY KEY (number, account, kind)
+) WITHOUT ROWID;
+
+-- The same by the hash of the Message-ID; of what was delivered only once copies of the primary have been seen, for they
+-- are looked for among it.
+CREATE TABLE given_mid (
 	account INTEGER NOT NULL,
 	mid INTEGER NOT NULL,
 	number INTEGER NOT NULL,
 	kind INTEGER NOT NULL,
 	PRIMARY KEY (account, mid, number, kind)
 ) WITHOUT ROWID;
+CREATE TABLE copies_seen (one INTEGER PRIMARY KEY);
 
 -- Messages and forms in the order in which mailboxes came to show them: the indexer's work.
 CREATE TABLE shown (serial INTEGER PRIMARY KEY, number INTEGER NOT NULL, form INTEGER NOT NULL);
