@@ -50,10 +50,9 @@ enum rc digest_search(struct digest_db *d, enum mail_text where, struct span tex
 
 /* ---- writing: indexer only ---- */
 
-struct os;
-/* Opens, or makes a new one when it is missing, damaged or of another version (*out_is_new). */
-enum rc digest_open_write(struct os *os, const char *data_dir, struct digest_db **out,
-			  bool *out_is_new, struct fault *why) MUST_USE;
+/* <data>/index must be there. Opens, or makes a new one when it is missing, damaged or of another version (*out_is_new). */
+enum rc digest_open_write(const char *data_dir, struct digest_db **out, bool *out_is_new,
+			  struct fault *why) MUST_USE;
 /* After BROKEN from a call: removes it; open again. */
 void digest_condemn(const char *data_dir);
 enum rc digest_begin(struct digest_db *d, struct fault *why) MUST_USE;
@@ -64,11 +63,18 @@ enum rc digest_add(struct digest_db *d, struct digest_key key, unsigned has_form
 enum rc digest_reach(struct digest_db *d, uint64_t next, struct fault *why) MUST_USE;
 enum rc digest_commit(struct digest_db *d, struct fault *why) MUST_USE;
 
-/* What is being worked on, kept by itself at once: after a crash the next process finds it and how often it was begun. */
-enum rc digest_try(struct digest_db *d, uint64_t number, unsigned *out_times,
-		   struct fault *why) MUST_USE;
-/* A message that is passed over, with why; counted. */
-enum rc digest_skip(struct digest_db *d, uint64_t number, struct span reason,
+/*
+ * What is being worked on, kept in a transaction of its own before the work: after a crash the next process finds it. times:
+ * how often exactly this was begun; 0: nothing is left over. digest_reach ends it.
+ */
+struct digest_trial {
+	uint64_t first, last; /* order numbers */
+	unsigned times;
+};
+enum rc digest_left_over(struct digest_db *d, struct digest_trial *out, struct fault *why) MUST_USE;
+enum rc digest_try(struct digest_db *d, uint64_t first, uint64_t last, struct fault *why) MUST_USE;
+/* A message that is passed over for good: digest_get gives a leaf of `bytes` without details, so that nobody else reads it. */
+enum rc digest_skip(struct digest_db *d, uint64_t number, uint64_t bytes, struct span reason,
 		    struct fault *why) MUST_USE;
 enum rc digest_counts(struct digest_db *d, uint64_t *out_digests, uint64_t *out_skipped,
 		      struct fault *why) MUST_USE;
