@@ -29,7 +29,7 @@ static const struct folder {
 } folders[] = {
 	{"", ROLE_NONE, false},	       {"ledger", ROLE_NONE, true},   {"views", ROLE_CLERK, false},
 	{"publish", ROLE_NONE, true},  {"secrets", ROLE_NONE, false}, {"tls", ROLE_NONE, false},
-	{"tls/use", ROLE_NONE, false}, {"run", ROLE_NONE, false},
+	{"tls/use", ROLE_NONE, false}, {"run", ROLE_NONE, false},     {"index", ROLE_INDEXER, false},
 };
 
 static uid_t owner_of(const struct super_users *u, const struct folder *f)
@@ -203,7 +203,8 @@ static bool adopt_all(const char *data, const struct super_users *users, struct 
 		fault_sys(why, "list %s", path);
 		return false;
 	}
-	return a.ok && adopt(data, ".", "views", users->uid[ROLE_CLERK], users->gid, why);
+	return a.ok && adopt(data, ".", "views", users->uid[ROLE_CLERK], users->gid, why) &&
+	       adopt(data, ".", "index", users->uid[ROLE_INDEXER], users->gid, why);
 }
 
 bool super_tree_make(const char *data, const struct super_users *users, struct fault *why)

@@ -110,9 +110,11 @@ int64_t digest_kept_as(struct digest_db *d, struct digest_key key)
 
 	if (key.form != MAIL_AS_SENT)
 		return own;
-	q = views_bind(d->v, "SELECT key FROM digest WHERE key IN (?1, ?2) AND (key = ?2 OR forms & 2) "
-			     "ORDER BY key DESC LIMIT 1",
-		       "ii", digest_key_of((struct digest_key){key.number, MAIL_AS_DELIVERED}), own);
+	q = views_bind(d->v,
+		       "SELECT key FROM digest WHERE key IN (?1, ?2) AND (key = ?2 OR forms & 2) "
+		       "ORDER BY key DESC LIMIT 1",
+		       "ii", digest_key_of((struct digest_key){key.number, MAIL_AS_DELIVERED}),
+		       own);
 	if (views_row(d->v, q))
 		found = views_int(q, 0);
 	views_done(q);
@@ -125,14 +127,16 @@ enum rc digest_get(struct digest_db *d, struct digest_key key, struct mail_diges
 	int64_t kept = digest_kept_as(d, key);
 	sqlite3_stmt *q = views_bind(
 		d->v,
-		"SELECT envelope, body, structure, header_bytes, sent_us FROM digest WHERE key = ?", "i", kept);
+		"SELECT envelope, body, structure, header_bytes, sent_us FROM digest WHERE key = ?",
+		"i", kept);
 	struct span columns[3];
 
 	if (!views_row(d->v, q)) {
 		enum rc rc = views_end(d->v, why);
 
 		if (rc == OK)
-			fault_set(why, "message %llu is not indexed yet", (unsigned long long)key.number);
+			fault_set(why, "message %llu is not indexed yet",
+				  (unsigned long long)key.number);
 		return rc == OK ? LATER : rc;
 	}
 	/* Copied, so that no read transaction outlives the call. */
@@ -152,7 +156,8 @@ static void set_up(struct views *v)
 	int on = 1;
 
 	(void)sqlite3_file_control(v->db, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
-	views_plain(v, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;"
+	views_plain(v, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store "
+		       "= MEMORY;"
 		       "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;"
 		       "PRAGMA journal_size_limit = 33554432");
 }
@@ -274,7 +279,8 @@ static bool has_key(struct digest_db *d, int64_t key)
 	return is_there;
 }
 
-static void add_digest(struct digest_db *d, int64_t key, unsigned forms, const struct mail_digest *m)
+static void add_digest(struct digest_db *d, int64_t key, unsigned forms,
+		       const struct mail_digest *m)
 {
 	views_run(d->v, "INSERT INTO digest VALUES (?, ?, ?, ?, ?, ?, ?)", "iiiibbb", key, I(forms),
 		  I(m->header_bytes), I(m->sent_us), m->envelope, m->body, m->bodystructure);
@@ -290,15 +296,17 @@ enum rc digest_add(struct digest_db *d, struct digest_key key, unsigned has_form
 	if (has_key(d, at))
 		return views_end(d->v, why);
 	if (!digest_maker_digest(made, &m)) {
-		fault_set(why, "no memory for the digest of message %llu", (unsigned long long)key.number);
+		fault_set(why, "no memory for the digest of message %llu",
+			  (unsigned long long)key.number);
 		return LATER;
 	}
 	for (int i = 0; i <= MAIL_TEXT_BCC; i++)
 		text[i] = digest_maker_text(made, (enum mail_text)i);
 	add_digest(d, at, has_forms, &m);
 	views_run(d->v, "INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "ibbbbbbb", at,
-		  text[MAIL_TEXT_SUBJECT], text[MAIL_TEXT_FROM], text[MAIL_TEXT_TO], text[MAIL_TEXT_CC],
-		  text[MAIL_TEXT_BCC], text[MAIL_TEXT_ALL], text[MAIL_TEXT_BODY]);
+		  text[MAIL_TEXT_SUBJECT], text[MAIL_TEXT_FROM], text[MAIL_TEXT_TO],
+		  text[MAIL_TEXT_CC], text[MAIL_TEXT_BCC], text[MAIL_TEXT_ALL],
+		  text[MAIL_TEXT_BODY]);
 	views_run(d->v, "INSERT INTO trigrams (rowid, header, body) VALUES (?, ?, ?)", "iss", at,
 		  text[MAIL_TEXT_ALL], text[MAIL_TEXT_BODY]);
 	return views_end(d->v, why);
@@ -346,7 +354,8 @@ enum rc digest_skip(struct digest_db *d, uint64_t number, uint64_t bytes, struct
 	char leaf[160];
 	struct mail_digest m = {.envelope = SPAN_LIT("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)")};
 
-	(void)snprintf(leaf, sizeof leaf, "(\"application\" \"octet-stream\" NIL NIL NIL \"binary\" %llu)",
+	(void)snprintf(leaf, sizeof leaf,
+		       "(\"application\" \"octet-stream\" NIL NIL NIL \"binary\" %llu)",
 		       (unsigned long long)bytes);
 	m.body = m.bodystructure = span_str(leaf);
 	views_run(d->v, "INSERT OR REPLACE INTO skipped VALUES (?, ?)", "is", I(number), reason);

@@ -8,7 +8,7 @@ enum { DIGEST_SCHEMA = 1 };
 extern const char digest_schema_sql[];
 
 struct digest_db {
-	struct views *v; /* its db, statements and error alone are used */
+	struct views *v;   /* its db, statements and error alone are used */
 	struct arena kept; /* the digest that was asked for last */
 };
 

@@ -46,8 +46,9 @@ static const char *words_sql(enum mail_text where)
 static bool row_holds(struct search *s, int64_t key)
 {
 	sqlite3_stmt *q = views_bind(s->d->v, words_sql(s->where), "i", key);
-	bool does = views_row(s->d->v, q) && (holds(views_text(q, 0), s->folded) ||
-					      (s->where == MAIL_TEXT_ALL && holds(views_text(q, 1), s->folded)));
+	bool does = views_row(s->d->v, q) &&
+		    (holds(views_text(q, 0), s->folded) ||
+		     (s->where == MAIL_TEXT_ALL && holds(views_text(q, 1), s->folded)));
 
 	views_done(q);
 	return does;
@@ -79,7 +80,7 @@ static size_t chars(struct span s)
 /* {header body}: "abc" AND "def" ...; at most TRIGRAMS_LIMIT of them, spread over the text. */
 static bool match_text(struct search *s, struct buf *out)
 {
-	const char *columns = s->where == MAIL_TEXT_BODY ? "body"
+	const char *columns = s->where == MAIL_TEXT_BODY  ? "body"
 			      : s->where == MAIL_TEXT_ALL ? "header body"
 							  : "header";
 	size_t n = chars(s->folded), step = n <= TRIGRAMS_LIMIT + 2 ? 1 : 3, at = 0, given = 0;
@@ -87,8 +88,10 @@ static bool match_text(struct search *s, struct buf *out)
 	if (!buf_printf(out, "{%s}: (", columns))
 		return false;
 	for (size_t i = 0; i + 3 <= n && given < TRIGRAMS_LIMIT; i++) {
-		size_t one = char_bytes(s->folded.p[at]), two = one + char_bytes(s->folded.p[at + one]);
-		struct span tri = span_first(span_from(s->folded, at), two + char_bytes(s->folded.p[at + two]));
+		size_t one = char_bytes(s->folded.p[at]),
+		       two = one + char_bytes(s->folded.p[at + one]);
+		struct span tri = span_first(span_from(s->folded, at),
+					     two + char_bytes(s->folded.p[at + two]));
 
 		at += one;
 		if (i % step != 0)
@@ -96,7 +99,8 @@ static bool match_text(struct search *s, struct buf *out)
 		if (!buf_append(out, given++ ? SPAN_LIT(" AND \"") : SPAN_LIT("\"")))
 			return false;
 		for (size_t k = 0; k < tri.n; k++)
-			if ((tri.p[k] == '"' && !buf_append_byte(out, '"')) || !buf_append_byte(out, tri.p[k]))
+			if ((tri.p[k] == '"' && !buf_append_byte(out, '"')) ||
+			    !buf_append_byte(out, tri.p[k]))
 				return false;
 		if (!buf_append_byte(out, '"'))
 			return false;
@@ -137,8 +141,10 @@ static void ask_index(struct search *s)
 		return;
 	}
 	q = views_bind(s->d->v,
-		       "SELECT rowid FROM trigrams WHERE trigrams MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid",
-		       "sii", buf_span(&match), digest_key_of((struct digest_key){s->keys[0].number, MAIL_AS_DELIVERED}),
+		       "SELECT rowid FROM trigrams WHERE trigrams MATCH ? AND rowid BETWEEN ? AND "
+		       "? ORDER BY rowid",
+		       "sii", buf_span(&match),
+		       digest_key_of((struct digest_key){s->keys[0].number, MAIL_AS_DELIVERED}),
 		       digest_key_of((struct digest_key){s->keys[s->n - 1].number, MAIL_ENCLOSED}));
 	while (views_row(s->d->v, q) && candidate(s, views_int(q, 0), &from))
 		;

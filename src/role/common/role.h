@@ -45,7 +45,7 @@ enum role_id {
 	ROLE_DESK,
 	ROLE_AUTH,
 	ROLE_SUBMISSION, /* edge for our own people: ports 587 and 465 */
-	ROLE_INDEXER,	 /* reads messages, writes views/<generation>/digest.db */
+	ROLE_INDEXER,	 /* reads messages, writes index/digest.db */
 	ROLE_LAST = ROLE_INDEXER,
 };
 

@@ -1,0 +1,235 @@
+/* From the order to the database. */
+#include "role/indexer/index.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/must.h"
+#include "ipc/msg.h"
+#include "ledger/ledger.h"
+#include "mail/digest.h"
+#include "say/say.h"
+#include "views/digest.h"
+
+enum {
+	BATCH_RECORDS = 256,
+	BATCH_BYTES = 4 << 20,
+	CRASHES_LIMIT = 2,
+	META_BYTES = 8 << 20,
+	PATH_BYTES = 1024
+};
+
+struct index {
+	struct os *os;
+	char *data_dir, ledger_dir[PATH_BYTES];
+	struct digest_db *db;
+	struct order *order;
+	struct ledger_reader *reader;
+	struct arena scratch;
+	struct order_entry entries[BATCH_RECORDS];
+	struct index_figures figures;
+	uint64_t
+		alone_below; /* numbers below this are taken one at a time: a process crashed among them */
+};
+
+void index_close(struct index *x)
+{
+	if (!x)
+		return;
+	digest_close(x->db);
+	order_close(x->order);
+	ledger_reader_free(x->reader);
+	arena_fini(&x->scratch);
+	free(x->data_dir);
+	free(x);
+}
+
+static enum rc open_db(struct index *x, bool *out_is_new, struct fault *why)
+{
+	struct digest_trial left;
+	char dir[PATH_BYTES];
+	enum rc rc;
+
+	(void)snprintf(dir, sizeof dir, "%s/index", x->data_dir);
+	if (mkdir(dir, 0750) < 0 && errno != EEXIST) {
+		fault_sys(why, "create %s", dir);
+		return errno_rc(errno);
+	}
+	rc = digest_open_write(x->data_dir, &x->db, out_is_new, why);
+	if (rc == OK)
+		rc = digest_upto(x->db, &x->figures.next, why);
+	if (rc == OK)
+		rc = digest_left_over(x->db, &left, why);
+	if (rc == OK)
+		x->alone_below = left.times > 0 ? left.last + 1 : 0;
+	return rc;
+}
+
+enum rc index_open(struct os *os, const char *data_dir, struct index **out, bool *out_is_new,
+		   struct fault *why)
+{
+	struct index *x = must_alloc(sizeof *x);
+	int n = snprintf(x->ledger_dir, sizeof x->ledger_dir, "%s/ledger", data_dir);
+	enum rc rc = REFUSED;
+
+	x->os = os;
+	x->data_dir = must_strdup(data_dir);
+	arena_init(&x->scratch, META_BYTES);
+	if (n < 0 || (size_t)n >= sizeof x->ledger_dir) {
+		fault_set(why, "the path of the data directory is too long");
+		goto undo;
+	}
+	rc = open_db(x, out_is_new, why);
+	if (rc == OK)
+		rc = ledger_reader_new(os, x->ledger_dir, &x->reader, why);
+	if (rc != OK)
+		goto undo;
+	*out = x;
+	return OK;
+undo:
+	index_close(x);
+	return rc;
+}
+
+/* ---- one message ---- */
+
+static enum rc add_forms(struct index *x, uint64_t number, struct digest_maker *of[INDEX_FORMS],
+			 struct fault *why)
+{
+	unsigned same = of[MAIL_AS_SENT] ? 0 : 1u << MAIL_AS_SENT;
+	enum rc rc = OK;
+
+	for (int i = 0; i < INDEX_FORMS && rc == OK; i++)
+		if (of[i])
+			rc = digest_add(x->db, (struct digest_key){number, (enum mail_form)i},
+					i == MAIL_AS_DELIVERED ? same : 0, of[i], why);
+	for (int i = 0; i < INDEX_FORMS; i++)
+		digest_maker_free(of[i]);
+	return rc;
+}
+
+/* What cannot be read is passed over: desk cannot read it either, and says so. */
+static enum rc unread(struct index *x, const struct order_entry *e, enum rc rc,
+		      const struct fault *why)
+{
+	if (rc == LATER)
+		return LATER;
+	say(SAY_ERROR, "message.unread", "number", SAY_U64(e->number), "why", SAY_STR(why->text),
+	    NULL);
+	x->figures.unread++;
+	return OK;
+}
+
+static enum rc index_message(struct index *x, const struct order_entry *e, struct fault *why)
+{
+	struct digest_maker *of[INDEX_FORMS];
+	struct msg_message_meta meta;
+	struct record record;
+	enum rc rc = ledger_read(x->reader, e->ref, &record, why);
+
+	if (rc != OK)
+		return unread(x, e, rc, why);
+	arena_reset(&x->scratch);
+	if (!msg_message_meta_decode(&x->scratch, record.meta, &meta)) {
+		fault_set(why, "its meta does not decode");
+		return unread(x, e, REFUSED, why);
+	}
+	rc = index_read(x->reader, &record, &meta, of, why);
+	if (rc != OK)
+		return unread(x, e, rc, why);
+	x->figures.messages++;
+	return add_forms(x, e->number, of, why);
+}
+
+/* It crashed CRASHES_LIMIT processes that worked on nothing else. */
+static enum rc skip(struct index *x, const struct order_entry *e, struct fault *why)
+{
+	struct record record = {0};
+	struct fault ignored;
+	enum rc rc = ledger_read(x->reader, e->ref, &record, &ignored);
+
+	say(SAY_ERROR, "message.skipped", "number", SAY_U64(e->number), "why",
+	    SAY_STR("the indexer ended twice while reading it"), NULL);
+	x->figures.skipped++;
+	return digest_skip(x->db, e->number, rc == OK ? record.body_bytes : 0,
+			   SPAN_LIT("the indexer ended twice while reading it"), why);
+}
+
+/* ---- a batch ---- */
+
+static size_t batch_size(const struct index *x, size_t n)
+{
+	uint64_t bytes = 0;
+
+	if (x->figures.next < x->alone_below)
+		return 1;
+	for (size_t i = 0; i < n; i++) {
+		bytes += x->entries[i].length;
+		if (bytes > BATCH_BYTES)
+			return i + 1;
+	}
+	return n;
+}
+
+static bool has_message(const struct index *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (x->entries[i].type == RECORD_MESSAGE)
+			return true;
+	return false;
+}
+
+static enum rc work(struct index *x, size_t n, struct fault *why)
+{
+	struct digest_trial left;
+	enum rc rc = digest_left_over(x->db, &left, why);
+	bool skips = rc == OK && n == 1 && left.first == x->figures.next &&
+		     left.last == left.first && left.times >= CRASHES_LIMIT;
+
+	if (rc == OK && !skips && has_message(x, n))
+		rc = digest_try(x->db, x->figures.next, x->figures.next + n - 1, why);
+	if (rc == OK)
+		rc = digest_begin(x->db, why);
+	for (size_t i = 0; i < n && rc == OK; i++) {
+		if (x->entries[i].type != RECORD_MESSAGE)
+			continue;
+		rc = skips ? skip(x, &x->entries[i], why) : index_message(x, &x->entries[i], why);
+	}
+	if (rc == OK)
+		rc = digest_reach(x->db, x->figures.next + n, why);
+	return rc == OK ? digest_commit(x->db, why) : rc;
+}
+
+enum rc index_step(struct index *x, uint64_t until, struct fault *why)
+{
+	size_t n = 0;
+	enum rc rc;
+
+	if (x->figures.next >= until)
+		return MORE;
+	rc = x->order ? OK : order_open(x->os, x->ledger_dir, false, &x->order, why);
+	if (rc != OK)
+		return LATER;
+	rc = order_read(x->order, x->figures.next, x->entries, BATCH_RECORDS, &n, why);
+	if (rc != OK)
+		return LATER;
+	if (n > until - x->figures.next)
+		n = (size_t)(until - x->figures.next);
+	if (n == 0)
+		return MORE;
+	n = batch_size(x, n);
+	rc = work(x, n, why);
+	if (rc == OK)
+		x->figures.next += n;
+	else if (rc != LATER)
+		digest_condemn(x->data_dir);
+	return rc == OK || rc == LATER ? rc : BROKEN;
+}
+
+void index_figures(const struct index *x, struct index_figures *out)
+{
+	*out = x->figures;
+}
