@@ -34,6 +34,14 @@ static enum disposition refused(const struct verdict_in *in)
 	return in->lifetime_over ? DISPOSE_DECIDE : DISPOSE_RETRY;
 }
 
+/* RFC 5321 s4.2.1, s4.5.4.1: what it says for good is final, and so is the end of the lifetime. */
+static enum disposition refused_by_world(const struct verdict_in *in)
+{
+	if (in->attempt != ATTEMPT_5XX && !in->lifetime_over)
+		return DISPOSE_RETRY;
+	return in->sender_verified && !in->wants_no_dsn ? DISPOSE_DSN : DISPOSE_DECIDE;
+}
+
 enum disposition verdict(const struct verdict_in *in)
 {
 	switch (in->attempt) {
@@ -42,10 +50,12 @@ enum disposition verdict(const struct verdict_in *in)
 	case ATTEMPT_LOST: /* P4: once more, byte-identical; a second time an operator must look */
 		return in->unsure_before ? DISPOSE_DECIDE : DISPOSE_UNSURE;
 	case ATTEMPT_UNREACHED:
+		if (in->is_world)
+			return refused_by_world(in);
 		return DISPOSE_HOLD; /* says nothing about the message, however old it is */
 	case ATTEMPT_4XX:
 	case ATTEMPT_5XX:
-		return refused(in);
+		return in->is_world ? refused_by_world(in) : refused(in);
 	}
 	must_never("an attempt of no kind");
 	return DISPOSE_HOLD;

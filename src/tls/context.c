@@ -302,6 +302,40 @@ enum rc tls_client_trusting(struct span pem, struct tls_context **out, struct fa
 	return OK;
 }
 
+static void keep_record(struct tls_context *c, const struct tls_dane *from)
+{
+	struct tls_dane *to = &c->dane[c->dane_n++];
+	unsigned char *copy = must_alloc(from->data.n + 1);
+
+	memcpy(copy, from->data.p, from->data.n);
+	*to = *from;
+	to->data = span_of(copy, from->data.n);
+}
+
+enum rc tls_client_dane(const struct tls_dane *records, size_t n, struct tls_context **out,
+			struct fault *why)
+{
+	struct tls_context *c = context_new(false);
+
+	must(SSL_CTX_dane_enable(c->ctx) == 1);
+	c->must_verify = true;
+	SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
+	c->dane = must_alloc((n + 1) * sizeof *c->dane);
+	for (size_t i = 0; i < n; i++) {
+		/* RFC 7672 s3.1.3: the public authorities' usages are not for mail. */
+		if ((records[i].usage == 2 || records[i].usage == 3) && records[i].selector <= 1 &&
+		    records[i].matching <= 2 && records[i].data.n)
+			keep_record(c, &records[i]);
+	}
+	if (c->dane_n == 0) {
+		fault_set(why, "no TLSA record of a usable kind");
+		tls_context_unref(c);
+		return REFUSED;
+	}
+	*out = c;
+	return OK;
+}
+
 struct tls_context *tls_context_ref(struct tls_context *context)
 {
 	context->refs++;
@@ -312,6 +346,9 @@ void tls_context_unref(struct tls_context *context)
 {
 	if (!context || --context->refs)
 		return;
+	for (size_t i = 0; i < context->dane_n; i++)
+		free((void *)(uintptr_t)context->dane[i].data.p);
+	free(context->dane);
 	SSL_CTX_free(context->ctx);
 	free(context);
 }

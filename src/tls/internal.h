@@ -9,8 +9,10 @@ struct tls_context {
 	SSL_CTX *ctx;
 	unsigned refs;
 	bool is_server;
-	bool must_verify;      /* client: the handshake fails unless name and chain are right */
+	bool must_verify; /* client: the handshake fails unless name and chain are right */
 	int64_t not_before, not_after; /* server: of the certificate */
+	struct tls_dane *dane;	       /* client: the only keys that are good; data is owned */
+	size_t dane_n;
 	int64_t tickets_since; /* server: age of the ticket keys, monotonic seconds */
 };
 

@@ -26,7 +26,7 @@
 #define DAY_S	   86400L
 #define YEARS_10   (3650L * DAY_S)
 #define LEFT_S	   (30L * DAY_S) /* made anew at a start or reload when no more is left */
-#define CN_BYTES   64 /* RFC 5280 ub-common-name */
+#define CN_BYTES   64		 /* RFC 5280 ub-common-name */
 #define HOST_BYTES 253
 
 /* Letters, digits, dots and hyphens only: the name goes into a small language of OpenSSL's. */

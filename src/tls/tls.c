@@ -123,6 +123,20 @@ static void set_name(struct tls *t, const char *name)
 	(void)SSL_set_tlsext_host_name(t->ssl, host);
 }
 
+/* RFC 7672 s3.1.1: a key named by DANE-EE is good whatever name stands in its certificate. */
+static void set_dane(struct tls *t, const char *name)
+{
+	const struct tls_context *c = t->context;
+
+	if (SSL_dane_enable(t->ssl, name) <= 0)
+		return;
+	(void)SSL_dane_set_flags(t->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (size_t i = 0; i < c->dane_n; i++)
+		(void)SSL_dane_tlsa_add(t->ssl, c->dane[i].usage, c->dane[i].selector,
+					c->dane[i].matching, c->dane[i].data.p, c->dane[i].data.n);
+	ERR_clear_error(); /* a record that is not well formed is as good as none */
+}
+
 struct tls *tls_new(struct tls_context *context, bool is_server, const char *name)
 {
 	struct tls *t = must_alloc(sizeof *t);
@@ -144,6 +158,8 @@ struct tls *tls_new(struct tls_context *context, bool is_server, const char *nam
 		SSL_set_connect_state(t->ssl);
 	if (name && !is_server)
 		set_name(t, name);
+	if (name && context->dane_n)
+		set_dane(t, name);
 	return t;
 }
 

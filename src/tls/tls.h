@@ -20,11 +20,19 @@ struct tls;
 enum rc tls_server_new(const char *certificate_path, const char *key_path, const char *key_id,
 		       struct tls_context **out, struct fault *why) MUST_USE;
 /* Client: verify false is opportunistic (any certificate), true checks name and chain (ca_path NULL: system). */
-enum rc tls_client_new(bool verify, const char *ca_path, struct tls_context **out, struct fault *why)
-	MUST_USE;
+enum rc tls_client_new(bool verify, const char *ca_path, struct tls_context **out,
+		       struct fault *why) MUST_USE;
 /* Client that checks name and chain against the certificates in this PEM text alone; one of them may be the server's
  * own, or of an authority in between. Empty: nobody is trusted. REFUSED: there is none in it. */
 enum rc tls_client_trusting(struct span pem, struct tls_context **out, struct fault *why) MUST_USE;
+/* Client that takes the keys of these TLSA records and no others (RFC 7672; usages 2 and 3), with the name given to tls_new
+ * as reference for usage 2. REFUSED: none of them can be used. */
+struct tls_dane {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+enum rc tls_client_dane(const struct tls_dane *records, size_t n, struct tls_context **out,
+			struct fault *why) MUST_USE;
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context); /* accepts NULL */
 /*
@@ -53,7 +61,7 @@ enum rc tls_input(struct tls *t, struct span from_peer, struct buf *plain, struc
 enum rc tls_start(struct tls *t, struct buf *wire, struct fault *why) MUST_USE;
 enum rc tls_output(struct tls *t, struct span plain, struct buf *wire, struct fault *why) MUST_USE;
 void tls_end(struct tls *t, struct buf *wire); /* close_notify */
-bool tls_is_ready(const struct tls *t);		/* handshake done */
-bool tls_peer_ended(const struct tls *t);	/* close_notify was received */
+bool tls_is_ready(const struct tls *t);	       /* handshake done */
+bool tls_peer_ended(const struct tls *t);      /* close_notify was received */
 bool tls_is_verified(const struct tls *t);
 const char *tls_text(const struct tls *t);

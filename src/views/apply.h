@@ -86,7 +86,7 @@ struct views_site_now {
 	uint32_t id;
 	struct span name; /* until views_close */
 	enum site_phase phase;
-	bool is_redirect, is_stopped;
+	bool is_redirect, is_world, is_stopped;
 	uint64_t up_number, ready, offered, deferred, decide, bytes;
 };
 size_t views_sites(const struct views *v);
@@ -121,12 +121,16 @@ enum rc views_offered_lanes(struct views *v, uint32_t *out, size_t max, size_t *
 			    struct fault *why) MUST_USE;
 
 /* What a lease says of a message, and every open recipient of it at this site. Spans live until the next call. */
+/* How long a delivery to the world may take before its sender hears of it (RFC 3461 s7.3). */
+#define VIEWS_DELAY_US (4 * 3600ull * 1000000)
+
 struct views_lease_rcpt {
 	uint32_t rcpt;
 	uint64_t addr;
 	enum queue_state state;
 	uint64_t next_us, lease;
 	uint32_t lane, tries, unsure, refusals_24h;
+	bool delay_told; /* it was tried, and put off, when its message was older than VIEWS_DELAY_US */
 	struct span address, orcpt;
 	uint8_t notify;
 	bool known_good;

@@ -152,11 +152,25 @@ static int64_t id_key(struct span id)
 			 4);
 }
 
+/* Of a destination in the world; its mail shares retries and connections with no other's. */
+static struct site *world_of(struct views *v, struct span domain)
+{
+	struct buf name = {0};
+	struct site *s;
+
+	buf_printf(&name, VIEWS_WORLD_PREFIX "%.*s", SPAN_FMT(domain));
+	s = site_of(v, buf_span(&name), SITE_WORLD);
+	buf_fini(&name);
+	return s;
+}
+
 static struct site *site_for(struct views *v, const struct msg_rcpt *r)
 {
 	sqlite3_stmt *q;
 	struct site *s = NULL;
 
+	if (span_eq(r->site, SPAN_LIT(VIEWS_WORLD)))
+		return world_of(v, r->domain);
 	if (r->site.n)
 		return site_of(v, r->site, SITE_REAL);
 	q = views_bind(v, "SELECT site FROM domain WHERE name = ? AND site != ''", "s", r->domain);

@@ -19,7 +19,7 @@
 enum { VIEWS_SCHEMA = 3, VIEWS_STATEMENTS = 384 };
 extern const char views_schema_sql[];
 
-enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2 };
+enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2, SITE_WORLD = 3 };
 
 /* The counters that change together with deliveries; see schema.sql. */
 struct site {

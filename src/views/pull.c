@@ -132,6 +132,18 @@ static uint32_t refusals(struct views *v, uint64_t number, uint32_t rcpt, uint64
 	return n;
 }
 
+static bool was_put_off(struct views *v, uint64_t number, uint32_t rcpt, uint64_t after_us)
+{
+	sqlite3_stmt *q = views_bind(v,
+				     "SELECT 1 FROM attempt WHERE number = ? AND rcpt = ? AND"
+				     " disposition = ? AND at_us >= ? LIMIT 1",
+				     "iiii", I(number), I(rcpt), I(DISPOSE_RETRY), I(after_us));
+	bool was = views_row(v, q);
+
+	views_done(q);
+	return was;
+}
+
 static bool is_known_good(struct views *v, struct span address, int64_t at_reception)
 {
 	sqlite3_stmt *q = views_bind(
@@ -244,6 +256,8 @@ enum rc views_lease(struct views *v, uint32_t site, uint64_t number, uint64_t no
 		if (delivery_get(v, number, r->rcpt, &d) && d.count_from_us > from_us)
 			from_us = d.count_from_us;
 		r->refusals_24h = r->tries ? refusals(v, number, r->rcpt, from_us) : 0;
+		r->delay_told = r->tries &&
+				was_put_off(v, number, r->rcpt, out->received_us + VIEWS_DELAY_US);
 		r->known_good = is_known_good(v, r->address, r->known_good ? RECIPIENT_GOOD : 0);
 		if (r->state == QUEUE_READY)
 			r->is_first = is_first(v, site, r->addr, number);

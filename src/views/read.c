@@ -37,7 +37,8 @@ enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct
 	while (views_row(v, q)) {
 		struct views_site s = {
 			.name = views_text(q, 1),
-			.is_redirect = views_int(q, 2) == SITE_REDIRECT,
+			.is_redirect =
+				views_int(q, 2) == SITE_REDIRECT || views_int(q, 2) == SITE_WORLD,
 			.phase = (enum site_phase)views_int(q, 3),
 			.state = views_text(q, 4),
 			.since_us = (uint64_t)views_int(q, 5),

@@ -18,7 +18,8 @@ CREATE TABLE lane (lane_id INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE address (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, base TEXT);
 CREATE INDEX address_base ON address (base) WHERE base IS NOT NULL;
 
--- Sites, hosts mail was redirected to (kind 1), and the place for mail that no site takes (kind 2, name '').
+-- Sites, hosts mail was redirected to (kind 1), the place for mail that no site takes (kind 2, name ''), and domains
+-- of the world (kind 3, "world:DOMAIN"): each its own queue, so that none waits for another.
 -- Counters stand here so that nothing has to be counted. o_*: the present or last outage, what the receipt says.
 CREATE TABLE site (
 	id INTEGER PRIMARY KEY,

@@ -45,7 +45,8 @@ struct site *site_of(struct views *v, struct span name, enum site_kind kind)
 	if (s)
 		return s;
 	s = add(v, name, kind);
-	if (kind == SITE_REDIRECT) { /* no health state: it is there because an operator said so */
+	if (kind == SITE_REDIRECT ||
+	    kind == SITE_WORLD) { /* no health state: an operator, or an author, said so */
 		s->phase = PHASE_UP;
 		site_text(&s->state, SPAN_LIT("up"));
 	}
@@ -153,6 +154,7 @@ void views_site_at(const struct views *v, size_t i, struct views_site_now *out)
 		.name = span_str(s->name),
 		.phase = s->phase,
 		.is_redirect = s->kind == SITE_REDIRECT,
+		.is_world = s->kind == SITE_WORLD,
 		.is_stopped = s->stopped[0] != '\0',
 		.up_number = s->up_number,
 		.ready = (uint64_t)s->open[QUEUE_READY],

@@ -17,6 +17,10 @@
 #include "queue/match.h"
 #include "queue/verdict.h"
 
+/* Rcpt.site of recipients in no domain of ours, and the name of a destination's queue: "world:example.org". */
+#define VIEWS_WORLD	   "@world"
+#define VIEWS_WORLD_PREFIX "world:"
+
 struct views;
 
 /*
@@ -66,7 +70,7 @@ struct views_site {
 	uint64_t oldest_us; /* reception of the oldest not finished; 0: none */
 	uint64_t done;	    /* ever delivered */
 	struct views_drain drain;
-	bool is_redirect; /* not a site of the configuration: a host an operator redirected mail to
+	bool is_redirect; /* not a site of the configuration: a host an operator redirected mail to, or a destination in the world
 			   */
 };
 enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct views_site *s),

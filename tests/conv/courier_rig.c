@@ -289,6 +289,32 @@ static bool on_watch(void *arg, struct link *l, unsigned type, struct span body)
 	return true;
 }
 
+static bool on_mx(struct rig *r, struct link *l, struct span body)
+{
+	struct msg_mx_answer answer = *r->mx;
+	struct msg_mx_host hosts[8];
+	struct buf out = {0};
+	struct msg_resolve_mx m;
+	struct arena a;
+
+	arena_init(&a, 4096);
+	assert_true(msg_resolve_mx_decode(&a, body, &m));
+	assert_true(answer.hosts_n <= 8);
+	for (size_t i = 0; i < answer.hosts_n; i++) {
+		hosts[i] = answer.hosts[i];
+		if (hosts[i].port == 1)
+			hosts[i].port = ntohs(r->at.sin_port);
+	}
+	answer.hosts = hosts;
+	answer.id = m.id;
+	msg_mx_answer_encode(&out, &answer);
+	assert_int_equal(link_send(l, MSG_MX_ANSWER, buf_span(&out)), OK);
+	r->questions++;
+	buf_fini(&out);
+	arena_fini(&a);
+	return true;
+}
+
 static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
 {
 	struct span address = SPAN_LIT("127.0.0.1");
@@ -298,6 +324,8 @@ static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
 	struct msg_resolve m;
 	struct arena a;
 
+	if (type == MSG_RESOLVE_MX)
+		return on_mx(r, l, body);
 	arena_init(&a, 4096);
 	assert_int_equal(type, MSG_RESOLVE);
 	assert_true(msg_resolve_decode(&a, body, &m));
@@ -541,7 +569,10 @@ static void on_stored(void *arg, const struct lane_result *result)
 size_t rig_store(struct rig *r, struct span body, const char *sender, const char *rcpts)
 {
 	struct rig_message *m = &r->messages[r->messages_n];
-	struct msg_message_meta meta = {.sender = span_str(sender), .trace = SPAN_LIT(TRACE)};
+	struct msg_message_meta meta = {.sender = span_str(sender),
+					.trace = SPAN_LIT(TRACE),
+					.cuts = (struct msg_cut *)(uintptr_t)r->cuts,
+					.cuts_n = r->cuts_n};
 	struct record_new record = {.type = RECORD_MESSAGE, .received_us = 1000000};
 	struct msg_rcpt rcpt[RIG_RCPTS] = {0};
 	struct span rest = span_str(rcpts);

@@ -67,6 +67,11 @@ struct rig {
 	size_t evidence_n;
 	struct msg_site_limits limits;
 
+	const struct msg_mx_answer
+		*mx; /* what scout says of every domain; ports are filled in where they are 1 */
+	const struct msg_cut *cuts; /* of messages stored from now on */
+	size_t cuts_n;
+
 	struct rig_message messages[RIG_MAX];
 	size_t messages_n;
 	uint64_t next_lease;

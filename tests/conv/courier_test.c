@@ -108,7 +108,7 @@ static void refused_recipient_of_a_verified_sender(void **state)
 {
 	OPENED(.bad_rcpt = "bad@ours.example");
 	one_message(&r, "b@ours.example,bad@ours.example", verified);
-	expect_lane(&r, "INTENT 0 rcpts=0,1\nMESSAGE dsn to=a@sender.example site=\n"
+	expect_lane(&r, "INTENT 0 rcpts=0,1\nMESSAGE dsn to=a@sender.example site=@world\n"
 			"OUTCOME 0 stage=rcpt 1:5xx/dsn/550\nOUTCOME 0 stage=dot "
 			"0:accepted/delivered/250:RIG12345\n");
 	rig_close(&r);
@@ -158,7 +158,7 @@ static void notify_is_honoured(void **state)
 	one_message(&r, "b@ours.example", wants_success);
 	r.dot = "554 5.7.1 spam";
 	one_message(&r, "b@ours.example", wants_nothing);
-	expect_lane(&r, "INTENT 0 rcpts=0\nMESSAGE dsn to=a@sender.example site=\n"
+	expect_lane(&r, "INTENT 0 rcpts=0\nMESSAGE dsn to=a@sender.example site=@world\n"
 			"OUTCOME 0 stage=dot 0:accepted/delivered/250:RIG12345\n"
 			"INTENT 1 rcpts=0\nOUTCOME 1 stage=dot 0:5xx/decide/554\n");
 	rig_close(&r);

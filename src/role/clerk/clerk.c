@@ -200,7 +200,7 @@ static void tell_watch(struct clerk *c)
 		struct buf b = {0};
 
 		views_site_at(c->views, i, &s);
-		if (s.is_redirect || !s.name.n)
+		if (s.is_redirect || s.is_world || !s.name.n)
 			continue;
 		m = (struct msg_site_queue){s.name, waiting_of(c, &s)};
 		msg_site_queue_encode(&b, &m);

@@ -9,7 +9,9 @@ enum {
 	GIVES_PER_TURN = 40,   /* pages for one site before others have a turn */
 	GRANTS_PER_TURN = 200, /* for one site */
 	REDIRECT_CONNECTIONS = 5,
-	LEASE_RCPTS_MAX = 100, /* recipients of one transaction (RFC 5321 s4.5.3.1.8) */
+	WORLD_CONNECTIONS = 4,	      /* to one destination */
+	WORLD_LIFETIME_S = 5 * 86400, /* at most (RFC 5321 s4.5.4.1) */
+	LEASE_RCPTS_MAX = 100,	      /* recipients of one transaction (RFC 5321 s4.5.3.1.8) */
 };
 
 void pump_soon(struct clerk *c, uint64_t after_us)
@@ -47,10 +49,13 @@ static void refresh_one(struct clerk *c, const struct views_site_now *s)
 	struct queue_site_limits limits = {.concurrency = REDIRECT_CONNECTIONS};
 	enum site_phase phase = effective(c, s);
 
+	if (s->is_world)
+		limits.concurrency = WORLD_CONNECTIONS;
 	if (conf)
 		limits = (struct queue_site_limits){conf->concurrency, conf->rate_per_minute,
 						    conf->rate_per_hour};
-	if (!conf && !s->is_redirect) /* gone from the configuration: nobody knows its primaries */
+	if (!conf && !s->is_redirect &&
+	    !s->is_world) /* gone from the configuration: nobody knows its primaries */
 		phase = PHASE_DOWN;
 	queue_site_limits(c->queue, s->id, &limits);
 	if ((phase == PHASE_DOWN || s->is_stopped) && queue_leases_of(c->queue, s->id) > 0)
@@ -183,6 +188,7 @@ static void add_rcpt(struct draft *d, const struct views_lease_rcpt *r, bool is_
 		.refusals_24h = r->refusals_24h,
 		.unsure_before = r->unsure + (r->state == QUEUE_OFFERED),
 		.tries = r->tries,
+		.delay_told = r->delay_told,
 	};
 }
 
@@ -204,6 +210,15 @@ static bool choose_rcpts(struct draft *d)
 static struct span redirect_host(const struct views_site_now *s)
 {
 	return s->is_redirect ? span_from(s->name, strlen("host:")) : SPAN_NONE;
+}
+
+static bool is_lifetime_over(const struct draft *d, uint64_t age_us)
+{
+	uint64_t most_ms = d->clerk->config->queue_lifetime_ms;
+
+	if (d->site->is_world && age_us / 1000000 > WORLD_LIFETIME_S)
+		return true;
+	return most_ms > 0 && age_us / 1000 > most_ms;
 }
 
 static void send_lease(struct draft *d)
@@ -230,8 +245,7 @@ static void send_lease(struct draft *d)
 		.envid = d->row.envid,
 		.ret = d->row.ret,
 		.sender_verified = d->row.sender_verified,
-		.lifetime_over = c->config->queue_lifetime_ms > 0 &&
-				 age_us / 1000 > c->config->queue_lifetime_ms,
+		.lifetime_over = is_lifetime_over(d, age_us),
 		.received_us = d->row.received_us,
 		.redirect_host = redirect_host(d->site),
 		.set_aside = d->pick.set_aside ? span_str(d->pick.why_aside) : SPAN_NONE,

@@ -72,6 +72,11 @@ struct primary {
 	uint64_t started_us;	 /* the last session */
 	uint64_t failed_us;	 /* the last one; monotonic */
 	uint64_t plain_until_us; /* a handshake failed: without TLS for a while */
+	/* Of the world: as scout said. */
+	struct sockaddr_storage addresses[COURIER_ADDRESSES];
+	size_t addresses_n;	 /* 0: its name is resolved */
+	struct tls_context *tls; /* NULL: the site's */
+	bool tls_required;
 };
 
 struct site {
@@ -94,11 +99,21 @@ struct site {
 	struct msg_site_limits told; /* what watch knows; site empty: nothing */
 	char last_fault[300];
 	bool is_pushing;
+
+	/* world.c */
+	bool is_world, is_smarthost;
+	const char *domain;
+	uint64_t routed_us,
+		question; /* when its primaries were heard of; 0: not asked, no question is open */
+	struct loop_timer *route_deadline;
 };
 
 /* Reads the configuration again. */
 void sites_configure(struct courier *c);
 /* NULL: no such site. */
+struct site *site_new(struct courier *c, struct span key, struct span name);
+struct primary *site_primary(struct site *s, struct span host, uint16_t port); /* makes it */
+bool site_has_primary(const struct site *s);
 struct site *site_for_lease(struct courier *c, const struct msg_lease *lease);
 void site_stop(struct courier *c, struct span name);
 struct job;
@@ -115,6 +130,17 @@ void sites_clerk_gone(struct courier *c);
 void sites_watch_new(struct courier *c); /* what was told is not known to it */
 void sites_stop(struct courier *c);
 void sites_free(struct courier *c); /* no session is left */
+
+/* ---- world.c: destinations that are no site of ours ---- */
+
+bool world_is_destination(struct span site);
+struct site *world_site(struct courier *c, struct span name);
+/* False: asked; the site is pushed when the answer is there. */
+bool world_is_routed(struct site *s);
+/* None of its hosts could be reached: what waits is recorded as tried. */
+void world_unreached(struct site *s, const char *why);
+void world_answer(struct courier *c, const struct msg_mx_answer *m);
+void world_scout_gone(struct courier *c);
 
 /* ---- session.c ---- */
 
@@ -171,6 +197,8 @@ void job_lapse(struct job *j, const char *reason);
 /* Off its site's list, not on a session: lapses, or, once an INTENT was appended, ends with an OUTCOME that says that
  * nothing was offered; the clerk would wait for one for ever. */
 void job_give_back(struct job *j, const char *reason);
+/* Off its site's list: nothing was sent, and this is recorded for all its recipients. */
+void job_end_unsent(struct job *j, const struct smtp_rcpt_result *all, const char *host);
 void job_settle(struct job *j); /* frees it when nothing is left to wait for */
 
 /* ---- record.c: what goes to the lane ---- */
@@ -182,7 +210,7 @@ void record_outcome(struct job *j, const struct job_end *end);
 
 struct notice_facts {
 	const struct msg_lease_rcpt *rcpt;
-	bool is_failure; /* else: passed on to a server without DSN */
+	unsigned action; /* enum dsn_action */
 	uint16_t code;
 	const char *enhanced, *text, *host;
 };
@@ -219,6 +247,7 @@ struct resolve_wait {
 };
 void resolve_ask(struct courier *c, const char *name, struct resolve_wait *wait);
 bool resolve_is_literal(const char *name);
+bool resolve_literal(struct span text, struct sockaddr_storage *out);
 void resolve_forget(struct resolve_wait *wait);
 void resolve_answer(struct courier *c, const struct msg_resolve_answer *answer);
 void resolve_scout_gone(struct courier *c);

@@ -81,6 +81,15 @@ void job_give_back(struct job *j, const char *reason)
 		job_lapse(j, reason);
 }
 
+void job_end_unsent(struct job *j, const struct smtp_rcpt_result *all, const char *host)
+{
+	const struct job_end end = {.all = *all, .host = host};
+
+	must(!j->session);
+	if (job_open(j))
+		end_rest(j, &end);
+}
+
 void job_settle(struct job *j)
 {
 	if (j->awaited || j->session || !list_is_empty(&j->at))

@@ -248,16 +248,19 @@ void tell_evidence(struct site *s, const char *host, enum attempt attempt, const
 static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
 {
 	struct msg_resolve_answer answer;
+	struct msg_mx_answer mx;
 	struct arena a;
-	bool ok;
+	bool ok = false;
 
 	(void)l;
-	if (type != MSG_RESOLVE_ANSWER)
-		return false;
-	arena_init(&a, 64 << 10);
-	ok = msg_resolve_answer_decode(&a, body, &answer);
-	if (ok)
+	arena_init(&a, 256 << 10);
+	if (type == MSG_RESOLVE_ANSWER && msg_resolve_answer_decode(&a, body, &answer)) {
 		resolve_answer(arg, &answer);
+		ok = true;
+	} else if (type == MSG_MX_ANSWER && msg_mx_answer_decode(&a, body, &mx)) {
+		world_answer(arg, &mx);
+		ok = true;
+	}
 	arena_fini(&a);
 	return ok;
 }
@@ -271,6 +274,7 @@ static void on_scout_closed(void *arg, struct link *l)
 	c->scout = NULL;
 	role_link_lost(c->role, ROLE_SCOUT, 0);
 	resolve_scout_gone(c);
+	world_scout_gone(c);
 }
 
 static bool on_auth(void *arg, struct link *l, unsigned type, struct span body)

@@ -12,7 +12,7 @@
 #include "role/common/role.h"
 #include "role/courier/courier.h"
 
-/* The site of a domain of ours; empty: the world. */
+/* The site of a domain of ours; empty: none. */
 static struct span site_of_domain(const struct courier *c, struct span domain)
 {
 	const struct msg_config *config = role_config(c->role);
@@ -56,6 +56,7 @@ static void encode_meta(struct job *j, const struct dsn_facts *facts, const stru
 		.subject = SPAN_LIT("Delivery status notification"),
 		.from = SPAN_LIT("Mail Delivery System"),
 		.is_dsn = true,
+		.origin = 3,
 		.header_bytes = (uint32_t)made->header_bytes,
 	};
 	char id[DSN_ID_BYTES], message_id[400];
@@ -68,6 +69,8 @@ static void encode_meta(struct job *j, const struct dsn_facts *facts, const stru
 	meta.message_id = span_str(message_id);
 	if (address_split(facts->sender, &local, &rcpt.domain))
 		rcpt.site = site_of_domain(j->c, rcpt.domain);
+	if (!rcpt.site.n) /* only of a sender that was verified: no backscatter */
+		rcpt.site = SPAN_LIT("@world");
 	msg_message_meta_encode(out, &meta);
 }
 
@@ -82,7 +85,7 @@ bool notice_make(struct job *j, const struct notice_facts *n, struct buf *meta, 
 		.now_us = os_wall_us(j->c->os),
 		.rcpt = n->rcpt->address,
 		.orcpt = n->rcpt->orcpt,
-		.action = n->is_failure ? DSN_FAILED : DSN_RELAYED,
+		.action = (enum dsn_action)n->action,
 		.code = n->code,
 		.enhanced = span_str(n->enhanced),
 		.text = span_str(n->text),
@@ -98,7 +101,8 @@ bool notice_make(struct job *j, const struct notice_facts *n, struct buf *meta, 
 	}
 	facts.original = buf_span(&original);
 	/* RFC 3461 s4.3: RET says what a failure returns; success never returns the whole. */
-	facts.return_full = n->is_failure && j->lease.ret == 1 && original.n == j->lease.body_bytes;
+	facts.return_full =
+		n->action == DSN_FAILED && j->lease.ret == 1 && original.n == j->lease.body_bytes;
 	dsn_build(body, &facts, &made);
 	encode_meta(j, &facts, &made, body->n, meta);
 	buf_fini(&original);

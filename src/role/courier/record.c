@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "mail/dsn.h"
 #include "loop/loop.h"
 #include "os/os.h"
 #include "role/common/role.h"
@@ -17,6 +18,7 @@
 #include "say/say.h"
 
 #define RETRY_US 1000000u
+#define DELAY_S	 (4 * 3600)
 
 /* ---- INTENT ---- */
 
@@ -179,12 +181,13 @@ static enum disposition dispose(const struct job *j, const struct msg_lease_rcpt
 			!j->lease.sender.n || (r->notify & 1) || (r->notify && !(r->notify & 4)),
 		.refusals_24h = r->refusals_24h + (attempt == ATTEMPT_5XX),
 		.lifetime_over = j->lease.lifetime_over,
+		.is_world = world_is_destination(j->lease.site),
 		.unsure_before = r->unsure_before,
 	};
 
 	if (end->set_aside || end->damage)
 		return result->result == SMTP_RESULT_ACCEPTED ? DISPOSE_DELIVERED : DISPOSE_DECIDE;
-	return result->is_local ? dispose_own(phase) : verdict(&in);
+	return result->is_local && !in.is_world ? dispose_own(phase) : verdict(&in);
 }
 
 static void count(enum disposition d, enum attempt attempt)
@@ -219,6 +222,17 @@ static bool wants_relayed(const struct job *j, const struct msg_lease_rcpt *r,
 	       j->lease.sender_verified && end->client && smtp_client_dsn_passed_on(end->client);
 }
 
+/* RFC 5321 s4.5.4.1: an author hears once that it takes long. */
+static bool is_delay_due(const struct job *j, const struct msg_lease_rcpt *r)
+{
+	uint64_t now_us = os_wall_us(j->c->os), delay_us = DELAY_S * 1000000ull;
+
+	return world_is_destination(j->lease.site) && j->lease.sender_verified &&
+	       j->lease.sender.n && !r->delay_told && !(r->notify & 1) &&
+	       (!r->notify || (r->notify & 8)) && j->lease.received_us &&
+	       now_us > j->lease.received_us && now_us - j->lease.received_us >= delay_us;
+}
+
 /* ---- the group ---- */
 
 struct line {
@@ -228,11 +242,13 @@ struct line {
 
 /* True when the notification is part of the group; without one a DSN disposition must not stand. */
 static bool add_notice(struct outcome *o, struct job *j, const struct msg_lease_rcpt *rcpt,
-		       const struct smtp_rcpt_result *result, const char *host)
+		       const struct smtp_rcpt_result *result, const char *host, bool is_delay)
 {
 	const struct notice_facts facts = {
 		.rcpt = rcpt,
-		.is_failure = result->result != SMTP_RESULT_ACCEPTED,
+		.action = is_delay				   ? DSN_DELAYED
+			  : result->result != SMTP_RESULT_ACCEPTED ? DSN_FAILED
+								   : DSN_RELAYED,
 		.code = result->code,
 		.enhanced = result->enhanced,
 		.text = result->text,
@@ -274,9 +290,11 @@ static void add_line(struct outcome *o, struct job *j, const struct job_end *end
 	struct smtp_rcpt_result r = result_of(end, at);
 	enum attempt attempt = attempt_of(r.result);
 	enum disposition d = dispose(j, rcpt, &r, end);
-	bool notify = d == DISPOSE_DSN || (d == DISPOSE_DELIVERED && wants_relayed(j, rcpt, end));
+	bool is_delay = d == DISPOSE_RETRY && is_delay_due(j, rcpt);
+	bool notify = is_delay || d == DISPOSE_DSN ||
+		      (d == DISPOSE_DELIVERED && wants_relayed(j, rcpt, end));
 
-	if (notify && !add_notice(o, j, rcpt, &r, end->host) && d == DISPOSE_DSN)
+	if (notify && !add_notice(o, j, rcpt, &r, end->host, is_delay) && d == DISPOSE_DSN)
 		d = DISPOSE_DECIDE;
 	count(d, attempt);
 	if (end->client && !end->set_aside && !end->damage && !r.is_local)

@@ -121,6 +121,14 @@ void resolve_ask(struct courier *c, const char *name, struct resolve_wait *wait)
 		list_append(&h->waits, &wait->at);
 }
 
+bool resolve_literal(struct span text, struct sockaddr_storage *out)
+{
+	char bare[64];
+
+	(void)snprintf(bare, sizeof bare, "%.*s", SPAN_FMT(span_first(text, sizeof bare - 1)));
+	return literal(bare, out);
+}
+
 bool resolve_is_literal(const char *name)
 {
 	struct sockaddr_storage address;

@@ -37,6 +37,7 @@ struct session {
 	struct job *job;
 	struct ledger_body *body;
 	bool body_is_out; /* all of it was given to the engine */
+	uint64_t body_at; /* of the stored body: the next piece begins here */
 	char damage[400]; /* the body could not be read */
 	bool is_connected, is_plain, was_ready, is_idle, is_over, is_driving, is_shaking;
 	bool is_given_up; /* by us, before the dot */
@@ -54,6 +55,11 @@ bool session_is_free(const struct session *s)
 }
 
 static void session_connect(struct session *s);
+static bool needs_tls(const struct session *s)
+{
+	return s->site->tls_required || s->primary->tls_required;
+}
+
 static void drive(struct session *s);
 
 static void session_free(struct session *s)
@@ -81,6 +87,7 @@ static void body_close(struct session *s)
 	ledger_body_close(s->body);
 	s->body = NULL;
 	s->body_is_out = false;
+	s->body_at = 0;
 }
 
 /* A kept connection may have died before this transaction: what had no answer at all is offered on another one. */
@@ -146,8 +153,8 @@ static void opening_failed(struct session *s, enum rc rc, const char *text)
 	struct smtp_client_failure f = {.stage = SMTP_STAGE_CONNECT, .text = text};
 	bool has_spoken = s->client && smtp_client_failed(s->client, &f);
 
-	if ((rc == REFUSED || (has_spoken && f.stage == SMTP_STAGE_TLS)) &&
-	    !s->site->tls_required && !s->is_plain) {
+	if ((rc == REFUSED || (has_spoken && f.stage == SMTP_STAGE_TLS)) && !needs_tls(s) &&
+	    !s->is_plain) {
 		say_count(&courier_metric_tls_fallbacks, 1);
 		say(SAY_NOTICE, "tls.failed_going_plain", "site", SAY_STR(s->site->name), "host",
 		    SAY_STR(s->primary->host), "why", SAY_STR(text), NULL);
@@ -190,6 +197,16 @@ static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fau
 
 /* ---- a transaction ---- */
 
+/* As they go out. */
+static uint64_t bytes_out(const struct job *j)
+{
+	uint64_t cut = 0;
+
+	for (size_t i = 0; i < j->meta.cuts_n; i++)
+		cut += j->meta.cuts[i].bytes;
+	return j->meta.trace.n + j->lease.body_bytes - (cut < j->lease.body_bytes ? cut : 0);
+}
+
 static void offer(struct session *s, struct job *j)
 {
 	struct smtp_client_rcpt rcpts[COURIER_RCPTS];
@@ -197,7 +214,7 @@ static void offer(struct session *s, struct job *j)
 	struct smtp_client_mail mail = {
 		.sender = j->lease.sender,
 		.rcpts = rcpts,
-		.size_bytes = j->meta.trace.n + j->lease.body_bytes,
+		.size_bytes = bytes_out(j),
 		.is_8bit = j->lease.body_kind == 1,
 		.needs_smtputf8 = j->lease.smtputf8,
 		.envid = j->lease.envid,
@@ -264,6 +281,28 @@ static void body_is_damaged(struct session *s, const struct fault *why)
 	give_up(s, s->damage);
 }
 
+/* The piece without what is not to be delivered (Bcc of a submitted message). */
+static void send_uncut(struct session *s, struct span piece)
+{
+	const struct msg_message_meta *m = &s->job->meta;
+
+	for (size_t i = 0; i < m->cuts_n && piece.n; i++) {
+		uint64_t from = m->cuts[i].offset, to = from + m->cuts[i].bytes;
+		uint64_t end = s->body_at + piece.n;
+
+		if (to <= s->body_at || from >= end || to < from)
+			continue;
+		if (from > s->body_at)
+			smtp_client_body(s->client, span_first(piece, (size_t)(from - s->body_at)));
+		to = to < end ? to : end;
+		piece = span_from(piece, (size_t)(to - s->body_at));
+		s->body_at = to;
+	}
+	if (piece.n)
+		smtp_client_body(s->client, piece);
+	s->body_at += piece.n;
+}
+
 /* Gives the engine as much of the body as the connection may hold. True: go on driving. */
 static bool send_body(struct session *s)
 {
@@ -287,7 +326,7 @@ static bool send_body(struct session *s)
 			return true;
 		}
 		say_count(&courier_metric_bytes, piece.n);
-		smtp_client_body(s->client, piece);
+		send_uncut(s, piece);
 	}
 	return false; /* on_drained */
 }
@@ -342,7 +381,8 @@ static bool step(struct session *s)
 		return false;
 	case SMTP_WANT_TLS:
 		if (!s->is_shaking)
-			conn_start_tls(s->conn, s->site->tls, false, s->primary->host);
+			conn_start_tls(s->conn, s->primary->tls ? s->primary->tls : s->site->tls,
+				       false, s->primary->host);
 		s->is_shaking = true;
 		return false;
 	case SMTP_WANT_MAIL:
@@ -470,7 +510,7 @@ static void on_output(void *arg, struct span bytes)
 
 static enum smtp_tls_policy tls_policy(struct session *s)
 {
-	if (s->site->tls_required)
+	if (needs_tls(s))
 		return SMTP_TLS_REQUIRED;
 	return s->is_plain ? SMTP_TLS_NEVER : SMTP_TLS_IF_OFFERED;
 }
@@ -488,8 +528,7 @@ static void session_connect(struct session *s)
 	struct sockaddr_storage *to = &s->addresses[s->address];
 	uint16_t port = htons(s->primary->port);
 
-	s->is_plain =
-		!s->site->tls_required && loop_now_us(s->c->loop) < s->primary->plain_until_us;
+	s->is_plain = !needs_tls(s) && loop_now_us(s->c->loop) < s->primary->plain_until_us;
 	options.tls = tls_policy(s);
 	smtp_client_free(s->client);
 	s->client = smtp_client_new(&options);
@@ -535,5 +574,8 @@ void session_start(struct site *site, struct primary *p)
 	say_set(&courier_metric_sessions, s->c->sessions_n);
 	s->resolve.on_addresses = on_addresses;
 	s->resolve.arg = s;
-	resolve_ask(s->c, p->host, &s->resolve);
+	if (p->addresses_n)
+		on_addresses(s, p->addresses, p->addresses_n, NULL);
+	else
+		resolve_ask(s->c, p->host, &s->resolve);
 }

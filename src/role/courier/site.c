@@ -22,7 +22,7 @@
 
 /* ---- configuration ---- */
 
-static struct site *site_new(struct courier *c, struct span key, struct span name)
+struct site *site_new(struct courier *c, struct span key, struct span name)
 {
 	struct site *s = must_alloc(sizeof *s);
 
@@ -38,7 +38,7 @@ static struct site *site_new(struct courier *c, struct span key, struct span nam
 	return s;
 }
 
-static struct primary *primary_of(struct site *s, struct span host, uint16_t port)
+struct primary *site_primary(struct site *s, struct span host, uint16_t port)
 {
 	struct primary *p;
 
@@ -85,7 +85,7 @@ static void site_configure(struct courier *c, const struct msg_site *from)
 	for (size_t i = 0; i < from->primaries_n; i++) {
 		const struct msg_primary *wanted = &from->primaries[i];
 		struct primary *p =
-			primary_of(s, wanted->host, wanted->port ? wanted->port : SMTP_PORT);
+			site_primary(s, wanted->host, wanted->port ? wanted->port : SMTP_PORT);
 
 		p->weight = wanted->weight ? wanted->weight : 1;
 		p->priority = wanted->priority;
@@ -152,14 +152,14 @@ static struct site *site_redirected(struct courier *c, const struct msg_lease *l
 		s->is_redirect = true;
 		s->concurrency = COURIER_REDIRECT_SESSIONS;
 		split_port(&host, &port);
-		(void)primary_of(s, host, port);
+		(void)site_primary(s, host, port);
 	}
 	site_set_tls(s, home ? home : &none);
 	buf_fini(&key);
 	return s;
 }
 
-static bool has_primary(const struct site *s)
+bool site_has_primary(const struct site *s)
 {
 	LIST_EACH (at, &s->primaries) {
 		if (!LIST_ENTRY(at, struct primary, at)->is_gone)
@@ -174,8 +174,10 @@ struct site *site_for_lease(struct courier *c, const struct msg_lease *lease)
 
 	if (lease->redirect_host.n)
 		return site_redirected(c, lease);
+	if (world_is_destination(lease->site))
+		return world_site(c, lease->site);
 	s = map_get(&c->sites, lease->site);
-	return s && has_primary(s) ? s : NULL;
+	return s && site_has_primary(s) ? s : NULL;
 }
 
 /* ---- waiting ---- */
@@ -312,13 +314,18 @@ static void open_sessions(struct site *s)
 			break;
 		session_start(s, p);
 	}
-	if (s->waiting_n && !s->sessions_n)
+	if (!s->waiting_n || s->sessions_n)
+		return;
+	if (s->is_world)
+		world_unreached(s,
+				s->last_fault[0] ? s->last_fault : "no mail exchanger can be used");
+	else
 		site_drop_waiting(s, s->last_fault[0] ? s->last_fault : "no primary can be used");
 }
 
 void site_push(struct site *s)
 {
-	if (s->is_pushing || !s->waiting_n)
+	if (s->is_pushing || !s->waiting_n || (s->is_world && !world_is_routed(s)))
 		return;
 	s->is_pushing = true;
 	wake_sessions(s);
@@ -380,9 +387,11 @@ static void site_free(void *value)
 	while ((first = list_shift(&s->primaries))) {
 		struct primary *p = LIST_ENTRY(first, struct primary, at);
 
+		tls_context_unref(p->tls);
 		free(p->host);
 		free(p);
 	}
+	loop_timer_free(s->route_deadline);
 	results_fini(s);
 	tls_context_unref(s->tls);
 	free(s->name);

@@ -13,6 +13,23 @@ static const struct row {
 	struct verdict_in in;
 	enum disposition then;
 } rows[] = {
+	/* the world: no site to hold for */
+	{"world, nobody there", {.phase = PHASE_UP, .is_world = true, .attempt = ATTEMPT_UNREACHED}, DISPOSE_RETRY},
+	{"world, 4xx", {.phase = PHASE_UP, .is_world = true, .attempt = ATTEMPT_4XX}, DISPOSE_RETRY},
+	{"world, 5xx, verified",
+	 {.phase = PHASE_UP, .is_world = true, .known = GOOD, .attempt = ATTEMPT_5XX, .sender_verified = true},
+	 DISPOSE_DSN},
+	{"world, 5xx, not verified", {.phase = PHASE_UP, .is_world = true, .attempt = ATTEMPT_5XX}, DISPOSE_DECIDE},
+	{"world, 5xx, no notice wanted",
+	 {.phase = PHASE_UP, .is_world = true, .attempt = ATTEMPT_5XX, .sender_verified = true, .wants_no_dsn = true},
+	 DISPOSE_DECIDE},
+	{"world, nobody there to the end",
+	 {.phase = PHASE_UP,
+	  .is_world = true,
+	  .attempt = ATTEMPT_UNREACHED,
+	  .sender_verified = true,
+	  .lifetime_over = true},
+	 DISPOSE_DSN},
 	/* site down or unknown | any | anything | hold */
 	{"down, known, 5xx",
 	 {.phase = PHASE_DOWN, .known = GOOD, .attempt = ATTEMPT_5XX, .refusals_24h = 9},
