@@ -24,11 +24,13 @@
 #include "role/clerk/clerk.h"
 #include "role/sequencer/follow.h"
 #include "say/say.h"
-#include "views/views.h"
+#include "mail/store.h"
+#include "views/mailbox.h"
 
 enum {
 	LEASES_MAX = 600,
-	LANES = 4,
+	LANES = 5,
+	DESK = 4,
 	EDGE = 0,
 	WATCH = 1,
 	COURIER = 2 /* and 3 */,
@@ -55,6 +57,16 @@ struct played { /* a courier */
 	unsigned stops;
 };
 
+struct reader { /* a desk, or the indexer */
+	struct link *link;
+	unsigned changes;     /* MailChanged so far */
+	uint64_t next, boxes; /* of the last one */
+	bool all;
+	uint64_t asks[8]; /* verdicts, in order */
+	uint8_t codes[8];
+	size_t n;
+};
+
 struct world {
 	struct loop *loop;
 	char dir[64], ledger[80];
@@ -63,6 +75,7 @@ struct world {
 	struct clerk *clerk;
 	struct link *sequencer;
 	struct played couriers[2];
+	struct reader desk, indexer;
 	struct msg_config config;
 	struct msg_site site;
 	uint64_t messages;
@@ -397,11 +410,15 @@ static void clerk_die(struct world *w)
 	w->sequencer = NULL;
 	for (unsigned i = 0; i < 2; i++)
 		courier_die(w, i);
+	link_close(w->desk.link);
+	link_close(w->indexer.link);
+	w->desk.link = w->indexer.link = NULL;
 }
 
 static struct world *world_new(uint32_t couriers)
 {
-	static const char *const names[LANES] = {"edge-0", "watch", "courier-0", "courier-1"};
+	static const char *const names[LANES] = {"edge-0", "watch", "courier-0", "courier-1",
+						 "desk-0"};
 	struct world *w = must_alloc(sizeof *w);
 	struct fault why = {0};
 	char path[128];
@@ -877,9 +894,198 @@ static void views_of_another_ledger_are_thrown_away(void **state)
 	world_free(w);
 }
 
+/* ---- desks and the indexer ---- */
+
+static bool on_reader_message(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct reader *r = arg;
+	struct msg_mail_changed changed;
+	struct msg_mail_verdict verdict;
+	struct arena a;
+
+	(void)l;
+	arena_init(&a, 1 << 20);
+	if (type == MSG_MAIL_CHANGED) {
+		assert_true(msg_mail_changed_decode(&a, body, &changed));
+		r->changes++;
+		r->next = changed.next;
+		r->boxes = changed.boxes_n;
+		r->all = changed.all;
+	} else {
+		assert_int_equal(type, MSG_MAIL_VERDICT);
+		assert_true(msg_mail_verdict_decode(&a, body, &verdict));
+		assert_true(r->n < 8);
+		r->asks[r->n] = verdict.ask;
+		r->codes[r->n++] = verdict.code;
+	}
+	arena_fini(&a);
+	return true;
+}
+
+static void on_reader_closed(void *arg, struct link *l)
+{
+	(void)l;
+	((struct reader *)arg)->link = NULL;
+}
+
+static const struct link_ops reader_ops = {.on_message = on_reader_message,
+					   .on_closed = on_reader_closed};
+
+static void desk_start(struct world *w, const char *lane, const uint64_t *asks, size_t n)
+{
+	struct msg_desk_hello m = {.lane = span_str(lane), .asks = (uint64_t *)asks, .asks_n = n};
+	struct buf b = {0};
+
+	link_close(w->desk.link);
+	w->desk = (struct reader){0};
+	clerk_link_desk(w->clerk, 0, pair(w->loop, &reader_ops, &w->desk, &w->desk.link));
+	msg_desk_hello_encode(&b, &m);
+	assert_int_equal(link_send(w->desk.link, MSG_DESK_HELLO, buf_span(&b)), OK);
+	buf_fini(&b);
+}
+
+static void account(struct world *w, const char *name)
+{
+	struct msg_fact fact = {SPAN_LIT("state"), SPAN_LIT("active")};
+	struct msg_directory_meta m = {
+		.kind = SPAN_LIT("account"), .scope = span_str(name), .facts = &fact, .facts_n = 1};
+	struct buf b = {0};
+
+	msg_directory_meta_encode(&b, &m);
+	record(w, WATCH, RECORD_DIRECTORY, b, NULL);
+}
+
+static void create(struct world *w, uint64_t ask, const char *name)
+{
+	struct msg_mail_act a = {.ask = ask,
+				 .account = SPAN_LIT("a@x.example"),
+				 .kind = MAIL_ACT_CREATE,
+				 .name = span_str(name)};
+	struct msg_act_meta m = {.verb = SPAN_LIT("mail"), .actor = SPAN_LIT("test")};
+	struct buf detail = {0}, b = {0};
+
+	msg_mail_act_encode(&detail, &a);
+	m.detail = buf_span(&detail);
+	msg_act_meta_encode(&b, &m);
+	record(w, DESK, RECORD_ACT, b, NULL);
+	buf_fini(&detail);
+}
+
+static bool desk_heard(struct world *w)
+{
+	return w->desk.changes == 1;
+}
+
+static bool both_heard_of_two_boxes(struct world *w)
+{
+	return w->desk.boxes == 2 && w->indexer.boxes == 2;
+}
+
+static bool two_verdicts(struct world *w)
+{
+	return w->desk.n == 2;
+}
+
+static bool desk_gone(struct world *w)
+{
+	return !w->desk.link;
+}
+
+static bool on_any_box(void *to, const struct mail_box *b)
+{
+	if (span_eq(b->name, SPAN_LIT("INBOX")))
+		*(uint32_t *)to = b->total;
+	return true;
+}
+
+/* K4: a desk hears of changes and of its own verdicts after the commit that holds them. */
+static void desks_hear_after_the_commit(void **state)
+{
+	struct world *w = world_new(1);
+	struct views_account anna;
+	struct mail_box made;
+	struct views *v;
+	struct fault why = {0};
+	uint32_t total = 0;
+
+	(void)state;
+	clerk_link_indexer(w->clerk, pair(w->loop, &reader_ops, &w->indexer, &w->indexer.link));
+	desk_start(w, lane_name(w->lanes[DESK]), NULL, 0);
+	AWAIT(w, desk_heard); /* of nothing yet: how far the views are */
+	assert_int_equal(w->desk.boxes, 0);
+	account(w, "a@x.example");
+	message(w, "A@x.example", NULL);
+	order(w);
+	AWAIT(w, both_heard_of_two_boxes);
+	assert_int_equal(w->desk.next, w->indexer.next); /* the INBOX and the list */
+	assert_false(w->desk.all);
+	create(w, 1001, "Projects");
+	create(w, 1002, "Projects");
+	order(w);
+	AWAIT(w, two_verdicts);
+	assert_int_equal(w->desk.asks[0], 1001);
+	assert_int_equal(w->desk.codes[0], MAIL_OK);
+	assert_int_equal(w->desk.asks[1], 1002);
+	assert_int_equal(w->desk.codes[1], MAIL_ALREADYEXISTS);
+	assert_int_equal(views_open_read(w->dir, &v, &why), OK);
+	assert_int_equal(views_account_by_name(v, SPAN_LIT("a@x.example"), &anna, &why), OK);
+	assert_int_equal(views_each_box(v, anna.id, on_any_box, &total, &why), OK);
+	assert_int_equal(total, 1);
+	assert_int_equal(views_box_by_name(v, anna.id, SPAN_LIT("Projects"), &made, &why), OK);
+	views_close(v);
+	world_free(w);
+}
+
+/* What a desk was not told, for its link or the clerk was gone, it is told when it asks again; nothing is done twice. */
+static void verdicts_survive_links_and_clerks(void **state)
+{
+	struct world *w = world_new(1);
+	const uint64_t asks[] = {7, 8, 9};
+
+	(void)state;
+	account(w, "a@x.example");
+	order(w);
+	desk_start(w, lane_name(w->lanes[DESK]), NULL, 0);
+	AWAIT(w, desk_heard);
+	link_close(w->desk.link);
+	w->desk.link = NULL;
+	create(w, 7, "P");
+	order(w);
+	idle(w, 50); /* judged while nobody listened */
+	desk_start(w, lane_name(w->lanes[DESK]), asks, 2);
+	create(w, 8, "P");
+	order(w);
+	AWAIT(w, two_verdicts);
+	assert_int_equal(w->desk.asks[0], 7);
+	assert_int_equal(w->desk.codes[0], MAIL_OK);
+	assert_int_equal(w->desk.codes[1], MAIL_ALREADYEXISTS);
+	create(w, 9, "Q");
+	clerk_die(w);
+	clerk_start(w);
+	desk_start(w, lane_name(w->lanes[DESK]), asks + 1, 2);
+	AWAIT(w, two_verdicts);
+	assert_int_equal(w->desk.asks[0] + w->desk.asks[1], 17);
+	idle(w, 50);
+	assert_int_equal(w->desk.n, 2);
+	world_free(w);
+}
+
+static void nobody_speaks_for_anothers_lane(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	desk_start(w, "desk-1", NULL, 0);
+	AWAIT(w, desk_gone);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(desks_hear_after_the_commit),
+		cmocka_unit_test(verdicts_survive_links_and_clerks),
+		cmocka_unit_test(nobody_speaks_for_anothers_lane),
 		cmocka_unit_test(holds_then_hands_back_with_a_receipt),
 		cmocka_unit_test(a_refusal_at_rcpt_is_not_offered_again_at_once),
 		cmocka_unit_test(a_dead_courier_without_intent_loses_nothing),
