@@ -152,19 +152,19 @@ void edge_host_link_scout(struct edge_host *h)
 	h->scout = edge_host_link(h, ROLE_SCOUT);
 }
 
-static void send_listener(struct edge_host *h)
+int edge_host_listen(struct edge_host *h, const char *service)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof at;
 	struct buf body = {0};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	must(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 128) == 0);
+	must(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 1024) == 0);
 	must(getsockname(fd, (struct sockaddr *)&at, &n) == 0);
-	h->port = ntohs(at.sin_port);
-	msg_listen_here_encode(&body, &(struct msg_listen_here){.service = span_str(h->service)});
+	msg_listen_here_encode(&body, &(struct msg_listen_here){.service = span_str(service)});
 	edge_host_send(h->super, MSG_LISTEN_HERE, buf_span(&body), fd);
 	buf_fini(&body);
+	return ntohs(at.sin_port);
 }
 
 void edge_host_start(struct edge_host *h, const char *program)
@@ -186,7 +186,7 @@ void edge_host_start(struct edge_host *h, const char *program)
 	(void)close(ends[1]);
 	h->super = ends[0];
 	send_config(h, false);
-	send_listener(h);
+	h->port = edge_host_listen(h, h->service);
 	h->sequencer = edge_host_link(h, ROLE_SEQUENCER);
 	edge_host_send(h->super, MSG_READY, SPAN_NONE, -1);
 	while ((type = edge_host_frame(h->super, 10000, &body)) != MSG_STARTED)

@@ -24,6 +24,8 @@ void edge_host_init(struct edge_host *h);
 void edge_host_start(struct edge_host *h, const char *program);
 void edge_host_reload(struct edge_host *h);
 int edge_host_link(struct edge_host *h, unsigned peer); /* enum role_id; our end */
+/* One more listening socket for it; its port. */
+int edge_host_listen(struct edge_host *h, const char *service);
 void edge_host_link_scout(struct edge_host *h);
 void edge_host_tell_stop(struct edge_host *h);
 /* StopNow, then the exit status; removes the folder. */
