@@ -229,6 +229,7 @@ static void write_meta(const struct desk_append *a, uint64_t ask, struct buf *ou
 			     .message_id = header_message_id(h),
 			     .subject = header_subject(h),
 			     .from = header_from(h),
+			     .date = header_date(h),
 			     .hops = (uint8_t)(h->received < 255 ? h->received : 255),
 			     .header_bytes =
 				     h->header_bytes <= UINT32_MAX ? (uint32_t)h->header_bytes : 0,
