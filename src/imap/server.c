@@ -131,7 +131,7 @@ void imap_bad(struct imap_server *s, struct imap_work *w, const char *text)
 void imap_store_failed(struct imap_work *w, enum rc rc)
 {
 	if (rc == REFUSED)
-		imap_finish(w, "NO [NONEXISTENT] There is no such mailbox any more");
+		imap_finish(w, "NO [NONEXISTENT] There is no such mailbox");
 	else if (rc == BROKEN)
 		imap_finish(w, "NO [SERVERBUG] The mailbox could not be read");
 	else
@@ -489,6 +489,8 @@ void imap_server_verdict(struct imap_server *s, uint64_t ask, const struct mail_
 		w->is_blocked = false;
 		if (!v)
 			return;
+		if (w->tells_change)
+			imap_own_change(s, v->modseq);
 		w->verdict = *v;
 		w->verdict.text = SPAN_NONE;
 		w->verdict.from = copy_ranges(&w->arena, v->from, v->from_n);

@@ -55,7 +55,9 @@ static bool get_path(struct arena *a, struct span *c, struct imap_item *item, st
 		(void)buf_printf(label, "%s%u", item->path_n > 1 ? "." : "", (unsigned)number);
 		if (!imap_get(c, "."))
 			return true;
-		if (c->n && !ascii_is_digit(c->p[0]))
+		if (c->n == 0 || c->p[0] == ']')
+			return false;
+		if (!ascii_is_digit(c->p[0]))
 			(void)buf_append_byte(label, '.');
 	}
 	return true;

@@ -123,6 +123,7 @@ struct imap_work {
 	struct buf text; /* the command */
 	struct span tag, args;
 	bool by_uid, is_finished;
+	bool tells_change; /* the change is told by its answer, or silent: it is no news */
 	bool is_blocked; /* run has nothing to do before a verdict or input */
 	struct buf done; /* the tagged line without its tag */
 	enum imap_run_step (*run)(struct imap_server *s, struct imap_work *w);

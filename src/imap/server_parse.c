@@ -156,15 +156,13 @@ bool imap_get_mailbox(const struct imap_server *s, struct arena *a, struct span 
 		return true;
 	}
 	is_good = s->is_utf8 ? buf_append(&name, given) : imap_utf7_decode(given, &name);
-	if (!is_good) { /* it may still be asked for; nothing has this name */
+	if (!is_good) /* too long, or not in its one right form: nothing has such a name */
 		buf_clear(&name);
-		is_good = buf_append(&name, given);
-	}
 	if (span_starts_nocase(buf_span(&name), SPAN_LIT("INBOX/")))
 		memcpy(name.p, "INBOX", 5);
 	*out = arena_span(a, buf_span(&name));
 	buf_fini(&name);
-	return is_good;
+	return true;
 }
 
 /* ---- flags ---- */

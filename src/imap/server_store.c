@@ -77,8 +77,6 @@ static bool gather(struct imap_server *s, struct imap_work *w, bool tries_create
 	join(&w->arena, &ch->to, &ch->to_n, v->to, v->to_n);
 	ch->uidvalidity = v->uidvalidity;
 	ch->modseq = v->modseq > ch->modseq ? v->modseq : ch->modseq;
-	if (ch->act.kind == MAIL_ACT_STORE)
-		imap_own_change(s, v->modseq);
 	if (ch->asked_n == ch->uids.n)
 		return true;
 	ask_next(s, w);
@@ -204,10 +202,11 @@ void imap_on_store(struct imap_server *s, struct imap_work *w)
 		imap_bad(s, w, "STORE wants flags");
 	} else if (may_change(s, w)) {
 		if (ch->uids.n == 0) {
-			imap_finish(w, "OK Nothing to change");
+			imap_finish(w, "OK STORE completed");
 			return;
 		}
 		w->run = run_store;
+		w->tells_change = true;
 		ask_next(s, w);
 	}
 }
@@ -281,7 +280,7 @@ static void start_transfer(struct imap_server *s, struct imap_work *w, enum mail
 	} else if (rc != OK) {
 		imap_store_failed(w, rc);
 	} else if (ch->uids.n == 0) {
-		imap_finish(w, "OK Nothing to do");
+		imap_finish(w, "OK %s completed", w->verb->name);
 	} else {
 		ch->act.to = to.id;
 		w->run = kind == MAIL_ACT_COPY ? run_copy : run_move;
@@ -332,7 +331,7 @@ void imap_on_expunge(struct imap_server *s, struct imap_work *w)
 	if (!w->by_uid && last)
 		imap_set_add(&ch->uids, 1, last);
 	if (ch->uids.n == 0) {
-		imap_finish(w, "OK Nothing to expunge");
+		imap_finish(w, "OK EXPUNGE completed");
 		return;
 	}
 	w->run = run_expunge;
