@@ -314,6 +314,36 @@ static void i_14_idle_hears_of_new_mail_at_once(void **state)
 	(void)close(fd);
 }
 
+/* I-14: what an idle session costs, all in; the mailbox has messages to remember. */
+static void i_14_idle_sessions_cost_little(void **state)
+{
+	enum { SESSIONS = 500, LIMIT_KIB = 32 };
+	static int fds[SESSIONS];
+	unsigned before = 0, after;
+
+	(void)state;
+	desk.host.config.sessions_per_account = 2 * SESSIONS;
+	desk.host.config.limits.sessions = 2 * SESSIONS;
+	desk_host_start(&desk, program, 200);
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		fds[i] = imap_in();
+		talk(fds[i], "b SELECT INBOX\r\n", "b OK");
+		talk(fds[i], "c FETCH 1:* (FLAGS)\r\n", "c OK");
+		talk(fds[i], "d IDLE\r\n", "+ ");
+		if (i == 9)
+			before = desk_host_rss_kib(&desk); /* caches and code are there */
+	}
+	after = desk_host_rss_kib(&desk);
+	print_message("%u KiB for each of %u idle sessions\n", (after - before) / (SESSIONS - 10),
+		      SESSIONS - 10);
+	assert_true((after - before) / (SESSIONS - 10) < LIMIT_KIB);
+	desk_host_mail(&desk, SPAN_LIT("Subject: new\r\n\r\nbody\r\n"));
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		talk(fds[i], "", "* 201 EXISTS");
+		(void)close(fds[i]);
+	}
+}
+
 /* I-16: a client that stops reading holds up nobody, costs little, and is dropped. */
 static void i_16_a_client_that_does_not_read(void **state)
 {
@@ -380,6 +410,7 @@ int main(int argc, char **argv)
 		ROW(imap_reads_and_changes),
 		ROW(imap_append_small_and_large),
 		ROW(i_14_idle_hears_of_new_mail_at_once),
+		ROW(i_14_idle_sessions_cost_little),
 		ROW(i_16_a_client_that_does_not_read),
 		ROW(without_a_clerk_imap_says_unavailable),
 	};
