@@ -1,0 +1,208 @@
+/*
+ * The parts of holdfast-auth. README.md says what each does and what happens when it or a peer dies.
+ *
+ *   U1  A change is on disk (its file, synced) before anybody sees it; it is in the ledger before the operator hears
+ *       "done". Between both the file says `pending`, and the next start finishes it.
+ *   U2  Memory is what the files say: an account is replaced as a whole, by account_replace alone, which also flushes the
+ *       cache and ends sessions (H-20).
+ *   U3  Argon2id runs in the gate's threads alone, two at once, with a bounded queue; beyond it: try later.
+ *   U4  Every SaslStart and SaslMore gets one answer. What a link had asked dies with it.
+ */
+#pragma once
+
+#include "auth/account.h"
+#include "auth/sasl.h"
+#include "auth/throttle.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "ipc/msg.h"
+#include "role/common/durable.h"
+#include "role/common/role.h"
+
+struct arena;
+struct gate;
+struct people;
+struct primaries;
+
+#define AUTH_SECOND_US UINT64_C(1000000)
+
+enum {
+	AUTH_ATTEMPTS = 4096, /* of one peer at once */
+	AUTH_TARGETS = 256,   /* of a group */
+	AUTH_PATH_BYTES = 1200,
+};
+
+struct member { /* an account in memory */
+	struct account account;
+	uint64_t epoch;			      /* grows with each change (H-20) */
+	uint64_t primary_asked_us, probed_us; /* monotonic; 0: not since the start */
+	struct list on_pending;
+};
+
+struct alias {
+	char address[LOGIN_NAME_LIMIT_BYTES + 1];
+	char **targets;
+	size_t targets_n; /* 0: removed, and the ledger does not know yet */
+	bool is_pending;
+	struct account_pending pending;
+	struct list on_pending;
+};
+
+struct peer { /* desk, submission, courier */
+	struct list on_auth;
+	struct auth *auth;
+	struct link *link;
+	enum role_id role;
+	unsigned instance;
+	struct list attempts;
+	size_t attempts_n;
+};
+
+struct auth {
+	struct role *role;
+	struct loop *loop;
+	struct os *os;
+	const struct msg_config *config;
+	struct durable *durable;
+	struct lane *lane;
+	struct map members, aliases; /* by name, by address */
+	struct list pending_members, pending_aliases;
+	size_t damaged; /* files set aside at start */
+	struct list peers;
+	struct link *clerk, *scout;
+	struct throttle *throttle;
+	struct loop_timer *throttle_at, *pending_at, *end_at;
+	struct gate *gate;
+	struct people *people;
+	struct primaries *primaries;
+	struct map cache, credentials;
+	struct list cache_by_age;
+	unsigned char key[32];	   /* of files: scram_pretend, consent */
+	unsigned char run_key[32]; /* of this process: cache, tags, credentials in memory */
+	char dummy[PASSWORD_VERIFIER_BYTES];
+	uint64_t last_epoch;
+	bool scram_offered, is_stopping;
+};
+
+uint64_t auth_wall(const struct auth *a);
+uint64_t auth_mono(const struct auth *a);
+uint64_t auth_verifier_age_us(const struct auth *a);
+const struct msg_domain *auth_domain_of(const struct auth *a, struct span address);
+const struct msg_site *auth_site_of(const struct auth *a, struct span address);
+
+/* ---- store.c: the files ---- */
+bool store_open(struct auth *a, struct fault *why);
+void store_free(struct auth *a);
+struct member *member_find(const struct auth *a, struct span name);
+struct alias *alias_find(const struct auth *a, struct span address);
+enum account_change {
+	ACCOUNT_RENEWED, /* whoever could log in still can: what was seen to be right stays right */
+	ACCOUNT_CHANGED, /* the cache forgets it (H-20) */
+	ACCOUNT_ENDED,	 /* and its sessions are over */
+};
+/* U1, U2. False: nothing was changed. */
+bool account_replace(struct auth *a, const struct account *next, enum account_change change,
+		     struct fault *why);
+/* Takes targets over on success. */
+bool alias_replace(struct auth *a, const char *address, char **targets, size_t targets_n,
+		   const struct account_pending *pending, struct fault *why);
+/* The ledger has it: the mark goes (and with it an alias without targets). */
+void account_recorded(struct auth *a, struct member *m);
+void alias_recorded(struct auth *a, struct alias *x);
+bool store_read(struct auth *a, const char *name, struct buf *out,
+		size_t limit); /* below secrets/auth */
+bool store_write(struct auth *a, const char *name, struct span bytes, struct fault *why);
+void store_remove(struct auth *a, const char *name);
+/* "accounts/anna@example.com.account"; false: too long for a file name. */
+bool store_file_name(const char *folder, struct span name, const char *suffix,
+		     char out[AUTH_PATH_BYTES]);
+
+/* ---- books.c: the ledger ---- */
+typedef void books_done(void *arg, bool is_recorded);
+bool books_open(struct auth *a, struct fault *why);
+void books_close(struct auth *a);
+/* Fills a pending mark. */
+void books_mark(struct auth *a, struct account_pending *p, const char *verb, struct span argument,
+		const char *actor, bool has_directory);
+/* Appends what the mark says of this account or alias; clears it when durable; retries until it is (a second apart).
+ * on_done once: when it is durable, or when it could not be written at once. */
+void books_account(struct auth *a, struct member *m, books_done *on_done, void *arg);
+void books_alias(struct auth *a, struct alias *x, books_done *on_done, void *arg);
+void books_finish_pending(struct auth *a); /* at start and by the timer */
+/* An ACT alone (about no account's file). */
+void books_act(struct auth *a, const char *verb, struct span object, struct span argument,
+	       const char *actor, books_done *on_done, void *arg);
+
+/* ---- gate.c: Argon2id in threads (U3) ---- */
+struct gate_job {
+	struct list on_gate;
+	struct password password;
+	char verifier[PASSWORD_VERIFIER_BYTES]; /* to compare with; "": make one */
+	bool wants_scram, renews; /* also: make a verifier with today's parameters if it is old */
+	enum rc rc;		  /* OK, REFUSED, LATER */
+	char made[PASSWORD_VERIFIER_BYTES]; /* "": none */
+	struct scram_keys scram;	    /* iterations 0: none */
+	void (*on_done)(void *arg, struct gate_job *job);
+	void *arg;
+};
+struct gate *gate_new(struct auth *a);
+void gate_free(struct gate *g); /* waits for the jobs in work; what was not done ends with LATER */
+/* Copies the password. NULL: the queue is full. is_known: a queue of its own that is served first. */
+struct gate_job *gate_submit(struct gate *g, const struct password *w, const char *verifier,
+			     bool wants_scram, bool renews, bool is_known,
+			     void (*on_done)(void *arg, struct gate_job *job), void *arg);
+
+/* ---- cache.c: passwords seen to be right a moment ago (H-20), and credentials for going home ---- */
+bool cache_has(struct auth *a, const struct member *m, const struct password *w);
+void cache_add(struct auth *a, const struct member *m, const struct password *w);
+void cache_free(struct auth *a);
+void credential_keep(struct auth *a, const struct msg_site *site, struct span account,
+		     struct span password, uint64_t for_us);
+void credential_consent(struct auth *a, struct span account, struct span password, uint64_t for_ms,
+			struct fault *why, bool *out_ok);
+void credential_forget(struct auth *a, struct span account);
+void credential_answer(struct peer *p, const struct msg_credential_ask *m);
+void credential_tell_all(struct auth *a); /* to a clerk that is new */
+void credential_free_all(struct auth *a);
+
+/* ---- login.c ---- */
+void login_start(struct peer *p, const struct msg_sasl_start *m);
+bool login_more(struct peer *p, const struct msg_sasl_more *m);
+void login_cancel(struct peer *p, uint64_t id);
+void login_mechanisms(struct peer *p);
+void login_mechanisms_changed(struct auth *a);
+void login_drop(struct peer *p); /* the link is gone */
+/* people_factor.c: the portal's question after a password was right. */
+void factor_use(struct peer *p, const struct msg_factor_use *f);
+
+/* ---- primary.c: pass-through ---- */
+enum primary_says { PRIMARY_YES, PRIMARY_NO, PRIMARY_AWAY };
+struct primary_ask;
+typedef void primary_done(void *arg, enum primary_says says, const char *why);
+struct primaries *primaries_new(struct auth *a);
+void primaries_stop(struct auth *a); /* all that are out end with AWAY */
+void primaries_free(struct primaries *p);
+void primaries_configured(struct auth *a);
+/* Never calls back before it returns. NULL: too many at once. */
+struct primary_ask *primary_ask(struct auth *a, const struct msg_site *site, struct span name,
+				const struct password *w, primary_done *on_done, void *arg);
+void primary_cancel(struct primary_ask *ask); /* on_done is not called any more */
+void primaries_resolved(struct auth *a, const struct msg_resolve_answer *m);
+void primaries_scout_gone(struct auth *a);
+
+/* ---- people.c: the socket; people_*.c: what is asked there ---- */
+void people_prepare(struct auth *a);
+void people_listen(struct auth *a, int fd);
+void people_stop(struct auth *a);
+void people_free(struct auth *a);
+
+struct client;
+void people_answer(struct client *c, bool ok, const char *text, const struct buf *json);
+uint64_t people_client_id(const struct client *c);
+struct client *people_client(struct auth *a, uint64_t id); /* NULL: gone */
+struct auth *people_auth(const struct client *c);
+const char *people_who(const struct client *c); /* "operator root (uid 0)" */
+/* False: malformed. */
+bool people_user(struct client *c, struct arena *m, unsigned type, struct span body);
+void people_changed(struct auth *a,
+		    struct span account); /* AccountsChanged to all desks and submission */

@@ -1,0 +1,848 @@
+/*
+ * Logins: from the bytes of SASL to a verdict.
+ *
+ *   name and password -> throttle -> cache -> app password -> gate (Argon2id; a dummy for who has no verifier, H-17)
+ *   -> if that says no and the site's primary may vouch: its IMAP -> kept verifier
+ *
+ * A verifier kept from the primary works until it is verifier_age old. While it does, the primary is asked behind the
+ * login's back at most every RENEW_US: yes renews it, no ends it and its sessions, no answer changes nothing (P5).
+ */
+#include "role/auth/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/must.h"
+#include "loop/loop.h"
+#include "os/os.h"
+
+#define RENEW_US (600 * AUTH_SECOND_US)
+#define OWN_US                                                                                     \
+	(3600 * AUTH_SECOND_US) /* a password seen to be the primary's is kept for going home */
+
+enum { WAIT_MS = 2000, TRIES = 3, PROBE_US = 20000 };
+
+struct attempt {
+	struct list on_peer;
+	struct peer *peer; /* NULL: cancelled; it ends when its job or question does */
+	struct auth *auth;
+	uint64_t id, epoch; /* of the account when it was looked up; 0: there was none */
+	struct sasl sasl;
+	char name[LOGIN_NAME_LIMIT_BYTES + 1]; /* the account's, or what was given */
+	char source[64], service[16];
+	unsigned char tag[8];
+	bool is_counted, is_known_good, was_kept;
+	bool is_held; /* a change is on its way to the disk; it ends when that does */
+	unsigned tries;
+	struct gate_job *job;
+	struct primary_ask *ask;
+	struct buf final;
+};
+
+#define ATTEMPT_OF(l) LIST_ENTRY(l, struct attempt, on_peer)
+
+static void attempt_free(struct attempt *t)
+{
+	list_remove(&t->on_peer);
+	if (t->peer)
+		t->peer->attempts_n--;
+	sasl_fini(&t->sasl);
+	secret_wipe_buf(&t->final);
+	secret_wipe(t, sizeof *t);
+	free(t);
+}
+
+static void send(struct peer *p, unsigned type, struct buf *body)
+{
+	if (p && link_send(p->link, type, buf_span(body)) != OK)
+		say(SAY_WARNING, "link.not_sent", "type", SAY_U64(type), NULL);
+	secret_wipe_buf(body);
+}
+
+static struct throttle_try try_of(const struct attempt *t)
+{
+	struct throttle_try who = {.account = span_str(t->name), .source = span_str(t->source)};
+
+	memcpy(who.tag, t->tag, sizeof who.tag);
+	return who;
+}
+
+/* ---- as whom an account may send ---- */
+
+struct send_as {
+	struct span list[256];
+	size_t n;
+};
+
+static void find_send_as(const struct auth *a, const char *name, struct send_as *out)
+{
+	size_t cursor = 0;
+	struct span address;
+	void *value;
+
+	out->list[out->n++] = span_str(name);
+	while (map_next(&a->aliases, &cursor, &address, &value) && out->n < 256) {
+		const struct alias *x = value;
+
+		/* A group is nobody's own address. */
+		if (x->targets_n == 1 && strcmp(x->targets[0], name) == 0)
+			out->list[out->n++] = address;
+	}
+}
+
+/* ---- answers ---- */
+
+static void answer(struct attempt *t, enum login_verdict v, const struct member *m, const char *by,
+		   uint32_t delay_ms)
+{
+	struct send_as addresses = {.n = 0};
+	struct msg_login_answer out = {.id = t->id,
+				       .verdict = (uint8_t)v,
+				       .text = span_str(login_text(v)),
+				       .delay_ms = delay_ms,
+				       .by = span_str(by)};
+	struct buf body = {0};
+
+	if (m) {
+		find_send_as(t->auth, m->account.name, &addresses);
+		out.account = span_str(m->account.name);
+		out.send_as = addresses.list;
+		out.send_as_n = addresses.n;
+		out.final = buf_span(&t->final);
+		out.second_factor = m->account.totp_confirmed;
+	}
+	msg_login_answer_encode(&body, &out);
+	send(t->peer, MSG_LOGIN_ANSWER, &body);
+	say(v == LOGIN_FINE ? SAY_INFO : SAY_NOTICE, "login.judged", "verdict",
+	    SAY_STR(login_verdict_name(v)), "account", SAY_STR(t->name), "source",
+	    SAY_STR(t->source), "service", SAY_STR(t->service), "by", SAY_STR(by), NULL);
+	attempt_free(t);
+}
+
+static void fail(struct attempt *t)
+{
+	struct throttle_try who = try_of(t);
+	uint32_t delay_ms = 0;
+
+	if (t->is_counted)
+		delay_ms = throttle_failed(t->auth->throttle, auth_wall(t->auth), &who);
+	answer(t, LOGIN_REFUSED, NULL, "", delay_ms);
+}
+
+/* Nothing was learned about the password. */
+static void give_up(struct attempt *t, enum login_verdict v, uint32_t delay_ms)
+{
+	struct throttle_try who = try_of(t);
+
+	if (t->is_counted)
+		throttle_undecided(t->auth->throttle, auth_wall(t->auth), &who);
+	answer(t, v, NULL, "", delay_ms);
+}
+
+static void succeed(struct attempt *t, struct member *m, const char *by)
+{
+	struct throttle_try who = try_of(t);
+
+	if (t->is_counted)
+		throttle_passed(t->auth->throttle, auth_wall(t->auth), &who);
+	answer(t, LOGIN_FINE, m, by, 0);
+}
+
+/* ---- changes that a login brings ---- */
+
+/* A new verifier or keys of the password that was just right. */
+static void take_made(struct auth *a, struct member *m, const struct gate_job *job)
+{
+	struct account *next;
+	struct fault why = {""};
+
+	if (!job->made[0] && !job->scram.iterations)
+		return;
+	next = must_alloc(sizeof *next);
+	*next = m->account;
+	if (job->made[0])
+		memcpy(next->verifier, job->made, sizeof next->verifier);
+	if (job->scram.iterations)
+		next->scram = job->scram;
+	if (!account_replace(a, next, ACCOUNT_RENEWED, &why))
+		say(SAY_WARNING, "account.not_renewed", "account", SAY_STR(next->name), "why",
+		    SAY_STR(why.text), NULL);
+	secret_wipe(next, sizeof *next);
+	free(next);
+	login_mechanisms_changed(a);
+}
+
+static bool wants_scram(const struct auth *a, const struct member *m)
+{
+	return a->config->scram && m && !m->account.scram.iterations;
+}
+
+/* ---- the primary vouches ---- */
+
+static bool may_vouch(const struct auth *a, const struct member *m, const char *name,
+		      const struct msg_site **out_site)
+{
+	*out_site = auth_site_of(a, span_str(name));
+	return *out_site && (*out_site)->passthrough && (*out_site)->imap_n > 0 &&
+	       (!m || (m->account.state == ACCOUNT_ACTIVE && m->account.passthrough));
+}
+
+/* A password the primary took: an account for it, its verifier kept. */
+struct keeping {
+	struct auth *auth;
+	struct attempt *attempt; /* NULL: nobody waits */
+	char name[LOGIN_NAME_LIMIT_BYTES + 1];
+	struct password password;
+};
+
+static void keeping_free(struct keeping *k)
+{
+	secret_wipe(k, sizeof *k);
+	free(k);
+}
+
+static void on_kept(void *arg, bool is_recorded)
+{
+	struct keeping *k = arg;
+	struct member *m = member_find(k->auth, span_str(k->name));
+
+	if (!k->attempt) {
+		keeping_free(k);
+		return;
+	}
+	if (m && is_recorded) {
+		cache_add(k->auth, m, &k->password);
+		succeed(k->attempt, m, "primary");
+	} else {
+		give_up(k->attempt, LOGIN_LATER, 0);
+	}
+	keeping_free(k);
+}
+
+static void keep_verifier(struct keeping *k, const struct gate_job *job)
+{
+	struct auth *a = k->auth;
+	struct member *m = member_find(a, span_str(k->name));
+	struct account *next = must_alloc(sizeof *next);
+	struct fault why = {""};
+	bool is_first = !m || !m->account.verifier[0] || !m->account.is_kept, ok;
+
+	if (m) {
+		*next = m->account;
+	} else {
+		(void)snprintf(next->name, sizeof next->name, "%s", k->name);
+		next->passthrough = true;
+		next->made_us = auth_wall(a);
+		os_random(a->os, next->salt, sizeof next->salt);
+	}
+	memcpy(next->verifier, job->made, sizeof next->verifier);
+	next->is_kept = true;
+	next->confirmed_us = auth_wall(a);
+	if (job->scram.iterations)
+		next->scram = job->scram;
+	if (is_first && !next->is_pending) {
+		next->is_pending = true;
+		books_mark(a, &next->pending, m ? "user.verifier" : "user.add",
+			   SPAN_LIT("the primary vouched"), "auth", !m);
+	}
+	ok = account_replace(a, next, ACCOUNT_RENEWED, &why);
+	is_first = next->is_pending;
+	secret_wipe(next, sizeof *next);
+	free(next);
+	login_mechanisms_changed(a);
+	if (!ok)
+		say(SAY_ERROR, "account.not_kept", "account", SAY_STR(k->name), "why",
+		    SAY_STR(why.text), NULL);
+	if (ok && is_first)
+		books_account(a, member_find(a, span_str(k->name)), on_kept, k);
+	else
+		on_kept(k, ok);
+}
+
+static void on_kept_hash(void *arg, struct gate_job *job)
+{
+	struct keeping *k = arg;
+	const struct member *m = member_find(k->auth, span_str(k->name));
+
+	if (job->rc != OK || !job->made[0] || (m && m->account.state != ACCOUNT_ACTIVE))
+		on_kept(k, false);
+	else
+		keep_verifier(k, job);
+}
+
+/* Takes over the attempt, which may be NULL. */
+static void keep(struct auth *a, struct attempt *t, const char *name, const struct password *w)
+{
+	const struct member *m = member_find(a, span_str(name));
+	const struct msg_site *site = auth_site_of(a, span_str(name));
+	struct keeping *k = must_alloc(sizeof *k);
+
+	k->auth = a;
+	k->attempt = t;
+	if (t)
+		t->is_held = true;
+	(void)snprintf(k->name, sizeof k->name, "%s", name);
+	k->password = *w;
+	if (site)
+		credential_keep(a, site, span_str(name), password_span(w), OWN_US);
+	if (!gate_submit(a->gate, w, "", a->config->scram && (!m || wants_scram(a, m)), false, true,
+			 on_kept_hash, k))
+		on_kept(k, false);
+}
+
+/* In place of a verifier that the primary says is no longer right. */
+static void drop_kept(struct auth *a, const char *name)
+{
+	struct member *m = member_find(a, span_str(name));
+	struct account *next;
+	struct fault why = {""};
+
+	if (!m || !m->account.is_kept || !m->account.verifier[0])
+		return;
+	next = must_alloc(sizeof *next);
+	*next = m->account;
+	next->verifier[0] = '\0';
+	memset(&next->scram, 0, sizeof next->scram);
+	next->is_pending = true;
+	books_mark(a, &next->pending, "user.verifier", SPAN_LIT("the primary no longer takes it"),
+		   "auth", m->account.is_pending && m->account.pending.has_directory);
+	if (account_replace(a, next, ACCOUNT_ENDED, &why))
+		books_account(a, m, NULL, NULL);
+	credential_forget(a, span_str(name));
+	secret_wipe(next, sizeof *next);
+	free(next);
+}
+
+static void on_vouched(void *arg, enum primary_says says, const char *why)
+{
+	struct attempt *t = arg;
+	struct auth *a = t->auth;
+	struct member *m = member_find(a, span_str(t->name));
+	struct password w;
+
+	t->ask = NULL;
+	(void)why;
+	switch (says) {
+	case PRIMARY_YES:
+		w = t->sasl.password;
+		keep(a, t, t->name, &w);
+		password_wipe(&w);
+		return;
+	case PRIMARY_NO:
+		/* Only for a password that our kept verifier took as well: one that is wrong here says nothing. */
+		if (m && t->epoch == m->epoch && t->was_kept)
+			drop_kept(a, t->name);
+		fail(t);
+		return;
+	case PRIMARY_AWAY:
+		/* Not known: but to the client as any wrong password, and it counts: else an outage would be a time
+		 * to guess in. */
+		fail(t);
+		return;
+	}
+}
+
+static void ask_primary(struct attempt *t, const struct msg_site *site, bool was_kept)
+{
+	t->was_kept = was_kept;
+	t->ask = primary_ask(t->auth, site, span_str(t->name), &t->sasl.password, on_vouched, t);
+	if (!t->ask)
+		give_up(t, LOGIN_LATER, 0);
+}
+
+/* ---- behind a login's back ---- */
+
+struct renewal {
+	struct auth *auth;
+	char name[LOGIN_NAME_LIMIT_BYTES + 1];
+	uint64_t epoch;
+	struct password password;
+};
+
+static void on_renewed(void *arg, enum primary_says says, const char *why)
+{
+	struct renewal *r = arg;
+	const struct member *m = member_find(r->auth, span_str(r->name));
+
+	(void)why;
+	if (m && m->epoch == r->epoch && says == PRIMARY_YES)
+		keep(r->auth, NULL, r->name, &r->password);
+	else if (m && m->epoch == r->epoch && says == PRIMARY_NO)
+		drop_kept(r->auth, r->name);
+	secret_wipe(r, sizeof *r);
+	free(r);
+}
+
+static void renew(struct auth *a, struct member *m, const struct password *w)
+{
+	const struct msg_site *site;
+	struct renewal *r;
+
+	if (!m->account.is_kept || !may_vouch(a, m, m->account.name, &site) ||
+	    (m->primary_asked_us && auth_mono(a) - m->primary_asked_us < RENEW_US))
+		return;
+	m->primary_asked_us = auth_mono(a);
+	r = must_alloc(sizeof *r);
+	r->auth = a;
+	(void)snprintf(r->name, sizeof r->name, "%s", m->account.name);
+	r->epoch = m->epoch;
+	r->password = *w;
+	if (!primary_ask(a, site, span_str(r->name), w, on_renewed, r)) {
+		secret_wipe(r, sizeof *r);
+		free(r);
+	}
+}
+
+/* ---- name and password ---- */
+
+static void check_password(struct attempt *t);
+
+static void again(struct attempt *t)
+{
+	struct throttle_try who = try_of(t);
+
+	if (t->is_counted)
+		throttle_undecided(t->auth->throttle, auth_wall(t->auth), &who);
+	t->is_counted = false;
+	if (++t->tries < TRIES)
+		check_password(t);
+	else
+		answer(t, LOGIN_LATER, NULL, "", 0);
+}
+
+static void on_verified(void *arg, struct gate_job *job)
+{
+	struct attempt *t = arg;
+	struct auth *a = t->auth;
+	struct member *m = member_find(a, span_str(t->name));
+	const struct msg_site *site;
+	bool matches;
+
+	t->job = NULL;
+	if (job->rc == LATER) {
+		give_up(t, LOGIN_LATER, 0);
+		return;
+	}
+	if (m && m->account.state == ACCOUNT_ACTIVE && m->epoch != t->epoch) {
+		again(t); /* it changed meanwhile */
+		return;
+	}
+	matches = job->rc == OK && m && m->account.state == ACCOUNT_ACTIVE;
+	if (matches && m->account.is_kept &&
+	    !account_kept_is_good(&m->account, auth_wall(a), auth_verifier_age_us(a))) {
+		if (may_vouch(a, m, t->name, &site))
+			ask_primary(t, site, true);
+		else
+			fail(t);
+		return;
+	}
+	if (matches) {
+		take_made(a, m, job);
+		cache_add(a, m, &t->sasl.password);
+		renew(a, m, &t->sasl.password);
+		succeed(t, m, m->account.is_kept ? "kept" : "password");
+		return;
+	}
+	if (may_vouch(a, m, t->name, &site) &&
+	    !(m && m->account.totp_confirmed && strcmp(t->service, "https") != 0))
+		ask_primary(t, site, false);
+	else
+		fail(t);
+}
+
+/* An invitation's code, used for the first time by a mail program: from now on its app password. */
+static void on_invited(void *arg, bool is_recorded)
+{
+	struct attempt *t = arg;
+	struct member *m = member_find(t->auth, span_str(t->name));
+
+	if (m && is_recorded)
+		succeed(t, m, "invitation");
+	else
+		give_up(t, LOGIN_LATER, 0);
+}
+
+static void use_invitation(struct attempt *t, struct member *m)
+{
+	struct account *next = must_alloc(sizeof *next);
+	struct fault why = {""};
+	struct account_app *app;
+	bool ok;
+
+	t->is_held = true;
+	*next = m->account;
+	if (next->apps_n == ACCOUNT_APPS)
+		next->apps_n--;
+	app = &next->apps[next->apps_n++];
+	(void)snprintf(app->name, sizeof app->name, "invitation");
+	memcpy(app->hash, next->invitation, sizeof app->hash);
+	app->made_us = auth_wall(t->auth);
+	next->has_invitation = false;
+	next->is_pending = true;
+	books_mark(t->auth, &next->pending, "user.invitation-used", span_str(t->source), "auth",
+		   m->account.is_pending && m->account.pending.has_directory);
+	ok = account_replace(t->auth, next, ACCOUNT_RENEWED, &why);
+	secret_wipe(next, sizeof *next);
+	free(next);
+	if (ok)
+		books_account(t->auth, m, on_invited, t);
+	else
+		give_up(t, LOGIN_LATER, 0);
+}
+
+/* True: it was a code, and the attempt is on its way or over. */
+static bool try_codes(struct attempt *t, struct member *m)
+{
+	struct span typed = password_span(&t->sasl.password);
+	const struct account_app *app = account_app_find(&m->account, typed);
+	char by[96];
+
+	if (app) {
+		(void)snprintf(by, sizeof by, "app-password %s", app->name);
+		succeed(t, m, by);
+		return true;
+	}
+	if (!account_invitation_matches(&m->account, typed, auth_wall(t->auth)))
+		return false;
+	use_invitation(t, m);
+	return true;
+}
+
+/* "anna" where there is one domain; an alias of one account is that account. */
+static void find_name(struct attempt *t)
+{
+	const struct auth *a = t->auth;
+	char name[LOGIN_NAME_LIMIT_BYTES + 1];
+	const struct alias *x;
+
+	if (!account_name(span_str(t->sasl.name), name)) {
+		(void)snprintf(t->name, sizeof t->name, "%s", t->sasl.name);
+		return;
+	}
+	if (!strchr(name, '@') && a->config->domains_n == 1 &&
+	    strlen(name) + a->config->domains[0].name.n + 1 < sizeof name) {
+		size_t n = strlen(name);
+
+		(void)snprintf(name + n, sizeof name - n, "@%.*s",
+			       SPAN_FMT(a->config->domains[0].name));
+	}
+	x = member_find(a, span_str(name)) ? NULL : alias_find(a, span_str(name));
+	if (x && x->targets_n == 1 && member_find(a, span_str(x->targets[0])))
+		(void)snprintf(name, sizeof name, "%s", x->targets[0]);
+	(void)snprintf(t->name, sizeof t->name, "%s", name);
+}
+
+static void make_tag(struct attempt *t)
+{
+	const struct span parts[] = {SPAN_LIT("tag"), span_str(t->name),
+				     password_span(&t->sasl.password)};
+	unsigned char hash[SECRET_HASH_BYTES];
+
+	secret_hmac_parts(span_of(t->auth->run_key, sizeof t->auth->run_key), parts, 3, hash);
+	memcpy(t->tag, hash, sizeof t->tag);
+}
+
+/* To act as somebody else is nobody's right here. */
+static bool is_self(const struct attempt *t)
+{
+	char name[LOGIN_NAME_LIMIT_BYTES + 1];
+
+	return !t->sasl.authorize[0] || strcmp(t->sasl.authorize, t->sasl.name) == 0 ||
+	       (account_name(span_str(t->sasl.authorize), name) && strcmp(name, t->name) == 0);
+}
+
+/* A look into the cache in spite of the throttle: not so often that it is a way to guess. */
+static bool may_probe(struct auth *a, struct member *m)
+{
+	uint64_t now = auth_mono(a);
+
+	if (m->probed_us && now - m->probed_us < PROBE_US)
+		return false;
+	m->probed_us = now;
+	return true;
+}
+
+/* Counts it. False: over. */
+static bool may_try(struct attempt *t, struct member *m)
+{
+	struct auth *a = t->auth;
+	struct throttle_try who = try_of(t);
+	enum throttle_says says = throttle_ask(a->throttle, auth_wall(a), &who, &t->is_known_good);
+
+	t->is_counted = says != THROTTLE_WAIT;
+	/* Somebody guesses from where the owner is, too: the password that was right lately still is. */
+	if (m && (says == THROTTLE_GO || (t->is_known_good && may_probe(a, m))) &&
+	    cache_has(a, m, &t->sasl.password)) {
+		renew(a, m, &t->sasl.password);
+		succeed(t, m, m->account.is_kept ? "kept" : "password");
+		return false;
+	}
+	if (says == THROTTLE_WAIT) {
+		answer(t, LOGIN_THROTTLED, NULL, "", WAIT_MS);
+		return false;
+	}
+	if (m && try_codes(t, m))
+		return false;
+	if (says == THROTTLE_CODES_ONLY) {
+		give_up(t, LOGIN_THROTTLED, WAIT_MS);
+		return false;
+	}
+	return true;
+}
+
+static void check_password(struct attempt *t)
+{
+	struct auth *a = t->auth;
+	struct member *m;
+	const char *verifier = a->dummy;
+
+	find_name(t);
+	make_tag(t);
+	m = is_self(t) ? member_find(a, span_str(t->name)) : NULL;
+	if (m && m->account.state != ACCOUNT_ACTIVE)
+		m = NULL;
+	t->epoch = m ? m->epoch : 0;
+	if (!may_try(t, m))
+		return;
+	/* With a second factor the password alone opens the portal, which asks for it; mail programs have app passwords. */
+	if (m && m->account.verifier[0] &&
+	    (!m->account.totp_confirmed || strcmp(t->service, "https") == 0))
+		verifier = m->account.verifier;
+	t->job = gate_submit(a->gate, &t->sasl.password, verifier,
+			     verifier != a->dummy && wants_scram(a, m), verifier != a->dummy,
+			     t->is_known_good, on_verified, t);
+	if (!t->job)
+		give_up(t, LOGIN_LATER, 0);
+}
+
+/* ---- SCRAM ---- */
+
+static void step(struct attempt *t, enum sasl_state state, struct buf *challenge);
+
+static void give_keys(struct attempt *t, struct buf *challenge)
+{
+	struct auth *a = t->auth;
+	enum throttle_says says;
+	struct throttle_try who;
+	struct scram_keys keys;
+	struct member *m;
+
+	find_name(t);
+	who = try_of(t);
+	says = throttle_ask(a->throttle, auth_wall(a), &who, &t->is_known_good);
+	t->is_counted = says != THROTTLE_WAIT;
+	if (says != THROTTLE_GO) {
+		give_up(t, LOGIN_THROTTLED, WAIT_MS);
+		return;
+	}
+	m = is_self(t) ? member_find(a, span_str(t->name)) : NULL;
+	if (m && m->account.state == ACCOUNT_ACTIVE && m->account.scram.iterations &&
+	    !m->account.totp_confirmed) {
+		t->epoch = m->epoch;
+		keys = m->account.scram;
+	} else {
+		scram_pretend(span_of(a->key, sizeof a->key), span_str(t->name), &keys);
+	}
+	step(t, sasl_keys(&t->sasl, &keys, challenge), challenge);
+	secret_wipe(&keys, sizeof keys);
+}
+
+static void on_proved(struct attempt *t, struct buf *challenge)
+{
+	struct auth *a = t->auth;
+	struct member *m = member_find(a, span_str(t->name));
+
+	if (!m || m->epoch != t->epoch || m->account.state != ACCOUNT_ACTIVE ||
+	    (m->account.is_kept &&
+	     !account_kept_is_good(&m->account, auth_wall(a), auth_verifier_age_us(a)))) {
+		fail(t);
+		return;
+	}
+	buf_append(&t->final, buf_span(challenge));
+	succeed(t, m, "scram");
+}
+
+/* ---- the dialogue ---- */
+
+static void step(struct attempt *t, enum sasl_state state, struct buf *challenge)
+{
+	struct buf body = {0};
+
+	switch (state) {
+	case SASL_CHALLENGE:
+		msg_sasl_challenge_encode(&body,
+					  &(struct msg_sasl_challenge){t->id, buf_span(challenge)});
+		send(t->peer, MSG_SASL_CHALLENGE, &body);
+		return;
+	case SASL_PASSWORD:
+		check_password(t);
+		return;
+	case SASL_KEYS:
+		give_keys(t, challenge);
+		return;
+	case SASL_PROVED:
+		on_proved(t, challenge);
+		return;
+	case SASL_WRONG:
+		fail(t);
+		return;
+	case SASL_MALFORMED:
+		give_up(t, LOGIN_MALFORMED, 0);
+		return;
+	}
+}
+
+static void make_nonce(struct auth *a, char out[SASL_NONCE_BYTES])
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned char random[SASL_NONCE_BYTES];
+
+	os_random(a->os, random, sizeof random);
+	for (size_t i = 0; i < SASL_NONCE_BYTES; i++)
+		out[i] = letters[random[i] & 63];
+}
+
+static struct attempt *find(struct peer *p, uint64_t id)
+{
+	LIST_EACH (l, &p->attempts) {
+		if (ATTEMPT_OF(l)->id == id)
+			return ATTEMPT_OF(l);
+	}
+	return NULL;
+}
+
+static bool is_offered(const struct auth *a, enum sasl_mechanism m)
+{
+	return m != SASL_SCRAM || a->scram_offered;
+}
+
+void login_start(struct peer *p, const struct msg_sasl_start *m)
+{
+	struct auth *a = p->auth;
+	struct attempt *t = must_alloc(sizeof *t);
+	enum sasl_mechanism mechanism;
+	char nonce[SASL_NONCE_BYTES];
+	struct buf challenge = {0};
+
+	t->auth = a;
+	t->peer = p;
+	t->id = m->id;
+	(void)snprintf(t->source, sizeof t->source, "%.*s", SPAN_FMT(span_first(m->source, 63)));
+	(void)snprintf(t->service, sizeof t->service, "%.*s", SPAN_FMT(span_first(m->service, 15)));
+	list_init(&t->on_peer);
+	list_append(&p->attempts, &t->on_peer);
+	p->attempts_n++;
+	if (p->attempts_n > AUTH_ATTEMPTS) {
+		answer(t, LOGIN_LATER, NULL, "", 0);
+	} else if (!sasl_mechanism_of(m->mechanism, &mechanism) || !is_offered(a, mechanism)) {
+		answer(t, LOGIN_NO_MECHANISM, NULL, "", 0);
+	} else if (!m->secure && a->config->needs_tls_to_login) {
+		answer(t, LOGIN_NEEDS_TLS, NULL, "", 0);
+	} else {
+		make_nonce(a, nonce);
+		step(t,
+		     sasl_start(&t->sasl, mechanism, nonce, m->has_initial, m->initial, &challenge),
+		     &challenge);
+	}
+	secret_wipe_buf(&challenge);
+}
+
+bool login_more(struct peer *p, const struct msg_sasl_more *m)
+{
+	struct attempt *t = find(p, m->id);
+	struct buf challenge = {0}, body = {0};
+
+	if (!t) {
+		msg_login_answer_encode(
+			&body, &(struct msg_login_answer){.id = m->id, .verdict = LOGIN_LATER});
+		send(p, MSG_LOGIN_ANSWER, &body);
+		return true;
+	}
+	/* One that is being looked at has nothing to answer: the asker is confused. */
+	if (t->job || t->ask || t->is_held)
+		return false;
+	step(t, sasl_more(&t->sasl, m->response, &challenge), &challenge);
+	secret_wipe_buf(&challenge);
+	return true;
+}
+
+static void let_go(struct attempt *t)
+{
+	struct throttle_try who = try_of(t);
+
+	list_remove(&t->on_peer);
+	t->peer->attempts_n--;
+	t->peer = NULL;
+	if (t->job || t->is_held) {
+		/* It is counted when the gate has looked at it: hanging up is no way around (A13). Not cancelled. */
+		return;
+	}
+	if (t->ask)
+		primary_cancel(t->ask);
+	if (t->is_counted)
+		(void)throttle_failed(t->auth->throttle, auth_wall(t->auth), &who);
+	attempt_free(t);
+}
+
+void login_cancel(struct peer *p, uint64_t id)
+{
+	struct attempt *t = find(p, id);
+
+	if (t)
+		let_go(t);
+}
+
+void login_drop(struct peer *p)
+{
+	while (!list_is_empty(&p->attempts))
+		let_go(ATTEMPT_OF(p->attempts.next));
+}
+
+/* ---- mechanisms ---- */
+
+/* SCRAM where every account has keys: else some people's programs would choose it and fail. */
+static bool all_have_keys(const struct auth *a)
+{
+	size_t cursor = 0, n = 0;
+	struct span name;
+	void *value;
+
+	while (map_next(&a->members, &cursor, &name, &value)) {
+		const struct account *account = &((struct member *)value)->account;
+
+		if (account->state != ACCOUNT_ACTIVE)
+			continue;
+		if (!account->scram.iterations)
+			return false;
+		n++;
+	}
+	return n > 0;
+}
+
+void login_mechanisms(struct peer *p)
+{
+	const struct span names[] = {SPAN_LIT("PLAIN"), SPAN_LIT("LOGIN"),
+				     SPAN_LIT("SCRAM-SHA-256")};
+	struct msg_mechanisms m = {.names = (struct span *)(uintptr_t)names,
+				   .names_n = p->auth->scram_offered ? 3 : 2};
+	struct buf body = {0};
+
+	msg_mechanisms_encode(&body, &m);
+	send(p, MSG_MECHANISMS, &body);
+}
+
+void login_mechanisms_changed(struct auth *a)
+{
+	bool now = a->config->scram && all_have_keys(a);
+
+	if (now == a->scram_offered)
+		return;
+	a->scram_offered = now;
+	LIST_EACH (l, &a->peers) {
+		struct peer *p = LIST_ENTRY(l, struct peer, on_auth);
+
+		if (p->role != ROLE_COURIER)
+			login_mechanisms(p);
+	}
+}

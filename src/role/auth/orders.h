@@ -1,0 +1,48 @@
+/* Shared by the people_*.c: an operator's order on its way, from the request to the answer. */
+#pragma once
+
+#include <jansson.h>
+
+#include "role/auth/internal.h"
+
+struct order {
+	struct auth *auth;
+	uint64_t client;
+	struct account next; /* what the account becomes */
+	enum account_change change;
+	bool has_directory, forgets_failures;
+	char verb[32], argument[ACCOUNT_TEXT_BYTES], actor[96];
+	char text[600]; /* the answer when it is done */
+	struct buf json;
+	void (*on_end)(void *arg, bool ok, const char *text); /* instead of an answer (import) */
+	void *arg;
+};
+
+/* Of an account that is there, or is to be. */
+struct order *order_new(struct client *c, const struct account *from, const char *verb);
+/* Fills made, salt and the rest of a new one. */
+void order_fresh(struct order *o, const char *name);
+/* Writes, records, answers; frees. */
+void order_commit(struct order *o);
+/* First hashes the password behind the gate. */
+void order_commit_password(struct order *o, const struct password *w);
+void order_fail(struct order *o, const char *format, ...) PRINTF_LIKE(2, 3);
+/* What --json prints beside ok and text; takes it. */
+void order_json(struct order *o, json_t *object);
+
+/* The name of an account or alias to be made: lower case, an address of a domain of ours. False: answered. */
+bool people_new_name(struct client *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1]);
+bool people_name_is_good(struct auth *a, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1],
+			 struct fault *why);
+/* NULL: answered, with a suggestion. */
+struct member *people_member(struct client *c, struct span given);
+bool people_password(struct client *c, struct span given, struct span account, bool short_ok,
+		     struct password *out);
+bool people_alias(struct client *c, struct span address, char **targets, size_t targets_n,
+		  const char *verb, const char *text);
+
+json_t *people_account_json(const struct auth *a, const struct account *account);
+void people_list(struct client *c, struct span match);
+void people_enrolment(struct client *c);
+void people_import(struct client *c, const struct msg_user_import *m);
+bool people_factor(struct client *c, const struct msg_second_factor *m);

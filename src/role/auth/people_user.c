@@ -1,0 +1,513 @@
+/* What the command line asks about people, one function for each message. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/must.h"
+#include "os/os.h"
+#include "role/auth/orders.h"
+
+#define HOUR_MS UINT64_C(3600000)
+
+enum { INVITED_DAYS = 7, INVITED_DAYS_LONGEST = 90 };
+
+/* A text of people: control bytes away, cut at a character. */
+static void take_text(char *out, size_t n, struct span given)
+{
+	size_t length = given.n < n ? given.n : n - 1;
+
+	while (length < given.n && length > 0 && (given.p[length] & 0xc0) == 0x80)
+		length--;
+	for (size_t i = 0; i < length; i++)
+		out[i] = given.p[i] < 32 || given.p[i] == 127 ? ' ' : (char)given.p[i];
+	out[length] = '\0';
+}
+
+static bool user_add(struct client *c, struct arena *a, struct span body)
+{
+	char name[LOGIN_NAME_LIMIT_BYTES + 1], text[500];
+	struct password w = {.n = 0};
+	const struct member *was;
+	struct msg_user_add m;
+	struct order *o;
+
+	if (!msg_user_add_decode(a, body, &m))
+		return false;
+	if (!people_new_name(c, m.account, name) ||
+	    (m.password.n && !people_password(c, m.password, span_str(name), m.short_ok, &w)))
+		return true;
+	was = member_find(people_auth(c), span_str(name));
+	if ((was && was->account.state != ACCOUNT_DELETED) ||
+	    alias_find(people_auth(c), span_str(name))) {
+		(void)snprintf(text, sizeof text, "there is %s `%s` already",
+			       was ? "an account" : "an alias", name);
+		people_answer(c, false, text, NULL);
+		return true;
+	}
+	o = order_new(c, NULL, "user.add");
+	order_fresh(o, name);
+	take_text(o->next.display, sizeof o->next.display, m.name);
+	o->next.passthrough = m.passthrough;
+	(void)snprintf(o->argument, sizeof o->argument, "%s", o->next.display);
+	(void)snprintf(
+		o->text, sizeof o->text, "%s is added%s", name,
+		w.n || m.passthrough
+			? ""
+			: "; it has no password yet: `holdfast user invite` or `user passwd`");
+	if (w.n)
+		order_commit_password(o, &w);
+	else
+		order_commit(o);
+	password_wipe(&w);
+	return true;
+}
+
+static bool user_password(struct client *c, struct arena *a, struct span body)
+{
+	struct msg_user_password m;
+	struct password w;
+	struct member *who;
+	struct order *o;
+
+	if (!msg_user_password_decode(a, body, &m))
+		return false;
+	who = people_member(c, m.account);
+	if (!who || !people_password(c, m.password, span_str(who->account.name), m.short_ok, &w))
+		return true;
+	o = order_new(c, &who->account, "user.passwd");
+	o->change = ACCOUNT_ENDED;
+	o->forgets_failures = true;
+	(void)snprintf(o->text, sizeof o->text, "%s has a new password; its sessions have ended%s",
+		       who->account.name,
+		       who->account.passthrough ? "; the primary's password no longer opens it"
+						: "");
+	order_commit_password(o, &w);
+	password_wipe(&w);
+	return true;
+}
+
+static bool user_invite(struct client *c, struct arena *a, struct span body)
+{
+	unsigned char random[SECRET_CODE_RANDOM_BYTES];
+	char code[SECRET_CODE_TEXT_BYTES], plain[SECRET_CODE_BYTES + 1];
+	struct msg_user_invite m;
+	struct member *who;
+	struct order *o;
+	uint64_t for_ms;
+
+	if (!msg_user_invite_decode(a, body, &m))
+		return false;
+	who = people_member(c, m.account);
+	if (!who)
+		return true;
+	for_ms = m.for_ms ? m.for_ms : INVITED_DAYS * 24 * HOUR_MS;
+	if (for_ms > INVITED_DAYS_LONGEST * 24 * HOUR_MS)
+		for_ms = INVITED_DAYS_LONGEST * 24 * HOUR_MS;
+	os_random(people_auth(c)->os, random, sizeof random);
+	secret_code(random, code);
+	must(secret_code_read(span_str(code), plain));
+	o = order_new(c, &who->account, "user.invite");
+	account_hash_code(&o->next, span_str(plain), o->next.invitation);
+	o->next.has_invitation = true;
+	o->next.invitation_until_us = auth_wall(people_auth(c)) + for_ms * 1000;
+	order_json(o, json_pack("{s:s, s:s, s:I}", "account", o->next.name, "code", code,
+				"until_us", (json_int_t)o->next.invitation_until_us));
+	(void)snprintf(
+		o->text, sizeof o->text,
+		"%s can log in once with this code as the password; the mail program that does "
+		"keeps it: %s",
+		o->next.name, code);
+	order_commit(o);
+	secret_wipe(random, sizeof random);
+	secret_wipe(code, sizeof code);
+	secret_wipe(plain, sizeof plain);
+	return true;
+}
+
+/* ---- UserSet ---- */
+
+static void set_state(struct client *c, struct member *who, enum account_state state,
+		      const char *verb, const char *said)
+{
+	struct order *o;
+	char text[500];
+
+	if (who->account.state == state) {
+		(void)snprintf(text, sizeof text, "%s is %s already", who->account.name,
+			       account_state_name(state));
+		people_answer(c, true, text, NULL);
+		return;
+	}
+	o = order_new(c, &who->account, verb);
+	o->has_directory = true;
+	o->change = ACCOUNT_ENDED;
+	o->forgets_failures = state == ACCOUNT_ACTIVE;
+	o->next.state = state;
+	if (state == ACCOUNT_DELETED) {
+		struct account bare = {.made_us = o->next.made_us, .state = state};
+
+		memcpy(bare.name, o->next.name, sizeof bare.name);
+		memcpy(bare.display, o->next.display, sizeof bare.display);
+		os_random(people_auth(c)->os, bare.salt, sizeof bare.salt);
+		bare.is_pending = o->next.is_pending;
+		bare.pending = o->next.pending;
+		o->next = bare;
+	}
+	if (state != ACCOUNT_ACTIVE)
+		credential_forget(people_auth(c), span_str(who->account.name));
+	(void)snprintf(o->text, sizeof o->text, "%s is %s", who->account.name, said);
+	order_commit(o);
+}
+
+static void set_name(struct client *c, const struct member *who, struct span name)
+{
+	struct order *o = order_new(c, &who->account, "user.name");
+
+	o->has_directory = true;
+	o->change = ACCOUNT_RENEWED;
+	take_text(o->next.display, sizeof o->next.display, name);
+	(void)snprintf(o->argument, sizeof o->argument, "%s", o->next.display);
+	(void)snprintf(o->text, sizeof o->text, "%s is called %s", o->next.name, o->next.display);
+	order_commit(o);
+}
+
+static void set_passthrough(struct client *c, const struct member *who, struct span argument)
+{
+	struct order *o = order_new(c, &who->account, "user.passthrough");
+
+	o->next.passthrough = span_eq(argument, SPAN_LIT("on"));
+	if (!o->next.passthrough && o->next.is_kept) {
+		o->next.verifier[0] = '\0'; /* it was the primary's word */
+		o->next.is_kept = false;
+		o->change = ACCOUNT_ENDED;
+	}
+	(void)snprintf(o->argument, sizeof o->argument, "%s", o->next.passthrough ? "on" : "off");
+	(void)snprintf(o->text, sizeof o->text, "the primary %s vouch for %s",
+		       o->next.passthrough ? "may" : "may not", o->next.name);
+	order_commit(o);
+}
+
+static char **one_target(const char *name)
+{
+	char **targets = must_alloc(sizeof *targets);
+
+	targets[0] = must_strdup(name);
+	return targets;
+}
+
+static void free_targets(char **targets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(targets[i]);
+	free(targets);
+}
+
+/* "@example.com" takes what is addressed to nobody else there. */
+static bool alias_name(struct client *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
+{
+	char text[500];
+
+	if (given.n > 1 && given.p[0] == '@' && account_name(given, out)) {
+		if (auth_domain_of(people_auth(c), span_str(out)))
+			return true;
+		(void)snprintf(text, sizeof text, "there is no domain `%s` in the configuration",
+			       out + 1);
+		people_answer(c, false, text, NULL);
+		return false;
+	}
+	return people_new_name(c, given, out);
+}
+
+static void alias_set(struct client *c, const struct member *who, struct span given)
+{
+	char name[LOGIN_NAME_LIMIT_BYTES + 1], text[800];
+	char **targets;
+
+	if (!alias_name(c, given, name))
+		return;
+	if (member_find(people_auth(c), span_str(name)) &&
+	    member_find(people_auth(c), span_str(name))->account.state != ACCOUNT_DELETED) {
+		(void)snprintf(text, sizeof text, "`%s` is an account of its own", name);
+		people_answer(c, false, text, NULL);
+		return;
+	}
+	targets = one_target(who->account.name);
+	(void)snprintf(text, sizeof text, "mail for %s goes to %s", name, who->account.name);
+	if (!people_alias(c, span_str(name), targets, 1, "alias.set", text))
+		free_targets(targets, 1);
+}
+
+static void alias_remove(struct client *c, struct span given)
+{
+	char name[LOGIN_NAME_LIMIT_BYTES + 1] = "", text[500];
+	const struct alias *x =
+		account_name(given, name) ? alias_find(people_auth(c), span_str(name)) : NULL;
+
+	if (!x || x->targets_n == 0) {
+		(void)snprintf(text, sizeof text, "there is no alias or group `%s`", name);
+		people_answer(c, false, text, NULL);
+		return;
+	}
+	(void)snprintf(text, sizeof text, "%s is removed", name);
+	(void)people_alias(c, span_str(name), must_alloc(sizeof(char *)), 0, "alias.remove", text);
+}
+
+/* Members may be accounts, other groups, or addresses elsewhere. */
+static void group_set(struct client *c, struct span address, struct span members)
+{
+	char name[LOGIN_NAME_LIMIT_BYTES + 1], member[LOGIN_NAME_LIMIT_BYTES + 1], text[800];
+	char **targets;
+	size_t n = 0;
+
+	if (!span_trim(members).n) {
+		alias_remove(c, address);
+		return;
+	}
+	if (!alias_name(c, address, name))
+		return;
+	if (member_find(people_auth(c), span_str(name))) {
+		(void)snprintf(text, sizeof text, "`%s` is an account", name);
+		people_answer(c, false, text, NULL);
+		return;
+	}
+	targets = must_alloc(AUTH_TARGETS * sizeof *targets);
+	while (members.n) {
+		struct span one = span_trim(span_cut(&members, ' '));
+
+		if (!one.n)
+			continue;
+		if (n == AUTH_TARGETS || !account_name(one, member) || !strchr(member, '@') ||
+		    strchr(member, ' ')) {
+			(void)snprintf(text, sizeof text,
+				       n == AUTH_TARGETS ? "a group has at most %d members"
+							 : "member %d is not an address",
+				       n == AUTH_TARGETS ? AUTH_TARGETS : (int)n + 1);
+			people_answer(c, false, text, NULL);
+			free_targets(targets, n);
+			return;
+		}
+		targets[n++] = must_strdup(member);
+	}
+	(void)snprintf(text, sizeof text, "mail for %s goes to %zu address%s", name, n,
+		       n == 1 ? "" : "es");
+	if (!people_alias(c, span_str(name), targets, n, "alias.set", text))
+		free_targets(targets, n);
+}
+
+static bool user_set(struct client *c, struct arena *a, struct span body)
+{
+	struct msg_user_set m;
+	struct member *who;
+
+	if (!msg_user_set_decode(a, body, &m))
+		return false;
+	if (span_eq(m.verb, SPAN_LIT("group"))) {
+		group_set(c, m.account, m.argument);
+		return true;
+	}
+	if (span_eq(m.verb, SPAN_LIT("unalias"))) {
+		alias_remove(c, m.argument.n ? m.argument : m.account);
+		return true;
+	}
+	who = people_member(c, m.account);
+	if (!who)
+		return true;
+	if (span_eq(m.verb, SPAN_LIT("enable")))
+		set_state(c, who, ACCOUNT_ACTIVE, "user.enable", "enabled");
+	else if (span_eq(m.verb, SPAN_LIT("disable")))
+		set_state(c, who, ACCOUNT_DISABLED, "user.disable",
+			  "disabled; its sessions have ended, its mail stays");
+	else if (span_eq(m.verb, SPAN_LIT("delete")))
+		set_state(c, who, ACCOUNT_DELETED, "user.delete",
+			  "deleted; its mail stays in the ledger");
+	else if (span_eq(m.verb, SPAN_LIT("name")))
+		set_name(c, who, m.argument);
+	else if (span_eq(m.verb, SPAN_LIT("passthrough")))
+		set_passthrough(c, who, m.argument);
+	else if (span_eq(m.verb, SPAN_LIT("alias")))
+		alias_set(c, who, m.argument);
+	else
+		people_answer(c, false, "this version does not know that verb", NULL);
+	return true;
+}
+
+/* ---- app passwords ---- */
+
+static size_t app_named(const struct account *account, const char *name)
+{
+	size_t at = 0;
+
+	while (at < account->apps_n && strcmp(account->apps[at].name, name) != 0)
+		at++;
+	return at;
+}
+
+static void app_add(struct client *c, const struct member *who, const char *name)
+{
+	unsigned char random[SECRET_CODE_RANDOM_BYTES];
+	char code[SECRET_CODE_TEXT_BYTES], plain[SECRET_CODE_BYTES + 1];
+	struct account_app *app;
+	struct order *o;
+
+	if (who->account.apps_n == ACCOUNT_APPS ||
+	    app_named(&who->account, name) < who->account.apps_n) {
+		people_answer(c, false,
+			      who->account.apps_n == ACCOUNT_APPS
+				      ? "there are 16 app passwords already; remove one first"
+				      : "there is one of this name already; remove it first",
+			      NULL);
+		return;
+	}
+	os_random(people_auth(c)->os, random, sizeof random);
+	secret_code(random, code);
+	must(secret_code_read(span_str(code), plain));
+	o = order_new(c, &who->account, "user.app-password");
+	o->change = ACCOUNT_RENEWED;
+	app = &o->next.apps[o->next.apps_n++];
+	(void)snprintf(app->name, sizeof app->name, "%s", name);
+	account_hash_code(&o->next, span_str(plain), app->hash);
+	app->made_us = auth_wall(people_auth(c));
+	(void)snprintf(o->argument, sizeof o->argument, "add %s", name);
+	order_json(o, json_pack("{s:s, s:s, s:s}", "account", o->next.name, "name", name,
+				"password", code));
+	(void)snprintf(o->text, sizeof o->text, "the app password `%s` of %s, shown only now: %s",
+		       name, o->next.name, code);
+	order_commit(o);
+	secret_wipe(code, sizeof code);
+	secret_wipe(plain, sizeof plain);
+}
+
+static void app_remove(struct client *c, const struct member *who, const char *name)
+{
+	size_t at = app_named(&who->account, name);
+	struct order *o;
+
+	if (at == who->account.apps_n) {
+		people_answer(
+			c, false,
+			"there is no app password of this name; `holdfast user show` lists them",
+			NULL);
+		return;
+	}
+	o = order_new(c, &who->account, "user.app-password");
+	o->change = ACCOUNT_ENDED;
+	memmove(&o->next.apps[at], &o->next.apps[at + 1],
+		(o->next.apps_n - at - 1) * sizeof *o->next.apps);
+	o->next.apps_n--;
+	(void)snprintf(o->argument, sizeof o->argument, "remove %s", name);
+	(void)snprintf(o->text, sizeof o->text, "the app password `%s` of %s no longer works", name,
+		       o->next.name);
+	order_commit(o);
+}
+
+static bool app_password(struct client *c, struct arena *a, struct span body)
+{
+	struct msg_app_password m;
+	struct member *who;
+	char name[64];
+
+	if (!msg_app_password_decode(a, body, &m))
+		return false;
+	who = people_member(c, m.account);
+	if (!who)
+		return true;
+	take_text(name, sizeof name, span_trim(m.name));
+	if (span_eq(m.verb, SPAN_LIT("list")))
+		people_list(c, span_str(who->account.name));
+	else if (!name[0])
+		people_answer(c, false, "give it a name, such as `phone`", NULL);
+	else if (span_eq(m.verb, SPAN_LIT("add")))
+		app_add(c, who, name);
+	else if (span_eq(m.verb, SPAN_LIT("remove")))
+		app_remove(c, who, name);
+	else
+		people_answer(c, false, "this version does not know that verb", NULL);
+	return true;
+}
+
+/* ---- consent ---- */
+
+struct consent {
+	struct auth *auth;
+	uint64_t client;
+};
+
+static void on_consent_recorded(void *arg, bool is_recorded)
+{
+	struct consent *k = arg;
+
+	people_answer(people_client(k->auth, k->client), is_recorded,
+		      is_recorded ? "kept, for writing into their mailbox on the primary alone"
+				  : "kept, but the ledger cannot be written at the moment",
+		      NULL);
+	free(k);
+}
+
+static bool home_consent(struct client *c, struct arena *a, struct span body)
+{
+	struct auth *auth = people_auth(c);
+	struct msg_home_consent m;
+	struct fault why = {""};
+	struct consent *k;
+	struct member *who;
+	bool ok;
+
+	if (!msg_home_consent_decode(a, body, &m))
+		return false;
+	who = people_member(c, m.account);
+	if (!who)
+		return true;
+	credential_consent(auth, span_str(who->account.name), m.password,
+			   m.for_ms ? m.for_ms : 30 * 24 * HOUR_MS, &why, &ok);
+	if (!ok) {
+		people_answer(c, false, why.text, NULL);
+		return true;
+	}
+	k = must_alloc(sizeof *k);
+	k->auth = auth;
+	k->client = people_client_id(c);
+	books_act(auth, "user.consent", span_str(who->account.name), SPAN_NONE, people_who(c),
+		  on_consent_recorded, k);
+	return true;
+}
+
+bool people_user(struct client *c, struct arena *m, unsigned type, struct span body)
+{
+	struct msg_second_factor factor;
+	struct msg_user_import import;
+	struct msg_enrolment_ask ask;
+	struct msg_user_list list;
+
+	switch (type) {
+	case MSG_USER_ADD:
+		return user_add(c, m, body);
+	case MSG_USER_SET:
+		return user_set(c, m, body);
+	case MSG_USER_PASSWORD:
+		return user_password(c, m, body);
+	case MSG_USER_INVITE:
+		return user_invite(c, m, body);
+	case MSG_USER_LIST:
+		if (!msg_user_list_decode(m, body, &list))
+			return false;
+		people_list(c, list.match);
+		return true;
+	case MSG_USER_IMPORT:
+		if (!msg_user_import_decode(m, body, &import))
+			return false;
+		people_import(c, &import);
+		return true;
+	case MSG_APP_PASSWORD:
+		return app_password(c, m, body);
+	case MSG_SECOND_FACTOR:
+		return msg_second_factor_decode(m, body, &factor) && people_factor(c, &factor);
+	case MSG_ENROLMENT_ASK:
+		if (!msg_enrolment_ask_decode(m, body, &ask))
+			return false;
+		people_enrolment(c);
+		return true;
+	case MSG_HOME_CONSENT:
+		return home_consent(c, m, body);
+	default:
+		return false;
+	}
+}
