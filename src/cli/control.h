@@ -1,4 +1,5 @@
-/* The command line's end of data/run/control.sock: one question, one answer, blocking, with a deadline. */
+/* The command line's end of data/run/control.sock (watch) and people.sock (auth): one question, one answer, blocking,
+ * with a deadline. */
 #pragma once
 
 #include "cli/cli.h"
@@ -16,3 +17,8 @@ struct msg_control_answer;
 /* The same for commands that are answered by ControlAnswer. False: printed. *out lives in the arena. */
 bool control_do(struct cli *c, const char *data, unsigned type, struct span body,
 		unsigned timeout_ms, struct msg_control_answer *out);
+
+struct msg_people_answer;
+/* Of auth, over people.sock. As control_ask; *out lives in the arena. */
+enum rc people_ask(struct cli *c, const char *data, unsigned type, struct span body,
+		   unsigned timeout_ms, struct msg_people_answer *out, struct fault *why) MUST_USE;

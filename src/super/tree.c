@@ -21,15 +21,23 @@
 #include "say/say.h"
 #include "tls/tls.h"
 
-/* owner ROLE_NONE: root's. shared: several roles make files there, each its own (sticky). */
+/* owner ROLE_NONE: root's. shared: several roles make files there, each its own (sticky). closed: its owner's alone. */
 static const struct folder {
 	const char *path;
 	enum role_id owner;
-	bool shared;
+	bool shared, closed;
 } folders[] = {
-	{"", ROLE_NONE, false},	       {"ledger", ROLE_NONE, true},   {"views", ROLE_CLERK, false},
-	{"publish", ROLE_NONE, true},  {"secrets", ROLE_NONE, false}, {"tls", ROLE_NONE, false},
-	{"tls/use", ROLE_NONE, false}, {"run", ROLE_NONE, false},     {"index", ROLE_INDEXER, false},
+	{"", ROLE_NONE, false, false},
+	{"ledger", ROLE_NONE, true, false},
+	{"views", ROLE_CLERK, false, false},
+	{"publish", ROLE_NONE, true, false},
+	{"secrets", ROLE_NONE, false, false},
+	{"secrets/auth", ROLE_AUTH, false, true},
+	{"secrets/dkim", ROLE_AUTH, false, true},
+	{"tls", ROLE_NONE, false, false},
+	{"tls/use", ROLE_NONE, false, false},
+	{"run", ROLE_NONE, false, false},
+	{"index", ROLE_INDEXER, false, false},
 };
 
 static uid_t owner_of(const struct super_users *u, const struct folder *f)
@@ -70,10 +78,10 @@ static bool make_folder(const char *data, const struct folder *f, const struct s
 			struct fault *why)
 {
 	char path[1100];
-	mode_t mode = f->shared && u->own ? 01770 : 0750;
+	mode_t mode = f->closed ? 0700 : f->shared && u->own ? 01770 : 0750;
 
 	(void)snprintf(path, sizeof path, "%s%s%s", data, f->path[0] ? "/" : "", f->path);
-	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
+	if (mkdir(path, f->closed ? 0700 : 0750) < 0 && errno != EEXIST) {
 		fault_sys(why, "data directory %s", path);
 		return false;
 	}
@@ -193,6 +201,26 @@ static bool on_lane(void *arg, const char *name)
 	return a->ok;
 }
 
+/* What an operator put there as root (a master user's password) is for auth to read, so this is looked at each time. */
+static bool adopt_secrets(const char *data, const char *name, const struct super_users *users,
+			  struct fault *why)
+{
+	char path[1100];
+	bool ok;
+	int dir;
+
+	(void)snprintf(path, sizeof path, "%s/secrets", data);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 && errno == ENOENT)
+		return true;
+	ok = dir >= 0 && chown_folder(dir, name, users->uid[ROLE_AUTH], users->gid, 0);
+	if (!ok)
+		fault_sys(why, "owner of %s/%s", path, name);
+	if (dir >= 0)
+		(void)close(dir);
+	return ok;
+}
+
 static bool adopt_all(const char *data, const struct super_users *users, struct fault *why)
 {
 	struct adopting a = {data, users, why, true};
@@ -204,7 +232,8 @@ static bool adopt_all(const char *data, const struct super_users *users, struct 
 		return false;
 	}
 	return a.ok && adopt(data, ".", "views", users->uid[ROLE_CLERK], users->gid, why) &&
-	       adopt(data, ".", "index", users->uid[ROLE_INDEXER], users->gid, why);
+	       adopt(data, ".", "index", users->uid[ROLE_INDEXER], users->gid, why) &&
+	       adopt_secrets(data, "auth", users, why) && adopt_secrets(data, "dkim", users, why);
 }
 
 bool super_tree_make(const char *data, const struct super_users *users, struct fault *why)

@@ -89,8 +89,16 @@ static void every_row(void **state)
 		{"holdfast queue", 2, NULL, "Usage: holdfast queue COMMAND"},
 		{"holdfast queue --help", 0, "redirect", NULL},
 		{"holdfast queue lits", 2, NULL, "did you mean `queue list`?"},
-		{"holdfast user add anna", 2, NULL,
-		 "unknown command `user`"}, /* nothing pretends */
+		{"holdfast archive search anna", 2, NULL,
+		 "unknown command `archive`"}, /* nothing pretends */
+		{"holdfast user add", 2, NULL, "ADDRESS"},
+		{"holdfast user ad anna", 2, NULL, "did you mean `user add`?"},
+		{"holdfast user add anna@example.com --no-password --config @", 1, NULL,
+		 "add imaps or submissions to `listen`"},
+		{"holdfast user passthrough anna@example.com maybe --config @", 2, NULL,
+		 "on or off"},
+		{"holdfast user add anna@example.com --passthrough --password-stdin", 2, NULL,
+		 "either"},
 		{"holdfast backup", 2, NULL, "unknown command `backup`"},
 		{"holdfast status --jsn", 2, NULL, "did you mean --json?"},
 		{"holdfast run --json", 2, NULL, "unknown option --json"},
