@@ -47,6 +47,8 @@ struct dkim_body {
 	uint64_t empty_lines;	/* held back: they count only when something follows */
 	uint64_t hashed, limit; /* limit: of l=; UINT64_MAX without */
 	bool has_cr, has_blank, is_inside;
+	size_t out_n;
+	unsigned char out[1024];
 };
 
 void dkim_body_init(struct dkim_body *b, enum dkim_canon canon);

@@ -266,20 +266,21 @@ static void greet(struct edge_session *s, bool has_spoken)
 }
 
 /* TLS from the first byte (RFC 8314 s3.3); greeted when it stands. */
-static void begin_tls_first(struct edge_session *s)
+static void begin_tls_first(struct edge_session *s, struct span early)
 {
 	if (!s->edge->tls) {
 		conn_abort(s->conn);
 		return;
 	}
 	conn_deadline(s->conn, EDGE_TLS_US);
-	conn_start_tls(s->conn, s->edge->tls, true, NULL);
+	conn_accept_tls(s->conn, s->edge->tls, early);
 }
 
-static void welcome(struct edge_session *s, bool has_spoken)
+/* early: what came already, behind the header of the PROXY protocol. */
+static void welcome(struct edge_session *s, bool has_spoken, struct span early)
 {
 	if (s->is_tls_first)
-		begin_tls_first(s);
+		begin_tls_first(s, early);
 	else
 		greet(s, has_spoken);
 }
@@ -304,7 +305,9 @@ static size_t take_proxy_header(struct edge_session *s, struct span bytes)
 		conn_set_peer(s->conn, &h.peer);
 	if (!enter(s))
 		return bytes.n;
-	welcome(s, h.header_bytes < bytes.n);
+	welcome(s, h.header_bytes < bytes.n, span_from(bytes, h.header_bytes));
+	if (s->is_tls_first)
+		return bytes.n;
 	return h.header_bytes;
 }
 
@@ -396,7 +399,7 @@ void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *pee
 	if (is_proxied)
 		conn_deadline(s->conn, EDGE_PROXY_US);
 	else if (enter(s))
-		welcome(s, is_early);
+		welcome(s, is_early, SPAN_NONE);
 }
 
 void edge_session_wind_down(struct edge_session *s)
