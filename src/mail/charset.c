@@ -47,7 +47,6 @@ static const struct text_charset charsets[] = {
 	{"IBM850", " ibm850 cp850 850 "},
 	{"MACINTOSH", " macintosh mac x-mac-roman "},
 	{"GB18030", " gb18030 gbk gb2312 gb_2312-80 cp936 ms936 windows-936 euc-cn x-gbk "},
-	{"HZ", " hz hz-gb-2312 "},
 	{"BIG5-HKSCS", " big5 big5-hkscs cn-big5 x-x-big5 "},
 	{"EUC-TW", " euc-tw "},
 	{"EUC-JP", " euc-jp x-euc-jp eucjp "},

@@ -190,6 +190,23 @@ static void plain_word(struct addresses *a)
 	word(a, &a->words);
 }
 
+/* A "<" comes: what stood before it is the display name, an unquoted address too. */
+static void name_ends(struct addresses *a)
+{
+	if (!a->has_local && !a->has_domain) {
+		take_words(a, &a->name, &a->has_name);
+		return;
+	}
+	(void)buf_append(&a->name, buf_span(&a->local));
+	(void)buf_append_byte(&a->name, '@');
+	(void)buf_append(&a->name, buf_span(&a->domain));
+	a->has_name = true;
+	buf_clear(&a->words);
+	buf_clear(&a->local);
+	buf_clear(&a->domain);
+	a->has_words = a->has_local = a->has_domain = false;
+}
+
 static void step(struct addresses *a)
 {
 	unsigned char c = a->s.p[a->at];
@@ -211,7 +228,7 @@ static void step(struct addresses *a)
 		a->at++;
 		if (a->has_angle)
 			return;
-		take_words(a, &a->name, &a->has_name);
+		name_ends(a);
 		a->has_angle = true;
 		angle(a);
 		return;

@@ -51,7 +51,8 @@ static bool tag_byte(struct html_strip *h, unsigned char c, struct buf *out)
 	if (c == '>')
 		return tag_ends(h, out);
 	if (h->name_is_open && h->name_n < sizeof h->name &&
-	    (ascii_is_alnum(c) || c == '!' || c == '-' || (c == '/' && h->name_n == 0))) {
+	    (h->name_n == 0 ? ascii_is_alpha(c) || c == '/' || c == '!' || c == '?'
+			    : ascii_is_alnum(c) || c == '-')) {
 		h->name[h->name_n++] = ascii_lower(c);
 		if (span_eq(span_of(h->name, h->name_n), SPAN_LIT("!--"))) {
 			h->at = HTML_COMMENT;

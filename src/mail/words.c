@@ -33,7 +33,7 @@ static bool word_at(struct span s, struct word *out)
 	for (i = 0; i + 1 < text.n; i++) {
 		if (text.p[i] == '?' && text.p[i + 1] == '=')
 			break;
-		if (text.p[i] == '\n' || (text.p[i] == '=' && text.p[i + 1] == '?'))
+		if (text.p[i] == '\n')
 			return false;
 	}
 	if (i + 1 >= text.n)
