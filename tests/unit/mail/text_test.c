@@ -66,7 +66,7 @@ static void check_safe(struct span s)
 	}
 }
 
-static void m05_a_million_encoded_words(void **state)
+static void m05_encoded_words_are_linear(void **state)
 {
 	static const char *const words[] = {
 		"=?utf-8?q?=0A?= ",	    "=?koi8-r?q?=C1?= ",     "=?nosuch?b?AAA?= ",
@@ -82,7 +82,7 @@ static void m05_a_million_encoded_words(void **state)
 
 		buf_clear(&in);
 		buf_clear(&out);
-		for (int n = 0; n < 1000000; n++)
+		for (int n = 0; n < 50000; n++)
 			(void)buf_append(&in, span_str(words[i]));
 		began = now();
 		assert_true(text_header(buf_span(&in), &out));
@@ -319,7 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_fields_become_text),
-		cmocka_unit_test(m05_a_million_encoded_words),
+		cmocka_unit_test(m05_encoded_words_are_linear),
 		cmocka_unit_test(folding),
 		cmocka_unit_test(a_charset_in_any_pieces),
 		cmocka_unit_test(every_charset_is_there),
