@@ -371,6 +371,10 @@ void apply_act(struct views *v, const struct order_entry *e, const struct record
 		mail_act(v, e, r, a.detail);
 		return;
 	}
+	if (span_eq(a.verb, SPAN_LIT("home"))) {
+		apply_home(v, e, r, a.detail);
+		return;
+	}
 	line = (struct views_act){
 		.number = e->number,
 		.at_us = r->received_us,

@@ -80,6 +80,7 @@ static void make_one(struct mail_ctx *c, struct span name, struct box *out)
 
 	(void)box_make(c->v, &c->account, id, name, MAIL_PLAIN, c->at_us, out);
 	c->out.modseq = out->modseq;
+	home_box_made(c->v, out);
 }
 
 /* The n-th level above it that is missing; false: there are no more. *at: where to look on. */
@@ -189,7 +190,9 @@ void act_delete(struct mail_ctx *c)
 		mail_refuse(c, MAIL_HASCHILDREN, "there are mailboxes below this one");
 		return;
 	}
+	home_box_leaves(c->v, &b);
 	box_unmake(c->v, &c->account, &b);
+	home_box_left(c->v, &b);
 	c->out.modseq = b.modseq;
 	c->out.box = b.id;
 }
@@ -228,7 +231,9 @@ static void rename_inbox(struct mail_ctx *c, struct box *inbox, struct span to)
 			copy.modseq = made.modseq;
 			copy.home = ENTRY_HOME_WAITS;
 			(void)entry_add(c->v, &made, &copy);
+			home_added(c->v, &made, &copy);
 			entry_remove(c->v, inbox, &page[i], made.modseq);
+			home_left(c->v, inbox, &page[i]);
 		}
 		all.first = page[n - 1].uid + 1;
 		if (all.first == 0)

@@ -209,6 +209,7 @@ static void store_one(struct mail_ctx *c, void *to, const struct entry *e)
 	if (flags == e->flags && span_eq(keywords, e->keywords))
 		return;
 	entry_flags(c->v, b, e, flags, keywords, ctx_modseq(c));
+	home_marked(c->v, b, e, flags, keywords);
 }
 
 static void act_store(struct mail_ctx *c)
@@ -235,7 +236,9 @@ static void expunge_one(struct mail_ctx *c, void *to, const struct entry *e)
 {
 	if (!(e->flags & MAIL_DELETED))
 		return;
+	home_leaves(c->v, to, e);
 	entry_remove(c->v, to, e, ctx_modseq(c));
+	home_left(c->v, to, e);
 	range_add(c->v, &c->from, e->uid);
 }
 
@@ -270,8 +273,13 @@ static void transfer_one(struct mail_ctx *c, void *arg, const struct entry *e)
 		return;
 	range_add(c->v, &c->from, e->uid);
 	range_add(c->v, &c->to, uid);
-	if (t->leaves)
-		entry_remove(c->v, t->from, e, c->out.modseq);
+	if (t->to != t->from)
+		home_added(c->v, t->to, &copy);
+	if (!t->leaves)
+		return;
+	entry_remove(c->v, t->from, e, c->out.modseq);
+	if (t->to != t->from)
+		home_left(c->v, t->from, e);
 }
 
 static void act_transfer(struct mail_ctx *c, bool leaves)
@@ -402,6 +410,7 @@ void mail_act(struct views *v, const struct order_entry *e, const struct record 
 
 static void put(struct mail_ctx *c, const struct letter *l)
 {
+	struct entry new;
 	struct box b;
 	uint32_t uid;
 
@@ -413,21 +422,22 @@ static void put(struct mail_ctx *c, const struct letter *l)
 		return;
 	if (b.special == MAIL_SENT)
 		own_copy(c->v, &c->account, &b, l);
-	uid = entry_add(c->v, &b,
-			&(struct entry){
-				.number = l->number,
-				.form = MAIL_AS_SENT,
-				.flags = c->act->flags,
-				.keywords = c->act->keywords,
-				.modseq = ctx_modseq(c),
-				.received_us = c->act->date_us ? c->act->date_us : l->received_us,
-				.bytes = letter_bytes(l, MAIL_AS_SENT),
-				.home = ENTRY_HOME_WAITS,
-			});
+	new = (struct entry){
+		.number = l->number,
+		.form = MAIL_AS_SENT,
+		.flags = c->act->flags,
+		.keywords = c->act->keywords,
+		.modseq = ctx_modseq(c),
+		.received_us = c->act->date_us ? c->act->date_us : l->received_us,
+		.bytes = letter_bytes(l, MAIL_AS_SENT),
+		.home = ENTRY_HOME_WAITS,
+	};
+	uid = entry_add(c->v, &b, &new);
 	if (uid == 0) {
 		mail_refuse(c, MAIL_LIMIT, "this mailbox has given out its last UID");
 		return;
 	}
+	home_added(c->v, &b, &new);
 	box_save(c->v, &b);
 	range_add(c->v, &c->to, uid);
 	c->out.box = b.id;

@@ -69,6 +69,7 @@ enum rc views_apply(struct views *v, const struct order_entry *e, const struct r
 
 	must(v->in_transaction && e->number == v->next);
 	v->shown = 0;
+	v->at_us = r->received_us;
 	v->history_line = r->type == RECORD_ACT ? 0 : 1;
 	if (v->rc == OK)
 		by_type(v, e, r);

@@ -160,3 +160,15 @@ uint64_t views_recipients_version(const struct views *v);
 enum rc views_recipients(struct views *v,
 			 bool (*on_recipient)(void *arg, struct span key, uint32_t verdict),
 			 void *arg, struct fault *why) MUST_USE;
+
+/* ---- everything goes home (queue/home.h) ---- */
+
+/* Accounts with something that may be done now, and the site of their domain. */
+enum rc views_home_accounts(struct views *v, uint64_t now_us,
+			    bool (*on_account)(void *arg, uint64_t account, struct span name,
+					       struct span site),
+			    void *arg, struct fault *why) MUST_USE;
+struct msg_home_lease;
+/* Its items, at most max; what waits for its hand-back is not among them. All in the arena. */
+enum rc views_home_lease(struct views *v, uint64_t account, uint64_t now_us, size_t max,
+			 struct arena *a, struct msg_home_lease *out, struct fault *why) MUST_USE;

@@ -195,6 +195,7 @@ static void our_copy(struct views *v, const struct letter *l, struct span author
 {
 	bool is_copy = l->m->origin == ORIGIN_COPY;
 	enum mail_form form = l->m->inner_bytes ? MAIL_ENCLOSED : MAIL_AS_SENT;
+	struct entry ours;
 	uint64_t own;
 	struct account a;
 	struct box sent;
@@ -207,16 +208,17 @@ static void our_copy(struct views *v, const struct letter *l, struct span author
 	    is_copy_of_given(v, a.id, GIVEN_OUR_COPY, l) ||
 	    is_copy_of_given(v, a.id, GIVEN_OWN_COPY, l) || !note_given(v, a.id, l, GIVEN_OUR_COPY))
 		return;
-	(void)entry_add(v, &sent,
-			&(struct entry){
-				.number = l->number,
-				.form = form,
-				.flags = MAIL_SEEN,
-				.modseq = account_modseq(v, &a),
-				.received_us = l->received_us,
-				.bytes = letter_bytes(l, form),
-				.home = is_copy ? ENTRY_HOME_NONE : ENTRY_HOME_WAITS,
-			});
+	ours = (struct entry){
+		.number = l->number,
+		.form = form,
+		.flags = MAIL_SEEN,
+		.modseq = account_modseq(v, &a),
+		.received_us = l->received_us,
+		.bytes = letter_bytes(l, form),
+		.home = is_copy ? ENTRY_HOME_NONE : ENTRY_HOME_WAITS,
+	};
+	if (entry_add(v, &sent, &ours) && !is_copy)
+		home_added(v, &sent, &ours);
 	box_save(v, &sent);
 }
 
@@ -244,6 +246,7 @@ void own_copy(struct views *v, struct account *a, struct box *sent, const struct
 	    !entry_of_number(v, sent->id, number, &ours))
 		return;
 	entry_remove(v, sent, &ours, account_modseq(v, a));
+	home_replaced(v, sent, &ours, l->number);
 }
 
 /* ---- a record ---- */

@@ -25,6 +25,8 @@ static const char *const tables[] = {
 	"SELECT 'given_mid', * FROM given_mid ORDER BY account, mid, number, kind",
 	"SELECT 'copies_seen', * FROM copies_seen",
 	"SELECT 'shown', * FROM shown ORDER BY serial",
+	"SELECT 'home', * FROM home ORDER BY account, number, form, copy",
+	"SELECT 'home_told', * FROM home_told ORDER BY site",
 	"SELECT 'copied', * FROM copied ORDER BY number, addr",
 	"SELECT 'verdict', * FROM verdict ORDER BY lane_id, ask",
 };

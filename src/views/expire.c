@@ -146,4 +146,5 @@ void entries_forget(struct views *v, uint64_t number)
 		;
 	views_run(v, "DELETE FROM given WHERE number = ?", "i", I(number));
 	views_run(v, "DELETE FROM shown WHERE number = ?", "i", I(number));
+	home_forget(v, number);
 }

@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 3, VIEWS_STATEMENTS = 384 };
+enum { VIEWS_SCHEMA = 4, VIEWS_STATEMENTS = 384 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2, SITE_WORLD = 3 };
@@ -52,6 +52,7 @@ struct views {
 	const struct queue_schedule *schedule;
 	struct views_ops ops;
 	char *dir, *generation;
+	uint64_t at_us; /* of the record being applied */
 	uint64_t next, newest_us, recipients_version, indexed_upto;
 	struct site **sites;
 	size_t sites_n;

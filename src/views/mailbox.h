@@ -16,6 +16,7 @@
 #pragma once
 
 #include "mail/store.h"
+#include "queue/home.h"
 #include "views/views.h"
 
 /* views/current still names this generation. One small read; ask once a second, and when the clerk's link opens. */
@@ -118,3 +119,23 @@ struct views_shown {
 enum rc views_each_shown(struct views *v, uint64_t after_serial, uint32_t limit,
 			 bool (*on_shown)(void *arg, const struct views_shown *s), void *arg,
 			 struct fault *why) MUST_USE;
+
+/* ---- everything goes home ---- */
+
+struct views_home_left {
+	uint64_t waiting, decide, accounts; /* accounts: with something waiting */
+};
+/* What people of the site's domains did here and the primary does not have yet. */
+enum rc views_home_left(struct views *v, struct span site, struct views_home_left *out,
+			struct fault *why) MUST_USE;
+struct views_home_row {
+	struct span account, site, subject, why;
+	uint64_t number, next_us;
+	enum home_state state; /* WAITS, INTENDED, DECIDE */
+	uint32_t tries;
+	bool is_folder, is_at_home;
+};
+/* Each thing that waits or needs a decision, by account. */
+enum rc views_home_each(struct views *v,
+			bool (*on_row)(void *arg, const struct views_home_row *row), void *arg,
+			struct fault *why) MUST_USE;

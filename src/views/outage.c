@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "base/must.h"
-#include "views/internal.h"
+#include "views/people.h"
 
 enum { DEFERRED_PATIENCE_S = 3600, NAMES_IN_RECEIPT = 20 };
 static const int64_t NO_OUTAGE = -1; /* `began` of what was unsure outside any */
@@ -217,8 +217,10 @@ void outage_look(struct views *v, struct site *s, uint64_t number, uint64_t at_u
 		return;
 	s->o_open = false;
 	s->is_dirty = true;
-	if (s->o_total == 0)
+	if (s->o_total == 0) {
+		home_look(v, s, number, at_us);
 		return;
+	}
 	sentence(s, &text);
 	names(v, s, &named);
 	site_text(&s->receipt, buf_span(&text));
@@ -234,6 +236,7 @@ void outage_look(struct views *v, struct site *s, uint64_t number, uint64_t at_u
 			       .count = (uint64_t)s->o_handed,
 			       .result = buf_span(&text),
 		       });
+	home_look(v, s, number, at_us);
 	buf_fini(&text);
 	buf_fini(&named);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "queue/home.h"
 #include "views/internal.h"
 #include "views/mailbox.h"
 
@@ -147,6 +148,48 @@ void verdicts_prune(struct views *v);
 void expire(struct views *v, uint64_t newest_before_us);
 /* A message leaves the views: what its entries remembered is kept as ranges. */
 void entries_forget(struct views *v, uint64_t number);
+
+/* ---- home.c: what has to be done at home; queue/home.h ---- */
+enum { HOME_FORM_FOLDER = 255 };
+struct home_row { /* schema.sql */
+	uint64_t account, number, form, copy;
+	enum home_state state;
+	bool at_home;
+	uint64_t box;
+	uint32_t touched;
+	struct span words;
+	uint64_t version, changed_us, next_us, tries, done_us;
+	uint32_t did;
+	struct span why;
+};
+bool home_row_get(struct views *v, uint64_t account, uint64_t number, uint64_t form, uint64_t copy,
+		  struct home_row *out);
+/* Where it is now and what is asked of home for it. places has HOME_PLACES_LIMIT. */
+void home_facts_of(struct views *v, const struct home_row *main, struct home_place *places,
+		   struct home_facts *out);
+/* A person, or submission, put it there (also: copied, moved). After entry_add. */
+void home_added(struct views *v, const struct box *b, const struct entry *e);
+/* After entry_flags. was: the entry before. */
+void home_marked(struct views *v, const struct box *b, const struct entry *was, uint32_t flags,
+		 struct span keywords);
+/* A person took it away. Before and after entry_remove: the first remembers where the primary has it. */
+void home_leaves(struct views *v, const struct box *b, const struct entry *e);
+void home_left(struct views *v, const struct box *b, const struct entry *e);
+/* The person's own copy in Sent takes the place of ours, which left; its own entry is made after this. */
+void home_replaced(struct views *v, const struct box *sent, const struct entry *ours,
+		   uint64_t own_number);
+void home_box_made(struct views *v, const struct box *b);
+/* All of a mailbox goes. Before box_unmake; home_box_left after it. */
+void home_box_leaves(struct views *v, const struct box *b);
+void home_box_left(struct views *v, const struct box *b);
+/* A HomeStep. */
+void apply_home(struct views *v, const struct order_entry *e, const struct record *r,
+		struct span detail);
+void home_forget(struct views *v, uint64_t number);
+
+/* ---- home_lease.c ---- */
+/* Everything of the site's people went home, or waits for a person: the receipt says so, once an outage. */
+void home_look(struct views *v, struct site *s, uint64_t number, uint64_t at_us);
 
 /* ---- mailbox.c ---- */
 enum rc mailboxes_check(struct views *v, struct fault *why) MUST_USE;

@@ -293,3 +293,30 @@ CREATE TABLE verdict (
 	PRIMARY KEY (lane_id, ask)
 ) WITHOUT ROWID;
 CREATE INDEX verdict_number ON verdict (number);
+
+-- What has to be done at home, one row a message of an account (copy 0), a further copy of it (copy: its mailbox here) or a
+-- mailbox that was made here (form 255, number: its id). States and meanings: queue/home.h. box: the mailbox here that stands
+-- for where the primary has it; at_home 0: it has not. touched, words: what a person changed and has not gone home yet.
+CREATE TABLE home (
+	account INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	form INTEGER NOT NULL,
+	copy INTEGER NOT NULL,
+	state INTEGER NOT NULL,
+	at_home INTEGER NOT NULL,
+	box INTEGER NOT NULL,
+	touched INTEGER NOT NULL,
+	words TEXT NOT NULL,
+	version INTEGER NOT NULL,       -- grows with each change; results name the one they are of
+	changed_us INTEGER NOT NULL,
+	next_us INTEGER NOT NULL,       -- not before
+	tries INTEGER NOT NULL,
+	done_us INTEGER NOT NULL,
+	did INTEGER NOT NULL,
+	why TEXT NOT NULL,
+	PRIMARY KEY (account, number, form, copy)
+) WITHOUT ROWID;
+CREATE INDEX home_waits ON home (account, number) WHERE state < 2;
+CREATE INDEX home_number ON home (number);
+-- The outage of a site whose receipt says what went home.
+CREATE TABLE home_told (site TEXT PRIMARY KEY, began_us INTEGER NOT NULL) WITHOUT ROWID;
