@@ -35,7 +35,7 @@ static const struct imap_verb verbs[] = {
 	{"LSUB", AFTER, 0, imap_on_lsub},
 	{"NAMESPACE", AFTER, 0, imap_on_namespace},
 	{"STATUS", AFTER, 0, imap_on_status},
-	{"APPEND", AFTER, IMAP_V_MANY, imap_on_append},
+	{"APPEND", AFTER, 0, imap_on_append}, /* one at a time: imap_server_append */
 	{"IDLE", AFTER, 0, imap_on_idle},
 	{"CHECK", SELECTED, 0, imap_on_noop},
 	{"CLOSE", SELECTED, IMAP_V_NO_NEWS, imap_on_close},
@@ -524,7 +524,7 @@ struct span imap_server_output(const struct imap_server *s)
 void imap_server_sent(struct imap_server *s)
 {
 	buf_clear(&s->out);
-	if (s->out.cap > IMAP_OUT_KEPT && list_is_empty(&s->works))
+	if (s->out.cap > IMAP_OUT_KEPT && (list_is_empty(&s->works) || s->input == IMAP_IN_IDLE))
 		buf_fini(&s->out);
 }
 

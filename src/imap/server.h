@@ -115,7 +115,7 @@ struct imap_append {
 	struct mail_act
 		act; /* MAIL_ACT_APPEND; dies with the step after IMAP_APPEND_END or _DROP */
 };
-/* From IMAP_APPEND_BEGIN until its end or drop: one at a time. */
+/* From IMAP_APPEND_BEGIN until its verdict or drop: one at a time. */
 const struct imap_append *imap_server_append(const struct imap_server *s);
 /* code NULL: it may come. Else it is refused with NO [code] text ("" code: none), read over, and nothing further is said
  * of it. */
