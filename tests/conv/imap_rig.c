@@ -357,6 +357,10 @@ static void do_copy(struct imap_rig *r, const struct mail_act *a, struct made *m
 		m->v.code = MAIL_NONEXISTENT;
 		return;
 	}
+	if (r->messages_limit && to->n + from->n > r->messages_limit) {
+		m->v.code = MAIL_LIMIT;
+		return;
+	}
 	m->v.box = to->id;
 	m->v.uidvalidity = 1700000000u + (uint32_t)to->id;
 	for (size_t i = 0, n = from->n; i < n; i++) {

@@ -40,6 +40,7 @@ struct imap_rig {
 	uint64_t modseq, last_box;
 	size_t read_piece; /* bytes of a body at a time */
 	bool has_index;
+	size_t messages_limit; /* of a mailbox, for COPY and APPEND; 0: none */
 
 	bool is_slow, is_away, is_append_refused, is_store_broken;
 	struct {
