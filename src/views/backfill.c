@@ -164,13 +164,29 @@ static void give_all(struct views *v, struct pairs *pairs, uint64_t since_us)
 	v->arena = callers;
 }
 
+/* Sorted, so that many rows share a page; only when somebody asks, so that mail does not pay for it. */
+static void index_arrivals(struct views *v)
+{
+	sqlite3_stmt *q = views_sql(v, "SELECT upto FROM arrival_upto");
+	int64_t from = views_row(v, q) ? views_int(q, 0) : 0;
+
+	views_done(q);
+	views_run(v,
+		  "INSERT OR IGNORE INTO arrival SELECT * FROM"
+		  " (SELECT coalesce(was, addr) a, number n FROM delivery WHERE number >= ?1"
+		  " UNION ALL SELECT coalesce(was, addr), number FROM done WHERE number >= ?1"
+		  " UNION ALL SELECT addr, number FROM copied WHERE number >= ?1) ORDER BY a, n",
+		  "i", from);
+	views_run(v, "UPDATE arrival_upto SET upto = ?", "i", I(v->next));
+}
+
 void backfill(struct views *v, struct span address, uint64_t account, uint64_t at_us)
 {
 	uint64_t since_us = at_us > v->window_us ? at_us - v->window_us : 0;
 	struct names names = {0};
 	struct pairs pairs = {0};
 
-	views_index(v);
+	index_arrivals(v);
 	names_leading_to(v, address, &names);
 	for (size_t i = 0; i < names.n && v->rc == OK; i++)
 		gather(v, names.at[i], account, &pairs);
@@ -179,17 +195,4 @@ void backfill(struct views *v, struct span address, uint64_t account, uint64_t a
 	give_all(v, &pairs, since_us);
 	free(names.at);
 	free(pairs.at);
-}
-
-void arrivals_index(struct views *v, uint64_t from, uint64_t to)
-{
-	views_run(v,
-		  "INSERT OR IGNORE INTO arrival SELECT * FROM"
-		  " (SELECT coalesce(was, addr) a, number n FROM delivery WHERE number >= ?1 AND "
-		  "number < ?2"
-		  " UNION ALL SELECT coalesce(was, addr), number FROM done WHERE number >= ?1 AND "
-		  "number < ?2"
-		  " UNION ALL SELECT addr, number FROM copied WHERE number >= ?1 AND number < ?2) "
-		  "ORDER BY a, n",
-		  "ii", I(from), I(to));
 }

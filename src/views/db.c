@@ -16,7 +16,7 @@
 #include "os/os.h"
 #include "views/people.h"
 
-enum { PATH_BYTES = 4096, CHECK_BELOW_BYTES = 32 << 20, BUSY_MS = 2000, INDEX_EVERY = 65536 };
+enum { PATH_BYTES = 4096, CHECK_BELOW_BYTES = 32 << 20, BUSY_MS = 2000, INDEX_IDS_EVERY = 65536 };
 
 static bool path_of(char out[PATH_BYTES], const char *a, const char *b, const char *c)
 {
@@ -166,12 +166,11 @@ static void set_up(struct views *v)
 		"PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864");
 }
 
-/* Ids are random: many at a time, sorted, cost a page for many of them instead of a page each. Recipients likewise. */
-void views_index(struct views *v)
+/* Ids are random: many at a time, sorted, cost a page for many of them instead of a page each. */
+static void index_ids(struct views *v)
 {
-	if (v->next == v->indexed_upto)
+	if (v->next - v->indexed_upto < INDEX_IDS_EVERY)
 		return;
-	arrivals_index(v, v->indexed_upto, v->next);
 	views_run(v,
 		  "INSERT INTO id_index SELECT key, number FROM message WHERE number >= ? AND "
 		  "number < ? ORDER BY key",
@@ -389,8 +388,7 @@ enum rc views_commit(struct views *v, struct fault *why)
 	must(v->in_transaction);
 	sites_save(v);
 	boxes_cool(v);
-	if (v->next - v->indexed_upto >= INDEX_EVERY)
-		views_index(v);
+	index_ids(v);
 	for (size_t i = 0; i < v->lanes_n; i++) {
 		if (!v->lanes[i].is_dirty)
 			continue;

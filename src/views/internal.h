@@ -91,10 +91,6 @@ enum rc views_end(struct views *v, struct fault *why);
 enum rc views_sqlite_rc(int sqlite_code);
 #define I(x) ((int64_t)(x))
 
-/* ---- db.c ---- */
-/* id_index and arrival up to here. */
-void views_index(struct views *v);
-
 /* ---- sites.c ---- */
 struct site *site_by_id(struct views *v, uint32_t id);
 /* Made when it is new. */

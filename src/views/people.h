@@ -107,7 +107,6 @@ void mail_give(struct views *v, uint64_t account, const struct letter *l);
 void own_copy(struct views *v, struct account *a, struct box *sent, const struct letter *l);
 
 /* ---- backfill.c ---- */
-void arrivals_index(struct views *v, uint64_t from, uint64_t to); /* with index_ids */
 /* What came for this address (or leads to it by aliases) within the window. account 0: for whoever gets it now. */
 void backfill(struct views *v, struct span address, uint64_t account, uint64_t at_us);
 

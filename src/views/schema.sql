@@ -281,8 +281,10 @@ CREATE TABLE copied (
 	PRIMARY KEY (number, addr)
 ) WITHOUT ROWID;
 
--- Numbers by recipient, for accounts and aliases made later. As id_index: sorted, many at a time; a view of a view.
+-- Numbers by recipient, for accounts and aliases made later; brought up to date when one is made. A view of a view.
 CREATE TABLE arrival (addr INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (addr, number)) WITHOUT ROWID;
+CREATE TABLE arrival_upto (one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL);
+INSERT INTO arrival_upto VALUES (1, 0);
 
 -- Verdicts on changes of mailboxes, by the asker's own number; the last of each lane (act_mail.c). body: MailVerdict.
 CREATE TABLE verdict (
