@@ -99,6 +99,7 @@ void on_apply(void *arg)
 	if (c->is_current) {
 		sites_refresh(c);
 		couriers_look(c);
+		homes_look(c);
 		pump_soon(c, 0);
 	}
 	clerk_condition(c);

@@ -225,6 +225,7 @@ static void on_tick(void *arg)
 	}
 	(void)queue_sweep(c->queue, clerk_mono_us(c));
 	couriers_look(c);
+	homes_look(c);
 	clerk_condition(c);
 	tell_watch(c);
 	pump_soon(c, 0);
@@ -280,6 +281,7 @@ enum rc clerk_new(struct loop *loop, struct os *os, const char *data_dir,
 	queue_schedule_set(&c->schedule, config->retry_ms, config->retry_ms_n);
 	os_random(os, &lease, sizeof lease);
 	c->queue = queue_new(lease >> 1); /* stays clear of the end */
+	homes_init(c);
 	c->entries = must_alloc(CLERK_BATCH_MAX * sizeof *c->entries);
 	rc = ledger_reader_new(os, c->ledger_dir, &c->reader, why);
 	if (rc == OK)
@@ -323,6 +325,7 @@ void clerk_free(struct clerk *c)
 	loop_timer_free(c->tick_timer);
 	views_close(c->views);
 	queue_free(c->queue);
+	homes_free(c);
 	if (c->order)
 		order_close(c->order);
 	if (c->reader)

@@ -126,6 +126,8 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 		return on_done(w, body);
 	case MSG_ROOM:
 		return on_room(w, body);
+	case MSG_HOME_DONE:
+		return home_on_done(w->clerk, w->instance, body);
 	default:
 		return false;
 	}
@@ -136,6 +138,7 @@ static void lost(struct clerk_courier *w)
 	w->link = NULL;
 	w->has_hello = w->is_settled = false;
 	w->lost_us = clerk_mono_us(w->clerk);
+	w->epoch++;
 	queue_courier_leave(w->clerk->queue, w->instance);
 }
 

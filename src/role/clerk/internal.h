@@ -10,6 +10,7 @@
 #include "role/common/role.h"
 #include "say/say.h"
 #include "views/apply.h"
+#include "views/mailbox.h"
 
 struct loop_timer;
 
@@ -21,6 +22,7 @@ struct clerk_courier {
 	uint32_t lane_id, room;
 	uint64_t lane_seq;
 	uint64_t lost_us; /* monotonic; 0: never was here, or is */
+	unsigned epoch;	  /* counts its losses */
 };
 
 /* Who shows mailboxes or indexes them. */
@@ -61,6 +63,7 @@ struct clerk {
 	struct queue_schedule schedule;
 	struct views *views;
 	struct queue *queue;
+	struct homes *homes;
 	struct order *order;
 	struct ledger_reader *reader;
 	struct order_entry *entries; /* one batch */
@@ -109,6 +112,13 @@ void courier_stop_site(struct clerk *c, struct span site);
 enum rc courier_send(struct clerk *c, unsigned instance, unsigned type, struct span body);
 
 void recipients_publish(struct clerk *c);
+
+/* home.c */
+void homes_init(struct clerk *c);
+void homes_free(struct clerk *c);
+void homes_look(struct clerk *c); /* after each batch and each second: ends and grants what can be */
+bool home_on_done(struct clerk *c, unsigned courier, struct span body);
+void home_credential_came(struct clerk *c, struct span account);
 
 /* readers.c */
 void readers_init(struct clerk *c);

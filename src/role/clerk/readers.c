@@ -172,6 +172,19 @@ static bool on_silent_message(void *arg, struct link *l, unsigned type, struct s
 	return false; /* it has nothing to say to us */
 }
 
+static bool on_auth_message(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct clerk *c = ((struct clerk_reader *)arg)->clerk;
+	struct msg_own_credential m;
+
+	(void)l;
+	arena_reset(&c->arena);
+	if (type != MSG_OWN_CREDENTIAL || !msg_own_credential_decode(&c->arena, body, &m))
+		return false;
+	home_credential_came(c, m.account);
+	return true;
+}
+
 static void on_closed(void *arg, struct link *l)
 {
 	struct clerk_reader *r = arg;
@@ -215,8 +228,7 @@ void clerk_link_indexer(struct clerk *c, int fd)
 
 void clerk_link_auth(struct clerk *c, int fd)
 {
-	static const struct link_ops ops = {.on_message = on_silent_message,
-					    .on_closed = on_closed};
+	static const struct link_ops ops = {.on_message = on_auth_message, .on_closed = on_closed};
 
 	open_link(c, &c->auth, &ops, fd);
 }
