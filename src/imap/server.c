@@ -162,6 +162,11 @@ bool imap_refused(struct imap_work *w, bool tries_create)
 	};
 	unsigned code = w->verdict.code;
 
+	if (w->asked == IMAP_LOST) {
+		imap_finish(w, "NO [UNAVAILABLE] No word yet of whether it was done; it may have been. Look before "
+			       "you try again");
+		return true;
+	}
 	if (w->asked == IMAP_UNANSWERED) {
 		imap_finish(
 			w,
@@ -476,6 +481,18 @@ static const struct mail_range *copy_ranges(struct arena *a, const struct mail_r
 	if (copy)
 		memcpy(copy, r, n * sizeof *copy);
 	return copy;
+}
+
+void imap_server_lost(struct imap_server *s, uint64_t ask)
+{
+	LIST_EACH (at, &s->works) {
+		struct imap_work *w = LIST_ENTRY(at, struct imap_work, at);
+
+		if (w->asked != IMAP_ASKED || w->ask != ask)
+			continue;
+		w->asked = IMAP_LOST;
+		w->is_blocked = false;
+	}
 }
 
 void imap_server_verdict(struct imap_server *s, uint64_t ask, const struct mail_verdict *v)

@@ -105,9 +105,11 @@ struct imap_ask {
 /* After IMAP_ACT. Up to IMAP_ASKS_LIMIT are open at once. */
 enum { IMAP_ASKS_LIMIT = 32 };
 const struct imap_ask *imap_server_asked(const struct imap_server *s);
-/* The answer to IMAP_ACT or IMAP_APPEND_END, in any order. NULL: there will be none (nothing was recorded, or nobody
- * knows): NO [UNAVAILABLE]. Unknown ids are ignored. Step afterwards. */
+/* The answer to IMAP_ACT or IMAP_APPEND_END, in any order. NULL: nothing was recorded, NO [UNAVAILABLE]. Unknown ids are
+ * ignored. Step afterwards. */
 void imap_server_verdict(struct imap_server *s, uint64_t ask, const struct mail_verdict *v);
+/* There is no verdict in time, and nobody knows whether it was or will be done: NO [UNAVAILABLE] says so. */
+void imap_server_lost(struct imap_server *s, uint64_t ask);
 
 struct imap_append {
 	uint64_t id;	/* of its ask */

@@ -115,7 +115,7 @@ struct imap_verb {
 	void (*start)(struct imap_server *s, struct imap_work *w);
 };
 
-enum imap_verdict_state { IMAP_NO_ASK, IMAP_ASKED, IMAP_ANSWERED, IMAP_UNANSWERED };
+enum imap_verdict_state { IMAP_NO_ASK, IMAP_ASKED, IMAP_ANSWERED, IMAP_UNANSWERED, IMAP_LOST };
 
 struct imap_work {
 	struct list at;

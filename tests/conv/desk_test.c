@@ -395,6 +395,100 @@ static void without_a_clerk_imap_says_unavailable(void **state)
 	(void)close(fd);
 }
 
+/* An act that nobody judges in time: the answer tells the truth, and the act is done when the clerk is back. */
+static void no_verdict_in_time(void **state)
+{
+	int fd;
+
+	(void)state;
+	desk.host.config.limits.command_timeout_ms = 1500;
+	desk_host_start(&desk, program, 1);
+	fd = imap_in();
+	talk(fd, "b SELECT INBOX\r\n", "b OK");
+	desk.clerk_is_silent = true;
+	talk(fd, "c STORE 1 +FLAGS (\\Seen)\r\n", "c NO [UNAVAILABLE]");
+	expect("it may have been");
+	desk.clerk_is_silent = false;
+	do
+		talk(fd, "d NOOP\r\n", "d OK");
+	while (!strstr((char *)said.p, "FETCH (") && usleep(10000) == 0);
+	expect("\\Seen");
+	(void)close(fd);
+}
+
+/* Four at once, with room for less than one of them: all wait for the disk, none for another. */
+static void appends_beyond_the_budget_all_arrive(void **state)
+{
+	enum { CLIENTS = 4, LARGE = 700000 };
+	static char large[LARGE + 1];
+	int fds[CLIENTS];
+	char text[80];
+
+	(void)state;
+	memset(large, 'x', LARGE);
+	memcpy(large, "Subject: y\r\n\r\n", 14);
+	desk.host.config.limits.buffer_bytes = 64 << 10;
+	desk_host_start(&desk, program, 0);
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		fds[i] = imap_in();
+		(void)snprintf(text, sizeof text, "c APPEND Drafts {%u+}\r\n", LARGE);
+		edge_say(fds[i], text);
+	}
+	for (unsigned i = 0; i < CLIENTS; i++)
+		edge_say(fds[i], large);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		talk(fds[i], "\r\n", "c OK");
+	talk(fds[0], "d STATUS Drafts (MESSAGES SIZE)\r\n", "d OK");
+	expect("MESSAGES 4");
+	expect("SIZE 2800000");
+	for (unsigned i = 0; i < CLIENTS; i++)
+		(void)close(fds[i]);
+}
+
+/* A client that goes in the middle leaves nothing behind (L1). */
+static void an_append_that_is_cut_off_leaves_nothing(void **state)
+{
+	static char part[300001];
+	int fd;
+
+	(void)state;
+	memset(part, 'x', sizeof part - 1);
+	desk_host_start(&desk, program, 0);
+	fd = imap_in();
+	talk(fd, "b APPEND Drafts {700000}\r\n", "+ ");
+	edge_say(fd, part);
+	(void)close(fd);
+	fd = imap_in();
+	talk(fd, "d STATUS Drafts (MESSAGES)\r\n", "d OK");
+	expect("MESSAGES 0");
+	(void)close(fd);
+}
+
+/* K-06: idle sessions hear BYE and the process ends. */
+static void k_06_stop_ends_idle_sessions(void **state)
+{
+	uint64_t began;
+	int fd, other;
+
+	(void)state;
+	desk_host_start(&desk, program, 1);
+	fd = imap_in();
+	talk(fd, "b SELECT INBOX\r\n", "b OK");
+	talk(fd, "c IDLE\r\n", "+ ");
+	other = pop3_in();
+	began = now_ms();
+	edge_host_tell_stop(&desk.host);
+	buf_clear(&said);
+	assert_false(desk_hear(fd, "never", &said));
+	expect("* BYE");
+	buf_clear(&said);
+	assert_false(desk_hear(other, "never", &said));
+	expect("-ERR [SYS/TEMP] Shutting down");
+	assert_true(now_ms() - began < 5000);
+	(void)close(fd);
+	(void)close(other);
+}
+
 int main(int argc, char **argv)
 {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -413,6 +507,10 @@ int main(int argc, char **argv)
 		ROW(i_14_idle_sessions_cost_little),
 		ROW(i_16_a_client_that_does_not_read),
 		ROW(without_a_clerk_imap_says_unavailable),
+		ROW(no_verdict_in_time),
+		ROW(appends_beyond_the_budget_all_arrive),
+		ROW(an_append_that_is_cut_off_leaves_nothing),
+		ROW(k_06_stop_ends_idle_sessions),
 	};
 
 	if (argc < 2)

@@ -24,42 +24,45 @@ struct desk_ask {
 
 static const char unknown_fate[] =
 	"No word yet of whether it was done; it may have been. Look before you try again";
+static const char not_now[] = "Changes cannot be made at the moment; try again soon";
 
 /* ---- answers ---- */
 
-static struct desk_ask *take(struct desk *d, uint64_t id)
-{
-	return map_remove(&d->asks, map_key_u64(&id));
-}
+enum fate { FATE_JUDGED, FATE_NOT_RECORDED, FATE_UNKNOWN };
 
-static void answer_pop3(struct desk_session *s, const struct mail_verdict *v)
+static void answer_pop3(struct desk_session *s, enum fate fate, const struct mail_verdict *v)
 {
-	if (!v)
-		pop3_server_done(s->pop3, LATER, span_str(unknown_fate));
-	else
+	if (fate == FATE_JUDGED)
 		pop3_server_done(s->pop3, v->code == MAIL_OK ? OK : REFUSED, v->text);
+	else
+		pop3_server_done(s->pop3, LATER,
+				 span_str(fate == FATE_UNKNOWN ? unknown_fate : not_now));
 }
 
-static void answer(struct desk_session *s, uint64_t engine_ask, const struct mail_verdict *v)
+static void answer(struct desk_session *s, uint64_t engine_ask, enum fate fate,
+		   const struct mail_verdict *v)
 {
-	if (s->imap)
+	if (s->pop3)
+		answer_pop3(s, fate, v);
+	else if (s->imap && fate == FATE_UNKNOWN)
+		imap_server_lost(s->imap, engine_ask);
+	else if (s->imap)
 		imap_server_verdict(s->imap, engine_ask, v);
-	else if (s->pop3)
-		answer_pop3(s, v);
 	desk_session_go_on(s);
 }
 
-/* Ends an ask; v NULL: nobody knows, or nothing was recorded. */
-static void settle(struct desk *d, uint64_t id, const struct mail_verdict *v)
+/* Ends an ask; v is there when it was judged. */
+static void settle(struct desk *d, uint64_t id, enum fate fate, const struct mail_verdict *v)
 {
-	struct desk_ask *ask = take(d, id);
+	struct desk_ask *ask = map_remove(&d->asks, map_key_u64(&id));
 	struct desk_session *s;
 
 	if (!ask)
 		return;
 	s = ask->session;
-	desk_count(v ? METRIC_ACTS : METRIC_ACTS_LOST, 1);
-	answer(s, ask->engine_ask, v);
+	desk_count(fate == FATE_UNKNOWN ? METRIC_ACTS_LOST : METRIC_ACTS,
+		   fate != FATE_NOT_RECORDED);
+	answer(s, ask->engine_ask, fate, v);
 	free(ask);
 	desk_session_unpin(s);
 }
@@ -77,7 +80,7 @@ uint64_t desk_ask_new(struct desk_session *s, uint64_t engine_ask)
 	struct desk_ask *ask = must_alloc(sizeof *ask);
 
 	*ask = (struct desk_ask){d->next_ask++, s, engine_ask,
-				 loop_now_us(d->loop) + DESK_VERDICT_US};
+				 loop_now_us(d->loop) + d->policy->verdict_us};
 	s->pins++;
 	(void)map_put(&d->asks, map_key_u64(&ask->id), ask);
 	return ask->id;
@@ -86,7 +89,7 @@ uint64_t desk_ask_new(struct desk_session *s, uint64_t engine_ask)
 void desk_ask_recorded(struct desk *d, uint64_t ask, enum rc rc)
 {
 	if (rc != OK)
-		settle(d, ask, NULL);
+		settle(d, ask, rc == UNSURE ? FATE_UNKNOWN : FATE_NOT_RECORDED, NULL);
 }
 
 /* What is past its time; the map must not change while it is walked: in rounds. */
@@ -109,7 +112,7 @@ void desk_ask_expire(struct desk *d)
 				ids[n++] = ask->id;
 		}
 		for (size_t i = 0; i < n; i++)
-			settle(d, ids[i], NULL);
+			settle(d, ids[i], FATE_UNKNOWN, NULL);
 	} while (n == ROUND);
 }
 
@@ -185,9 +188,7 @@ void desk_act(struct desk_session *s, uint64_t engine_ask, const struct mail_act
 {
 	if (!desk_can_act(s->desk)) {
 		if (s->pop3)
-			pop3_server_done(
-				s->pop3, LATER,
-				SPAN_LIT("Changes cannot be made at the moment; try again soon"));
+			pop3_server_done(s->pop3, LATER, span_str(not_now));
 		else
 			imap_server_verdict(s->imap, engine_ask, NULL);
 		return;
@@ -228,7 +229,7 @@ static bool on_verdict(struct desk *d, struct arena *a, struct span body)
 	};
 	if (!v.from || !v.to || !v.modified)
 		return false;
-	settle(d, m.ask, &v);
+	settle(d, m.ask, FATE_JUDGED, &v);
 	return true;
 }
 

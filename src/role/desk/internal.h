@@ -51,6 +51,7 @@ struct desk_policy {
 	size_t proxies_n;
 	struct span node;
 	uint64_t message_bytes, buffer_bytes;
+	uint64_t verdict_us; /* that an act is waited for */
 	uint32_t sessions, sessions_per_source, connections_per_minute, sessions_per_account;
 	bool allows_clear; /* from this machine */
 };

@@ -43,6 +43,7 @@ static void set_limits(struct desk_policy *p, const struct msg_config *c)
 	p->connections_per_minute = c->limits.connections_per_minute_per_source;
 	p->sessions_per_account =
 		c->sessions_per_account ? c->sessions_per_account : SESSIONS_PER_ACCOUNT;
+	p->verdict_us = command_us && command_us < DESK_VERDICT_US ? command_us : DESK_VERDICT_US;
 	p->imap.limits = (struct imap_server_limits){
 		.login_us = command_us && command_us < LOGIN_US ? command_us : LOGIN_US,
 		.command_us = command_us ? command_us : COMMAND_US,
