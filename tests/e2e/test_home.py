@@ -1,0 +1,162 @@
+"""P6: what people did during an outage is found in their mailboxes on the primary, once, with a real Dovecot."""
+import os
+import signal
+import time
+
+import dovecot
+import peers
+import people
+import pytest
+from primaries import Primary
+
+from test_people import arrive
+
+
+class Home:
+    """An office whose primary keeps its mail in a real Dovecot: a small SMTP server hands each message over by LMTP."""
+
+    def __init__(self, folder, started, names, **options):
+        self.dovecot = dovecot.Dovecot({f"{n}@example.com": f"primary {n}" for n in names}, **options)
+        started(self.dovecot)
+        self.primary = ToDovecot(self.dovecot)
+        started(self.primary)
+        self.office = started(people.Office(os.path.join(folder, "office"), self.primary.port, self.dovecot))
+        self.office.set_master_password(dovecot.MASTER_PASSWORD)
+        self.office.add(*names)
+        self.office.wait_state("up")
+
+    def down(self):
+        self.primary.stop()
+        self.dovecot.kill()
+        self.office.wait_state("down")
+
+    def up(self):
+        self.dovecot.start()
+        self.primary.start()
+
+    def person(self, name):
+        return self.office.people[name]
+
+    def at_primary(self, name):
+        m = self.dovecot.imap(f"{name}@example.com")
+        try:
+            return {f: sorted((mid, tuple(sorted(flags))) for mid, flags, _ in c) for f in people.folders(m)
+                    if (c := people.contents(m, f))}
+        finally:
+            m.logout()
+
+    def wait_primary(self, name, expected, seconds=60):
+        expected = {f: sorted((mid, tuple(sorted(flags))) for mid, flags in c.items()) for f, c in expected.items()}
+        peers.wait_for(lambda: self.at_primary(name) == expected, seconds,
+                       lambda: f"\n{expected}\nat home:\n{self.at_primary(name)}\n" + self.office.tail(25), every=0.3)
+
+
+class ToDovecot(Primary):
+    """SMTP in front of Dovecot's LMTP."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server = server
+
+    def _data(self, s, lines, sender, rcpts):
+        body = b""
+        for line in lines:
+            if line == b".\r\n":
+                break
+            body += line[1:] if line.startswith(b".") else line
+        people_of = [r for r in rcpts if r in self.server.users]
+        for rcpt in people_of:
+            self.server.deliver(rcpt, body)
+        s.sendall(b"250 2.0.0 queued as FAKE\r\n")
+
+    def close(self):
+        if self.socket:
+            self.stop()
+
+
+def store(m, folder, mid, how, flags):
+    people.ok(m.uid("STORE", people.find_uid(m, folder, mid), how, flags))
+
+
+def test_what_one_person_did_is_there(folder, started):
+    """P6: Sent with its date, marks, keywords, a mark taken back, moves, COPY with EXPUNGE, a folder made, a deletion, a draft."""
+    home = Home(folder, started, ("anna", "bert"))
+    anna = home.person("anna")
+    before = arrive(home.office.port, anna.address, 2, "Before")
+    home.wait_primary("anna", {"INBOX": {mid: [] for mid in before}})
+    home.down()
+    during = arrive(home.office.port, anna.address, 6, "During")
+    m = anna.imap()
+    peers.wait_for(lambda: len(people.contents(m, "INBOX")) == 8, 10, "all mail here")
+    store(m, "INBOX", before[0], "+FLAGS", "(\\Seen \\Answered)")
+    store(m, "INBOX", during[0], "+FLAGS", "(\\Seen $Forwarded)")
+    store(m, "INBOX", during[1], "+FLAGS", "(\\Flagged)")
+    store(m, "INBOX", during[1], "-FLAGS", "(\\Flagged)")
+    people.ok(m.create("Projects/Moon"))
+    people.ok(m.uid("MOVE", people.find_uid(m, "INBOX", before[1]), "Projects/Moon"))
+    people.ok(m.uid("COPY", people.find_uid(m, "INBOX", during[2]), "Archive"))
+    store(m, "INBOX", during[2], "+FLAGS", "(\\Deleted)")
+    people.ok(m.expunge())
+    store(m, "INBOX", during[3], "+FLAGS", "(\\Deleted)")
+    people.ok(m.expunge())
+    people.ok(m.uid("COPY", people.find_uid(m, "INBOX", during[4]), "Archive"))
+    draft = anna.write(["x@example.org"], "A draft")
+    people.ok(m.append("Drafts", "(\\Draft)", None, draft.as_bytes().replace(b"\n", b"\r\n")))
+    gone = anna.write(["x@example.org"], "A draft thrown away")
+    people.ok(m.append("Drafts", "(\\Draft)", None, gone.as_bytes().replace(b"\n", b"\r\n")))
+    m.select("Drafts")
+    store(m, "Drafts", gone["Message-ID"], "+FLAGS", "(\\Deleted)")
+    people.ok(m.expunge())
+    sent = anna.send(anna.write(["bert@example.com"], "Sent meanwhile"))
+    sent_at = time.time()
+    m.logout()
+    time.sleep(3)  # so that a date of now could not pass for the date it was sent
+    home.up()
+    home.wait_primary("anna", {
+        "INBOX": {before[0]: ["\\Seen", "\\Answered"], during[0]: ["\\Seen", "$Forwarded"], during[1]: [], during[4]: [], during[5]: []},
+        "Projects/Moon": {before[1]: []}, "Archive": {during[2]: [], during[4]: []}, "Trash": {during[3]: []},
+        "Drafts": {draft["Message-ID"]: ["\\Draft"]}, "Sent": {sent: ["\\Seen"]}})
+    home.wait_primary("bert", {"INBOX": {sent: []}})
+    (_, _, date, _, _), = home.dovecot.state(anna.address, ["Sent"])["Sent"]
+    stamp = time.mktime(time.strptime(date[:20].strip(), "%d-%b-%Y %H:%M:%S")) - time.timezone
+    assert abs(stamp - sent_at) < 3, (date, sent_at)
+    receipt = peers.wait_for(lambda: (home.office.site().get("drain") or {}).get("receipt", "") if "in Sent" in str(home.office.site())
+                             else "", 20, lambda: str(home.office.site()))
+    assert "1 sent message in Sent" in receipt and "1 moved to Trash" in receipt, receipt
+
+
+def test_nothing_doubles_when_couriers_die(folder, started):
+    """P6, W1: kill -9 of couriers, clerk, sequencer and the primary's IMAP while forty messages go to Sent."""
+    home = Home(folder, started, ("anna",))
+    anna = home.person("anna")
+    home.down()
+    mids = [anna.send(anna.write(["someone@example.com"], f"Sent {i}")) for i in range(40)]
+    home.up()
+    for i in range(10):
+        time.sleep(0.4)
+        roles = home.office.roles()
+        victims = [r for r in roles if r.startswith(("courier", "clerk", "sequencer"))]
+        try:
+            os.kill(roles[sorted(victims)[i % len(victims)]], signal.SIGKILL)
+        except (ProcessLookupError, KeyError):
+            pass
+        if i == 5:
+            home.dovecot.kill()
+            home.dovecot.start()
+    home.wait_primary("anna", {"Sent": {mid: ["\\Seen"] for mid in mids}}, 150)
+
+
+@pytest.mark.parametrize("separator,prefix", [(".", "INBOX."), ("/", "")])
+def test_folders_of_the_servers_shape(folder, started, separator, prefix):
+    """A primary with another delimiter and a namespace prefix gets the folders where it has them."""
+    home = Home(folder, started, ("anna",), separator=separator, prefix=prefix)
+    anna = home.person("anna")
+    home.down()
+    m = anna.imap()
+    draft = anna.write(["x@example.org"], "Filed")
+    people.ok(m.create("Kunden/Meyer"))
+    people.ok(m.append("Kunden/Meyer", "(\\Seen)", None, draft.as_bytes().replace(b"\n", b"\r\n")))
+    sent = anna.send(anna.write(["someone@example.com"], "Sent"))
+    m.logout()
+    home.up()
+    home.wait_primary("anna", {f"{prefix}Kunden{separator}Meyer": {draft["Message-ID"]: ["\\Seen"]}, f"{prefix}Sent": {sent: ["\\Seen"]}})
