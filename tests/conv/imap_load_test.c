@@ -300,6 +300,112 @@ static void map_agrees_with_counting(void **state)
 	imap_rig_fini(&rig);
 }
 
+/* ---- I-08: messages made to be costly ---- */
+
+static void nested(struct buf *out)
+{
+	for (int i = 0; i < 20000; i++)
+		(void)buf_printf(
+			out, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+}
+
+static void many_parts(struct buf *out)
+{
+	(void)buf_printf(out, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	for (int i = 0; i < 200000; i++)
+		(void)buf_printf(out, "--b\r\n\r\n");
+}
+
+static void messages_within(struct buf *out)
+{
+	for (int i = 0; i < 20000; i++)
+		(void)buf_printf(out, "Content-Type: message/rfc822\r\n\r\n");
+}
+
+static void many_fields(struct buf *out)
+{
+	for (int i = 0; i < 200000; i++)
+		(void)buf_printf(out, "X-%d: y\r\n", i);
+}
+
+static void many_addresses(struct buf *out)
+{
+	(void)buf_printf(out, "To: ");
+	for (int i = 0; i < 200000; i++)
+		(void)buf_printf(out, "<a@b>,\r\n ");
+}
+
+static void same_boundary(struct buf *out)
+{
+	for (int i = 0; i < 5000; i++)
+		(void)buf_printf(out, "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n");
+	for (int i = 0; i < 100000; i++)
+		(void)buf_printf(out, "--b\r\n");
+}
+
+static void parentheses(struct buf *out)
+{
+	(void)buf_printf(out, "From: ");
+	for (int i = 0; i < 500000; i++)
+		(void)buf_append_byte(out, '(');
+}
+
+static void encoded_words(struct buf *out)
+{
+	(void)buf_printf(out, "Subject: ");
+	for (int i = 0; i < 50000; i++)
+		(void)buf_printf(out, "=?utf-8?q?=?=\r\n ");
+}
+
+static void base64_junk(struct buf *out)
+{
+	(void)buf_printf(out, "Content-Transfer-Encoding: base64\r\n\r\n");
+	for (int i = 0; i < 500000; i++)
+		(void)buf_printf(out, "=\r\n!");
+}
+
+static void parameters(struct buf *out)
+{
+	(void)buf_printf(out, "Content-Type: text/plain");
+	for (int i = 0; i < 100000; i++)
+		(void)buf_printf(out, ";\r\n a*%d*=x", i);
+}
+
+static void i_08_costly_messages(void **state)
+{
+	static void (*const makers[])(struct buf *) = {
+		nested,	       many_parts,  messages_within, many_fields, many_addresses,
+		same_boundary, parentheses, encoded_words,   base64_junk, parameters};
+	struct buf ask = {0};
+
+	(void)state;
+	(void)buf_printf(
+		&ask,
+		"a FETCH 1 (ENVELOPE BODY BODYSTRUCTURE BINARY.SIZE[1] BODY.PEEK[1] BODY.PEEK[1");
+	for (int i = 0; i < 60; i++)
+		(void)buf_printf(&ask, ".1");
+	(void)buf_printf(&ask, "] BODY.PEEK[1.MIME] BODY.PEEK[HEADER.FIELDS (x)])\r\nb SEARCH TEXT "
+			       "x HEADER x y\r\n");
+	for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+		struct buf text = {0};
+		clock_t start;
+
+		begin(0);
+		makers[i](&text);
+		rig.boxes[0].entries[0].text = imap_rig_add_text(&rig, buf_span(&text));
+		buf_fini(&text);
+		rig.most_out = 0;
+		start = clock();
+		imap_rig_feed(&rig, buf_span(&ask), 0);
+		if (COUNTS_MEMORY) /* nor do the sanitizers keep time */
+			assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 3);
+		assert_true(heard("a OK") || heard("a NO"));
+		assert_true(heard("b OK"));
+		imap_rig_fini(&rig);
+	}
+	buf_fini(&ask);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +415,7 @@ int main(void)
 		cmocka_unit_test(i_12_search_is_cancelled),
 		cmocka_unit_test(i_01_endless_line_ends),
 		cmocka_unit_test(i_01_bombs_after_login),
+		cmocka_unit_test(i_08_costly_messages),
 		cmocka_unit_test(long_sets_are_split),
 		cmocka_unit_test(map_agrees_with_counting),
 	};
