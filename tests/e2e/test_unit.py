@@ -8,10 +8,16 @@ import subprocess
 import time
 
 import peers
+import people
 import pytest
 import under_unit
 
 EXPOSURE = 2.6  # of `systemd-analyze security`; most of the rest is the root the supervisor starts as, and the network
+
+
+class OfficeUnderUnit(people.Office):
+    def start(self, wait=True, env=None):
+        return UnderUnit.start(self, wait, env)
 
 
 class UnderUnit(peers.Holdfast):
@@ -62,6 +68,26 @@ def test_runs_with_what_the_unit_leaves(folder, started):
     send(holdfast.port)
     peers.wait_for(lambda: holdfast.site()["held"] == 2, 20, lambda: "two held:\n" + holdfast.tail(), every=0.1)
     assert holdfast.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take away what the unit takes away")
+def test_people_work_with_what_the_unit_leaves(folder, started):
+    """All ten roles; logins, reading and sending; and auth's folder is nobody's but its own."""
+    office = started(OfficeUnderUnit(os.path.join(folder, "office"), peers.free_port(), mode="backup-mx"))
+    anna, bert = office.add("anna", "bert")
+    roles = office.roles()
+    assert {name.split("-")[0] for name in roles} == {"edge", "scout", "sequencer", "clerk", "courier", "watch", "desk", "auth", "submission", "indexer"}
+    filters = int(facts(office.process.pid)["Seccomp_filters"])
+    for name, pid in roles.items():
+        now = facts(pid)
+        assert now["NoNewPrivs"] == "1" and int(now["CapEff"], 16) == 0 and now["Uid"].split()[0] != "0", (name, now)
+        assert int(now["Seccomp_filters"]) > filters, f"{name} could not close its own filter:\n{office.tail()}"
+    assert os.stat(os.path.join(office.data, "secrets", "auth")).st_mode & 0o077 == 0
+    mid = bert.send(bert.write(anna.address, "under the unit"))
+    m = anna.imap()
+    peers.wait_for(lambda: [c[0] for c in people.contents(m, "INBOX")] == [mid], 10, lambda: "Bert's mail:\n" + office.tail())
+    m.logout()
+    assert office.stop() == 0
 
 
 def test_tells_systemd(folder, started):
