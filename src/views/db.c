@@ -254,6 +254,7 @@ static enum rc make_new(struct views *v, const char *dir, struct fault *why)
 	snprintf(sql, sizeof sql, "PRAGMA user_version = %d", VIEWS_SCHEMA);
 	views_plain(v, "BEGIN");
 	views_plain(v, views_schema_sql);
+	views_plain(v, people_schema_sql);
 	views_plain(v, sql);
 	views_plain(v, "COMMIT");
 	load_progress(v);

@@ -8,6 +8,8 @@
 #include "views/internal.h"
 #include "views/mailbox.h"
 
+extern const char people_schema_sql[];
+
 enum { ENTRY_HOME_NONE, ENTRY_HOME_WAITS, ENTRY_HOME_DONE };
 enum { ORIGIN_SUBMITTED = 1, ORIGIN_PUT = 2, ORIGIN_COPY = 4 }; /* record.msg */
 enum given_kind { GIVEN_DELIVERED, GIVEN_OUR_COPY, GIVEN_OWN_COPY };
