@@ -227,14 +227,14 @@ def test_mutt(office, folder):
 set smtp_url="smtp://anna%40example.com@127.0.0.1:{office.ports['submission']}/" smtp_pass="{anna.password}"
 set ssl_starttls=yes ssl_force_tls=yes certificate_file="{office.certificate}" ssl_verify_host=no
 set folder="{base}" spoolfile="+INBOX" record="+Sent" postponed="+Drafts" copy=yes
-set from="{anna.address}" realname="Anna" use_from=yes quit=yes delete=yes confirmappend=no move=no header_cache="" sleep_time=0
+set from="{anna.address}" realname="Anna" use_from=yes quit=yes delete=yes confirmappend=no move=no resolve=no header_cache="" sleep_time=0
 """)
     run(["mutt", "-F", rc, "-s", "By mutt", "--", bert.address], input=b"Hello Bert\n", env={**os.environ, "HOME": folder})
     shown(bert, 1)
     shown(anna, 1, "Sent")  # mutt saved it itself: there is no second
     ids = arrive(office.port, anna.address, 2, "For mutt")
     shown(anna, 2)
-    in_terminal(["mutt", "-F", rc, "-f", base + "INBOX"], b"F$sArchive\n\n$q", env={"HOME": folder})
+    in_terminal(["mutt", "-F", rc, "-f", base + "INBOX"], b"FsArchive\n$q", env={"HOME": folder})
     m = anna.imap()
     kept, moved = people.contents(m, "INBOX"), people.contents(m, "Archive")
     assert len(kept) == 1 and len(moved) == 1 and {kept[0][0], moved[0][0]} == set(ids)
@@ -283,9 +283,9 @@ path = {home}/mail/
 read_all = false
 delete = false
 """)
-    run(["chown", "-R", "nobody", home])
+    run(["chown", "-R", "nobody:nogroup", home])
     for expected in (3, 3):  # the second time nothing is new: UIDs and UIDLs are stable
-        run(["getmail", "--getmaildir", home, "--rcfile", "getmailrc"], user="nobody", env={**os.environ, "HOME": home})
+        run(["getmail", "--getmaildir", home, "--rcfile", "getmailrc"], user="nobody", group="nogroup", extra_groups=[], env={**os.environ, "HOME": home})
         paths = glob.glob(os.path.join(home, "mail", "new", "*"))
         assert len(paths) == expected
     found = {re.search(r"(?im)^message-id:\s*(<[^>]*>)", open(p).read()).group(1) for p in paths}
