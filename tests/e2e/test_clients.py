@@ -191,10 +191,11 @@ def test_curl(office, folder):
 
 # ---- mutt ----
 
-def in_terminal(words, keys, seconds=30, env=None):
+def in_terminal(words, keys, cwd, seconds=30, env=None):
     """Runs a program in a terminal, types keys into it, and waits for its end."""
     pid, fd = pty.fork()
     if pid == 0:
+        os.chdir(cwd)
         os.execvpe(words[0], words, {**os.environ, "TERM": "xterm", **(env or {})})
     out, end, typed = b"", time.monotonic() + seconds, False
     while time.monotonic() < end:
@@ -234,7 +235,7 @@ set from="{anna.address}" realname="Anna" use_from=yes quit=yes delete=yes confi
     shown(anna, 1, "Sent")  # mutt saved it itself: there is no second
     ids = arrive(office.port, anna.address, 2, "For mutt")
     shown(anna, 2)
-    in_terminal(["mutt", "-F", rc, "-f", base + "INBOX"], b"FsArchive\n$q", env={"HOME": folder})
+    in_terminal(["mutt", "-F", rc, "-f", base + "INBOX"], b"Fs=Archive\n$q", folder, env={"HOME": folder})
     m = anna.imap()
     kept, moved = people.contents(m, "INBOX"), people.contents(m, "Archive")
     assert len(kept) == 1 and len(moved) == 1 and {kept[0][0], moved[0][0]} == set(ids)
