@@ -4,6 +4,8 @@
  */
 #include "cli/status.h"
 
+#include "ipc/msg.h"
+
 /* ---- JSON ---- */
 
 static json_t *number(uint64_t n)
@@ -117,6 +119,18 @@ static json_t *disk_json(const struct status *s)
 	return o;
 }
 
+static json_t *listeners_json(const struct status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->listeners_n; i++)
+		(void)json_array_append_new(
+			list,
+			json_pack("{s:o, s:o}", "service", cli_json_span(s->listeners[i].service),
+				  "address", cli_json_span(s->listeners[i].address)));
+	return list;
+}
+
 json_t *status_json(const struct status *s)
 {
 	json_t *o = s->live ? json_deep_copy(s->live) : json_object();
@@ -137,6 +151,7 @@ json_t *status_json(const struct status *s)
 	set(o, "sites", sites);
 	set(o, "views", views_json(s));
 	set(o, "disk", disk_json(s));
+	set(o, "listeners", listeners_json(s));
 	return o;
 }
 
@@ -439,6 +454,31 @@ static void put_views(const struct cli *c, const struct status *s, struct buf *o
 	buf_fini(&line);
 }
 
+/* "smtp 25, imaps 993": each service and port once. */
+static void put_listeners(const struct cli *c, const struct status *s, struct buf *out)
+{
+	struct span last = SPAN_NONE, last_port = SPAN_NONE;
+	struct buf line = {0};
+
+	for (size_t i = 0; i < s->listeners_n; i++) {
+		struct span service = s->listeners[i].service, address = s->listeners[i].address;
+		struct span port = span_from(address, (size_t)(span_rchr(address, ':') + 1));
+
+		if (span_eq(service, last) && span_eq(port, last_port))
+			continue;
+		if (span_eq(service, last))
+			buf_printf(&line, " and %.*s", SPAN_FMT(port));
+		else
+			buf_printf(&line, "%s%.*s %.*s", line.n ? ", " : "", SPAN_FMT(service),
+				   SPAN_FMT(port));
+		last = service;
+		last_port = port;
+	}
+	if (line.n)
+		put_line(c, out, "Open", INK_PLAIN, &line);
+	buf_fini(&line);
+}
+
 static void put_role(const struct cli *c, const json_t *r, struct buf *out)
 {
 	json_int_t restarts = json_integer_value(json_object_get(r, "restarts"));
@@ -505,6 +545,7 @@ void status_print(const struct cli *c, const struct status *s, struct buf *out)
 	put_sites(c, s, out);
 	put_disk(c, s, out);
 	put_views(c, s, out);
+	put_listeners(c, s, out);
 	put_roles(c, s, out);
 	put_alarms(c, s, out);
 	if (s->decide) {

@@ -24,6 +24,8 @@ struct status_site {
 
 enum { STATUS_MISSING = 6 };
 
+struct msg_listen;
+
 struct status {
 	uint64_t now_us;
 	const char *node, *data;
@@ -36,6 +38,9 @@ struct status {
 	uint64_t free_bytes, reserve_bytes;
 	uint64_t next, lag_records, newest_received_us;
 	uint64_t held, held_bytes, decide;
+	const struct msg_listen
+		*listeners; /* of the file; a running system keeps those of its start */
+	size_t listeners_n;
 };
 
 /* False: not even the data directory is known (printed). */

@@ -62,6 +62,8 @@ static void from_config(struct cli *c, struct status *s, const struct msg_config
 {
 	s->node = arena_str(&c->arena, config->node);
 	s->reserve_bytes = config->limits.reserve_bytes;
+	s->listeners = config->listen;
+	s->listeners_n = config->listen_n;
 	for (size_t i = 0; i < config->sites_n; i++)
 		take_domains(c, config, site_of(c, s, config->sites[i].name));
 }
@@ -181,8 +183,9 @@ static bool site_from_views(void *arg, const struct views_site *v)
 	site = site_of(g->c, g->s, v->name);
 	if (is_removed(g, site, v)) {
 		site->state = "removed";
-		site->reason = "not in the configuration: name it there again, or send its mail on with "
-			       "holdfast queue redirect --match site=NAME HOST";
+		site->reason =
+			"not in the configuration: name it there again, or send its mail on with "
+			"holdfast queue redirect --match site=NAME HOST";
 	} else if (!site->live) {
 		site->state = v->state.n ? arena_str(&g->c->arena, v->state) : "unknown";
 		site->since_us = v->since_us;

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "ipc/msg.h"
+
 #define S 1000000ull
 
 /* A fixed moment, far from midnight in every time zone that matters: only ages are shown. */
@@ -38,8 +40,16 @@ static struct status_site site(const char *name, const char *state)
 
 static void all_is_well(void **state)
 {
+	static const struct msg_listen open[] = {
+		{SPAN_LIT("smtp"), SPAN_LIT("0.0.0.0:25")},
+		{SPAN_LIT("smtp"), SPAN_LIT("[::]:25")},
+		{SPAN_LIT("smtp"), SPAN_LIT("[::]:2525")},
+		{SPAN_LIT("imaps"), SPAN_LIT("0.0.0.0:993")},
+	};
 	struct status_site one = site("head-office", "up");
 	struct status s = {.now_us = NOW,
+			   .listeners = open,
+			   .listeners_n = 4,
 			   .sites = &one,
 			   .sites_n = 1,
 			   .has_views = true,
@@ -57,6 +67,7 @@ static void all_is_well(void **state)
 			    "\n"
 			    "Disk     41.0 GiB free; new mail would be refused below 512 MiB\n"
 			    "Views    up to date\n"
+			    "Open     smtp 25 and 2525, imaps 993\n"
 			    "Decide   0 need a decision\n");
 }
 
