@@ -410,6 +410,17 @@ void desk_host_await(struct desk_host *d, unsigned type)
 	buf_fini(&body);
 }
 
+bool desk_host_is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	return true;
+#elif defined(__has_feature)
+	return __has_feature(address_sanitizer);
+#else
+	return false;
+#endif
+}
+
 unsigned desk_host_rss_kib(const struct desk_host *d)
 {
 	char path[64], line[256];

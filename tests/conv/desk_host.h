@@ -47,6 +47,8 @@ void desk_host_cut_auth(struct desk_host *d);
 void desk_host_accounts_changed(struct desk_host *d, const char *account);
 /* Reads what the program tells the supervisor, up to a message of this type. */
 void desk_host_await(struct desk_host *d, unsigned type);
+/* Sizes of memory say nothing then. */
+bool desk_host_is_sanitized(void);
 unsigned desk_host_rss_kib(const struct desk_host *d);
 /* A client at service 0 to 3. */
 int desk_client(const struct desk_host *d, unsigned service);

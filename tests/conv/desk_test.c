@@ -336,7 +336,8 @@ static void i_14_idle_sessions_cost_little(void **state)
 	after = desk_host_rss_kib(&desk);
 	print_message("%u KiB for each of %u idle sessions\n", (after - before) / (SESSIONS - 10),
 		      SESSIONS - 10);
-	assert_true((after - before) / (SESSIONS - 10) < LIMIT_KIB);
+	if (!desk_host_is_sanitized())
+		assert_true((after - before) / (SESSIONS - 10) < LIMIT_KIB);
 	desk_host_mail(&desk, SPAN_LIT("Subject: new\r\n\r\nbody\r\n"));
 	for (unsigned i = 0; i < SESSIONS; i++) {
 		talk(fds[i], "", "* 201 EXISTS");
@@ -367,7 +368,7 @@ static void i_16_a_client_that_does_not_read(void **state)
 	edge_say(fd, buf_cstr(&command));
 	other = imap_in();
 	talk(other, "b SELECT INBOX\r\n", "b OK");
-	assert_true(desk_host_rss_kib(&desk) < 64 << 10);
+	assert_true(desk_host_is_sanitized() || desk_host_rss_kib(&desk) < 64 << 10);
 	talk(other, "c FETCH 20 BODY.PEEK[HEADER]\r\n", "c OK");
 	expect("Subject: large");
 	(void)close(other);
