@@ -101,6 +101,8 @@ int cmd_queue_show(struct cli *c);
 int cmd_queue_act(struct cli *c); /* retry, release, discard, redirect */
 int cmd_doctor(struct cli *c);
 int cmd_autoconfig(struct cli *c);
+int cmd_dkim_create(struct cli *c);
+int cmd_dkim_list(struct cli *c);
 int cmd_user_add(struct cli *c);
 int cmd_user_passwd(struct cli *c);
 int cmd_user_state(struct cli *c);

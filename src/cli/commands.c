@@ -58,6 +58,11 @@ static const struct cli_option autoconfig_options[] = {
 	END,
 };
 
+static const struct cli_option dkim_options[] = {
+	{"selector", "NAME", "of the records (hf and the date)"},
+	{"algorithm", "NAME", "rsa-sha256 or ed25519-sha256 alone (both)"},
+	END,
+};
 static const struct cli_option user_add_options[] = {
 	{"name", "TEXT", "for people, such as \"Anna Muster\""},
 	{"password-stdin", NULL, "the password is the first line of stdin"},
@@ -214,6 +219,23 @@ const struct cli_command cli_commands[] = {
 	 .has_json = true,
 	 .run = cmd_autoconfig,
 	 .more = "The file goes to stdout, and where to publish it to stderr.\n"},
+	{.name = "dkim create",
+	 .args = "DOMAIN",
+	 .help = "Make keys that sign mail of a domain, and print the DNS records to publish",
+	 .least = 1,
+	 .most = 1,
+	 .options = dkim_options,
+	 .has_json = true,
+	 .run = cmd_dkim_create,
+	 .more = "One key for RSA and one for Ed25519. Mail is signed with all keys of its "
+		 "domain.\n"
+		 "See holdfast-dkim(1).\n"},
+	{.name = "dkim list",
+	 .args = "[DOMAIN]",
+	 .help = "Print the DNS records of the keys there are",
+	 .most = 1,
+	 .has_json = true,
+	 .run = cmd_dkim_list},
 	{.name = "user add",
 	 .args = "ADDRESS",
 	 .help = "Make an account",

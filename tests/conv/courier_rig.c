@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/must.h"
+#include "identity/dkim.h"
 #include "ipc/link.h"
 #include "loop/conn.h"
 #include "loop/loop.h"
@@ -216,6 +217,8 @@ static void on_role_closed(void *arg, struct link *l)
 		r->watch = NULL;
 	if (l == r->scout)
 		r->scout = NULL;
+	if (l == r->auth)
+		r->auth = NULL;
 }
 
 static void on_done(struct rig *r, struct arena *a, struct span body)
@@ -338,6 +341,52 @@ static bool on_scout(void *arg, struct link *l, unsigned type, struct span body)
 	return true;
 }
 
+static bool on_signers(struct rig *r, struct link *l, struct arena *a, struct span body)
+{
+	struct msg_signer signer = {.selector = SPAN_LIT("rig")};
+	struct msg_signers answer = {.signers = &signer, .signers_n = r->key != NULL};
+	struct msg_signers_ask m;
+	struct buf out = {0};
+
+	assert_true(msg_signers_ask_decode(a, body, &m));
+	answer.id = m.id;
+	if (r->key)
+		signer.algorithm = span_str(dkim_algorithm_name(dkim_key_algorithm(r->key)));
+	msg_signers_encode(&out, &answer);
+	assert_int_equal(link_send(l, MSG_SIGNERS, buf_span(&out)), OK);
+	buf_fini(&out);
+	return true;
+}
+
+static bool on_auth(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct msg_sign_answer answer = {.ok = true};
+	struct buf out = {0}, signature = {0};
+	struct rig *r = arg;
+	struct msg_sign_ask m;
+	struct arena a;
+
+	if (r->auth_is_silent)
+		return true;
+	arena_init(&a, 4096);
+	if (type == MSG_SIGNERS_ASK) {
+		(void)on_signers(r, l, &a, body);
+	} else {
+		assert_int_equal(type, MSG_SIGN_ASK);
+		assert_true(msg_sign_ask_decode(&a, body, &m));
+		assert_int_equal(m.hash.n, DKIM_HASH_BYTES);
+		assert_int_equal(dkim_key_sign(r->key, m.hash.p, &signature, NULL), OK);
+		answer.id = m.id;
+		answer.signature = buf_span(&signature);
+		msg_sign_answer_encode(&out, &answer);
+		assert_int_equal(link_send(l, MSG_SIGN_ANSWER, buf_span(&out)), OK);
+	}
+	buf_fini(&signature);
+	buf_fini(&out);
+	arena_fini(&a);
+	return true;
+}
+
 static struct link *give_link(struct rig *r, enum role_id peer, const struct link_ops *ops)
 {
 	struct buf body = {0};
@@ -367,6 +416,7 @@ void rig_clerk_gone(struct rig *r)
 
 static void give_config(struct rig *r, const struct rig_options *options)
 {
+	static struct msg_listen submission = {SPAN_LIT("submission"), SPAN_LIT("127.0.0.1:587")};
 	struct msg_primary primaries[2] = {
 		{.host = SPAN_LIT("127.0.0.1"), .port = 1, .weight = 1},
 		{.host = span_str(options->host ? options->host : "127.0.0.1"),
@@ -392,6 +442,8 @@ static void give_config(struct rig *r, const struct rig_options *options)
 	struct buf encoded = {0}, body = {0};
 	int fd = memfd_create("config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
+	config.listen = &submission;
+	config.listen_n = options->auth;
 	msg_config_encode(&encoded, &config);
 	assert_int_equal(write(fd, encoded.p, encoded.n), encoded.n);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), 0);
@@ -437,6 +489,7 @@ void rig_open(struct rig *r, const struct rig_options *options)
 						  .on_closed = on_role_closed};
 	static const struct link_ops scout = {.on_message = on_scout, .on_closed = on_role_closed};
 	static const struct link_ops watch = {.on_message = on_watch, .on_closed = on_role_closed};
+	static const struct link_ops auth = {.on_message = on_auth, .on_closed = on_role_closed};
 	struct lane_options lane = {.os = os_real(), .name = "edge-0"};
 	struct fault why = {0};
 	char path[128];
@@ -456,6 +509,8 @@ void rig_open(struct rig *r, const struct rig_options *options)
 	rig_clerk_new(r);
 	r->sequencer = give_link(r, ROLE_SEQUENCER, &sequencer);
 	r->watch = give_link(r, ROLE_WATCH, &watch);
+	if (options->auth)
+		r->auth = give_link(r, ROLE_AUTH, &auth);
 	if (options->scout)
 		r->scout = give_link(r, ROLE_SCOUT, &scout);
 	assert_int_equal(link_send(r->channel, MSG_READY, SPAN_NONE), OK);
@@ -544,6 +599,7 @@ void rig_close(struct rig *r)
 	link_close(r->sequencer);
 	link_close(r->watch);
 	link_close(r->scout);
+	link_close(r->auth);
 	lane_close(r->lane);
 	tls_context_unref(r->tls);
 	loop_free(r->loop);
@@ -566,13 +622,23 @@ static void on_stored(void *arg, const struct lane_result *result)
 	m->ref = result->ref;
 }
 
+static uint32_t header_bytes(struct span body)
+{
+	const unsigned char *end = memmem(body.p, body.n, "\r\n\r\n", 4);
+
+	return end ? (uint32_t)(end - body.p) + 4 : 0;
+}
+
 size_t rig_store(struct rig *r, struct span body, const char *sender, const char *rcpts)
 {
 	struct rig_message *m = &r->messages[r->messages_n];
 	struct msg_message_meta meta = {.sender = span_str(sender),
 					.trace = SPAN_LIT(TRACE),
 					.cuts = (struct msg_cut *)(uintptr_t)r->cuts,
-					.cuts_n = r->cuts_n};
+					.cuts_n = r->cuts_n,
+					.origin = r->origin,
+					.from = span_str(r->from),
+					.header_bytes = header_bytes(body)};
 	struct record_new record = {.type = RECORD_MESSAGE, .received_us = 1000000};
 	struct msg_rcpt rcpt[RIG_RCPTS] = {0};
 	struct span rest = span_str(rcpts);

@@ -13,6 +13,7 @@
 #include "ledger/ledger.h"
 
 struct conn;
+struct dkim_key;
 struct link;
 struct listener;
 struct loop;
@@ -71,6 +72,11 @@ struct rig {
 		*mx; /* what scout says of every domain; ports are filled in where they are 1 */
 	const struct msg_cut *cuts; /* of messages stored from now on */
 	size_t cuts_n;
+	struct dkim_key *key; /* auth signs with it: selector "rig"; NULL: it has none */
+	bool auth_is_silent;
+	struct link *auth;
+	unsigned char origin; /* of messages stored from now on */
+	const char *from;
 
 	struct rig_message messages[RIG_MAX];
 	size_t messages_n;
@@ -85,6 +91,7 @@ struct rig_options {
 	bool no_primary;  /* nobody listens */
 	const char *host; /* of the primary; default 127.0.0.1 */
 	bool dead_first;  /* a primary before it, of better priority, where nobody listens */
+	bool auth;	  /* there is one, and people can log in */
 	bool scout;	  /* there is one; it knows that every name is 127.0.0.1 */
 };
 void rig_open(struct rig *r, const struct rig_options *options);

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "identity/dkim.h"
+#include "ipc/link.h"
 #include "queue/verdict.h"
 #include "tls/tls.h"
 
@@ -271,6 +273,77 @@ static void an_enforced_policy_wants_a_certificate_that_verifies(void **state)
 	rig_close(&r);
 }
 
+/* ---- DKIM ---- */
+
+static enum dkim_result check(struct rig *r, enum dkim_algorithm algorithm)
+{
+	const struct rig_delivery *d = &r->taken[0];
+	struct span all = buf_span(&d->data), header;
+	struct buf record = {0};
+	struct dkim_verify *v;
+	enum dkim_result result = DKIM_NONE;
+	const unsigned char *end = memmem(all.p, all.n, "\r\n\r\n", 4);
+
+	assert_int_equal(dkim_key_algorithm(r->key), algorithm);
+	assert_non_null(end);
+	header = span_first(all, (size_t)(end - all.p) + 4);
+	assert_int_equal(dkim_key_record(r->key, &record, NULL), OK);
+	v = dkim_verify_new(header, (uint64_t)time(NULL));
+	if (dkim_verify_count(v)) {
+		assert_string_equal(dkim_verify_question(v, 0), "rig._domainkey.sender.example");
+		dkim_verify_key(v, 0, OK, buf_span(&record));
+		dkim_verify_body(v, span_from(all, header.n));
+		dkim_verify_end(v);
+		result = dkim_verify_result(v, 0);
+	}
+	dkim_verify_free(v);
+	buf_fini(&record);
+	return result;
+}
+
+static void play_dkim(enum dkim_algorithm algorithm, unsigned char origin,
+		      enum dkim_result expected)
+{
+	static const struct msg_cut cut = {24, 22};
+	struct msg_mx_host host = here(10);
+	struct msg_mx_answer mx = {.hosts = &host, .hosts_n = 1};
+	struct rig r = {.origin = origin, .from = "a@sender.example", .cuts = &cut, .cuts_n = 1};
+
+	assert_int_equal(dkim_key_make(algorithm, &r.key, NULL), OK);
+	rig_open(&r, &(struct rig_options){.scout = true, .auth = true});
+	r.mx = &mx;
+	send_one(&r, to_world);
+	expect_lane(&r, DELIVERED);
+	assert_int_equal(check(&r, algorithm), expected);
+	dkim_key_free(r.key);
+	rig_close(&r);
+}
+
+static void what_our_people_send_is_signed(void **state)
+{
+	(void)state;
+	play_dkim(DKIM_RSA_SHA256, 1, DKIM_PASS);
+	play_dkim(DKIM_ED25519_SHA256, 1, DKIM_PASS);
+	play_dkim(DKIM_ED25519_SHA256, 0, DKIM_NONE);
+}
+
+static void without_auth_it_waits(void **state)
+{
+	struct msg_mx_host host = here(10);
+	struct msg_mx_answer mx = {.hosts = &host, .hosts_n = 1};
+	struct rig r = {.origin = 1, .from = "Ann <a@sender.example>"};
+
+	(void)state;
+	rig_open(&r, &(struct rig_options){.scout = true, .auth = true});
+	r.mx = &mx;
+	send_one(&r, to_world); /* no key: as it is */
+	link_close(r.auth);
+	r.auth = NULL;
+	send_one(&r, to_world);
+	expect_lane(&r, DELIVERED "OUTCOME 1 stage=connect 0:unreached/retry/0\n");
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +353,8 @@ int main(void)
 		cmocka_unit_test(n_08_the_dns_fails_or_says_never),
 		cmocka_unit_test(dane_takes_the_key_it_names_and_no_other),
 		cmocka_unit_test(a_host_that_hides_starttls_gets_nothing),
+		cmocka_unit_test(what_our_people_send_is_signed),
+		cmocka_unit_test(without_auth_it_waits),
 		cmocka_unit_test(an_enforced_policy_wants_a_certificate_that_verifies),
 	};
 

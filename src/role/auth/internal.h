@@ -190,6 +190,12 @@ void primary_cancel(struct primary_ask *ask); /* on_done is not called any more 
 void primaries_resolved(struct auth *a, const struct msg_resolve_answer *m);
 void primaries_scout_gone(struct auth *a);
 
+/* ---- dkim.c: keys that sign what goes out ---- */
+void dkim_load(struct auth *a); /* anew; at start and at a reload */
+void dkim_forget(void);
+void dkim_signers(struct peer *p, const struct msg_signers_ask *m);
+void dkim_sign(struct peer *p, const struct msg_sign_ask *m);
+
 /* ---- people.c: the socket; people_*.c: what is asked there ---- */
 void people_prepare(struct auth *a);
 void people_listen(struct auth *a, int fd);
@@ -203,6 +209,7 @@ struct client *people_client(struct auth *a, uint64_t id); /* NULL: gone */
 struct auth *people_auth(const struct client *c);
 const char *people_who(const struct client *c); /* "operator root (uid 0)" */
 /* False: malformed. */
+bool dkim_people(struct client *c, struct arena *m, unsigned type, struct span body);
 bool people_user(struct client *c, struct arena *m, unsigned type, struct span body);
 void people_changed(struct auth *a,
 		    struct span account); /* AccountsChanged to all desks and submission */

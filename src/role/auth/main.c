@@ -93,12 +93,24 @@ static bool from_desk(struct peer *p, struct arena *m, unsigned type, struct spa
 static bool from_courier(struct peer *p, struct arena *m, unsigned type, struct span body)
 {
 	struct msg_credential_ask ask;
+	struct msg_signers_ask signers;
+	struct msg_sign_ask sign;
 
 	switch (type) {
 	case MSG_CREDENTIAL_ASK:
 		if (!msg_credential_ask_decode(m, body, &ask))
 			return false;
 		credential_answer(p, &ask);
+		return true;
+	case MSG_SIGNERS_ASK:
+		if (!msg_signers_ask_decode(m, body, &signers))
+			return false;
+		dkim_signers(p, &signers);
+		return true;
+	case MSG_SIGN_ASK:
+		if (!msg_sign_ask_decode(m, body, &sign))
+			return false;
+		dkim_sign(p, &sign);
 		return true;
 	default:
 		return false;
@@ -314,6 +326,7 @@ static bool on_start(struct role *r, struct fault *why)
 	if (!store_open(a, why) || !load_key(a, why) || !make_dummy(a, why) || !books_open(a, why))
 		return false;
 	load_throttle(a);
+	dkim_load(a);
 	people_prepare(a);
 	a->primaries = primaries_new(a);
 	a->gate = gate_new(a);
@@ -348,6 +361,7 @@ static void on_reload(struct role *r, const struct msg_config *was)
 		return;
 	a->config = role_config(r);
 	primaries_configured(a);
+	dkim_load(a);
 	login_mechanisms_changed(a);
 }
 
@@ -363,6 +377,7 @@ static void finish(void *arg)
 	cache_free(a);
 	credential_free_all(a);
 	store_free(a);
+	dkim_forget();
 	throttle_free(a->throttle);
 	secret_wipe(a, sizeof *a);
 	free(a);

@@ -507,6 +507,9 @@ bool people_user(struct client *c, struct arena *m, unsigned type, struct span b
 		return true;
 	case MSG_HOME_CONSENT:
 		return home_consent(c, m, body);
+	case MSG_DKIM_CREATE:
+	case MSG_DKIM_LIST:
+		return dkim_people(c, m, type, body);
 	default:
 		return false;
 	}

@@ -48,11 +48,12 @@ struct courier {
 	struct ledger_reader *reader;
 	struct link *clerk, *scout, *watch, *auth;
 	struct primary_tls *tls;
-	struct map sites; /* by name; redirections as ">host:port site" */
-	struct map hosts; /* by name */
-	struct map jobs;  /* by lease */
+	struct map sites;  /* by name; redirections as ">host:port site" */
+	struct map hosts;  /* by name */
+	struct map jobs;   /* by lease */
 	struct list homes; /* home leases; home.h */
 	uint64_t last_question;
+	struct list signings;
 	bool is_stopping, is_ending;
 	bool is_room_due;
 	size_t sessions_n;
@@ -79,6 +80,7 @@ struct primary {
 	bool tls_required;
 };
 
+struct signing;
 struct site {
 	struct courier *c;
 	char *name; /* as in the configuration; for a redirection that of the lease */
@@ -142,6 +144,16 @@ void world_unreached(struct site *s, const char *why);
 void world_answer(struct courier *c, const struct msg_mx_answer *m);
 void world_scout_gone(struct courier *c);
 
+/* ---- sign.c: DKIM ---- */
+
+struct job;
+bool sign_is_needed(const struct job *j); /* of an open one, for the world */
+void sign_start(struct job *j);		  /* puts it to its site when it is signed */
+void sign_forget(struct job *j);
+void sign_signers(struct courier *c, const struct msg_signers *m);
+void sign_answer(struct courier *c, const struct msg_sign_answer *m);
+void sign_auth_gone(struct courier *c);
+
 /* ---- session.c ---- */
 
 struct session;
@@ -167,6 +179,9 @@ struct job {
 	uint64_t granted_us;	      /* when it came; monotonic */
 	struct msg_message_meta meta; /* in the arena; after job_open */
 	bool is_open;
+	bool is_signed; /* or need not be */
+	struct signing *signing;
+	struct buf signatures; /* DKIM: fields that stand before the trace */
 	struct site *site;
 	struct session *session;
 	size_t first, batch; /* recipients lease.rcpts[first .. first + batch) are under way */

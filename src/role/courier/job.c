@@ -23,6 +23,8 @@ static void job_free(struct job *j)
 	say_set(&courier_metric_leases, j->c->jobs.n);
 	tell_room_soon(j->c);
 	courier_check_end(j->c);
+	sign_forget(j);
+	buf_fini(&j->signatures);
 	arena_fini(&j->arena);
 	free(j);
 }
@@ -143,7 +145,14 @@ void job_new(struct courier *c, struct span lease_body)
 					    : "the site is not in the configuration");
 		return;
 	}
-	site_put(j->site, j);
+	if (!j->site->is_world)
+		site_put(j->site, j);
+	else if (!job_open(j))
+		return; /* damaged: taken care of */
+	else if (sign_is_needed(j))
+		sign_start(j);
+	else
+		site_put(j->site, j);
 }
 
 /* The bytes are not there or not what was stored: an operator must know; never bad bytes (K4). */

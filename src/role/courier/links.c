@@ -280,16 +280,21 @@ static void on_scout_closed(void *arg, struct link *l)
 static bool on_auth(void *arg, struct link *l, unsigned type, struct span body)
 {
 	struct msg_credential_answer answer;
+	struct msg_signers signers;
+	struct msg_sign_answer signature;
 	struct arena a;
-	bool ok;
+	bool ok = true;
 
 	(void)l;
-	if (type != MSG_CREDENTIAL_ANSWER)
-		return false;
 	arena_init(&a, 64 << 10);
-	ok = msg_credential_answer_decode(&a, body, &answer);
-	if (ok)
+	if (type == MSG_CREDENTIAL_ANSWER && msg_credential_answer_decode(&a, body, &answer))
 		home_credential(arg, &answer);
+	else if (type == MSG_SIGNERS && msg_signers_decode(&a, body, &signers))
+		sign_signers(arg, &signers);
+	else if (type == MSG_SIGN_ANSWER && msg_sign_answer_decode(&a, body, &signature))
+		sign_answer(arg, &signature);
+	else
+		ok = false;
 	arena_fini(&a);
 	return ok;
 }
@@ -303,6 +308,7 @@ static void on_auth_closed(void *arg, struct link *l)
 	c->auth = NULL;
 	role_link_lost(c->role, ROLE_AUTH, 0);
 	home_auth_gone(c);
+	sign_auth_gone(c);
 }
 
 static bool on_nothing(void *arg, struct link *l, unsigned type, struct span body)

@@ -57,6 +57,7 @@ static bool on_start(struct role *r, struct fault *why)
 	map_init(&c->sites);
 	map_init(&c->hosts);
 	map_init(&c->jobs);
+	list_init(&c->signings);
 	list_init(&c->homes);
 	c->tls = primary_tls_new();
 	sites_configure(c);

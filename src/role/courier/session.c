@@ -204,7 +204,8 @@ static uint64_t bytes_out(const struct job *j)
 
 	for (size_t i = 0; i < j->meta.cuts_n; i++)
 		cut += j->meta.cuts[i].bytes;
-	return j->meta.trace.n + j->lease.body_bytes - (cut < j->lease.body_bytes ? cut : 0);
+	return j->signatures.n + j->meta.trace.n + j->lease.body_bytes -
+	       (cut < j->lease.body_bytes ? cut : 0);
 }
 
 static void offer(struct session *s, struct job *j)
@@ -267,6 +268,7 @@ static bool body_open(struct session *s, struct fault *why)
 		return true;
 	if (ledger_body_open(s->c->reader, ref, &s->body, why) != OK)
 		return false;
+	smtp_client_body(s->client, buf_span(&s->job->signatures));
 	smtp_client_body(s->client, s->job->meta.trace);
 	return true;
 }
