@@ -7,6 +7,7 @@ import smtplib
 
 import peers
 import people
+import primaries
 import pytest
 
 REPORT = """From: <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com>\r
@@ -171,6 +172,25 @@ def test_a_gateway_shows_what_passed(folder, started):
     send(o.port, "bert@example.com", original("<7@x>"), "out@example.org")
     wait_shown(o, "bert", ["<6@x>", "<7@x>"])
     assert o.site()["held"] == 1
+
+
+def test_a_gateway_keeps_what_the_primary_wrongly_refuses(folder, started):
+    """The primary answers, and says 550 to people it knew a moment ago: nothing bounces, all is readable, and goes on when it is mended."""
+    primary = primaries.Primary().start()
+    o = started(Copies(os.path.join(folder, "office"), primary.port, mode="gateway"))
+    o.add("bert")
+    o.wait_state("up")
+    send(o.port, "bert@example.com", original("<8@x>"), "out@example.org")
+    peers.wait_for(lambda: len(primary.messages) == 1, 20, "the first message at the primary")
+    primary.refuse_rcpt = lambda a: None if a.startswith("postmaster@") else b"550 5.1.1 no such user\r\n"
+    send(o.port, "bert@example.com", original("<9@x>"), "out@example.org")
+    wait_shown(o, "bert", ["<8@x>", "<9@x>"])
+    peers.wait_for(lambda: [m["state"] for m in o.json("queue", "list")["messages"]] in (["deferred"], ["decide"]), 20, "a try", every=0.1)
+    assert o.site()["state"] in ("up", "suspect") and "" not in primary.mails, "no bounce"
+    primary.refuse_rcpt = None
+    o.run("queue", "retry", "--match", "site=head-office", "--yes")
+    peers.wait_for(lambda: len(primary.messages) == 2, 20, lambda: "the second message at the primary\n" + o.tail())
+    primary.stop()
 
 
 def test_strangers_send_no_copies(folder, started):
