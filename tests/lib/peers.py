@@ -134,7 +134,7 @@ local_header_rewrite_clients =
         for row in ("pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr",
                     "rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce",
                     "trace unix - - n - 0 bounce", "verify unix - - n - 1 verify", "flush unix n - n 1000? 0 flush",
-                    "smtp unix - - n - - smtp", "relay unix - - n - - smtp", "showq unix n - n - - showq",
+                    "smtp unix - - n - - smtp", "lmtp unix - - n - - lmtp", "relay unix - - n - - smtp", "showq unix n - n - - showq",
                     "error unix - - n - - error", "retry unix - - n - - error", "discard unix - - n - - discard",
                     "virtual unix - n n - 20 virtual", "anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache",
                     "tlsmgr unix - - n 1000? 1 tlsmgr", "proxymap unix - - n - - proxymap", "postlog unix-dgram n - n - 1 postlogd"):
