@@ -63,8 +63,14 @@ static void finish(struct addresses *a)
 {
 	struct field_address out = {.kind = FIELD_MAILBOX};
 
-	if (!a->has_angle && !a->has_local && a->has_words)
+	/* Several words alone are a name, one may be a mailbox here. */
+	if (!a->has_angle && !a->has_local && a->words.n > 0 &&
+	    memchr(a->words.p, ' ', a->words.n)) {
+		take_words(a, &a->name, &a->has_name);
+		a->has_angle = true;
+	} else if (!a->has_angle && !a->has_local && a->has_words) {
 		take_words(a, &a->local, &a->has_local);
+	}
 	if (a->has_angle || a->has_local || a->has_domain) {
 		out.name = text_if(a->has_name, &a->name);
 		if (!a->has_name)

@@ -417,7 +417,9 @@ static void let_go(struct mime *m)
 static void take(struct mime *m, struct span bytes)
 {
 	if (m->line == AT_START)
-		m->line = looks_for_delimiters(m) && bytes.p[0] == '-' ? AT_MAYBE : AT_SURE;
+		m->line = bytes.p[0] == '-' && (looks_for_delimiters(m) || m->state == ST_HEADER)
+				  ? AT_MAYBE
+				  : AT_SURE;
 	if (m->line == AT_MAYBE) {
 		struct span some = span_first(bytes, sizeof m->held - m->held_n);
 
@@ -431,23 +433,47 @@ static void take(struct mime *m, struct span bytes)
 		line_bytes(m, bytes);
 }
 
+/* The gathered line, complete, in a header section. False: it is no field, and the section has ended before it. */
+static bool is_field(struct mime *m)
+{
+	struct span line = span_of(m->held, m->held_n);
+
+	if (mime_head_take(&m->head, &line) && mime_head_line_end(&m->head) == HEAD_FIELD)
+		return true;
+	while (m->state == ST_HEADER)
+		header_ends(m, m->line_at, m->lines);
+	return false;
+}
+
+/* The gathered line is complete. Returns whose part begins behind it, MIME_NONE. */
+static int finish_held(struct mime *m, bool has_lf)
+{
+	int whose = MIME_NONE;
+	bool is_done = try_delimiter(m, &whose);
+
+	if (!is_done && m->state == ST_HEADER)
+		/* It may end the section and be the first delimiter of what that announced. */
+		is_done = is_field(m) || try_delimiter(m, &whose);
+	if (!is_done)
+		body_bytes(m, span_of(m->held, m->held_n));
+	if (!is_done && has_lf)
+		body_line_end(m);
+	m->held_n = 0;
+	return whose;
+}
+
 /* The line is complete; m->at is behind its LF (or the end of the message). */
 static void finish_line(struct mime *m, bool has_lf, bool has_cr)
 {
 	int whose = MIME_NONE;
 
-	if (m->line == AT_MAYBE && try_delimiter(m, &whose)) {
-		m->held_n = 0;
-		m->lines += has_lf;
-		if (whose != MIME_NONE)
-			(void)part_begin(m, whose, false, m->at);
-	} else {
-		if (m->line == AT_MAYBE)
-			let_go(m);
-		if (has_lf)
-			line_end(m, true);
-		m->lines += has_lf;
-	}
+	if (m->line == AT_MAYBE)
+		whose = finish_held(m, has_lf);
+	else if (has_lf)
+		line_end(m, true);
+	m->lines += has_lf;
+	if (whose != MIME_NONE)
+		(void)part_begin(m, whose, false, m->at);
 	m->end_n = has_lf ? 1 + has_cr : 0;
 	m->line = AT_START;
 	m->line_at = m->at;

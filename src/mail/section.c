@@ -27,7 +27,8 @@ static int step(const struct mime *m, int part, bool as_message, uint32_t n)
 	}
 	if (p->kind == MIME_MULTIPART)
 		return child(m, part, n);
-	return as_message && n == 1 ? part : MIME_NONE;
+	/* A multipart that could not be taken apart is shown as one with a part of plain text (structure.c). */
+	return (as_message || span_eq(p->type, SPAN_LIT("multipart"))) && n == 1 ? part : MIME_NONE;
 }
 
 static void whole(const struct mime_part *p, int part, struct mime_range *out)

@@ -180,17 +180,31 @@ static bool put_language(struct buf *out, struct span field)
 	return put(out, n == 0 ? "NIL" : ")");
 }
 
+/* What is no token is no encoding: the bytes are taken as they are. */
 static bool put_encoding(struct buf *out, const struct mime_part *p)
 {
 	struct span field = p->fields[MIME_CONTENT_ENCODING];
+	size_t from = out->n;
 
-	return field.n == 0 ? put(out, "\"7bit\"") : put_value(out, field);
+	if (field.n == 0 || !put_value(out, field))
+		return field.n == 0 && put(out, "\"7bit\"");
+	for (size_t i = from + 1; i + 1 < out->n; i++)
+		if (!ascii_is_alnum(out->p[i]) && out->p[i] != '-' && out->p[i] != '_') {
+			out->n = from;
+			return put(out, "\"7bit\"");
+		}
+	return true;
 }
 
 static bool put_type(struct buf *out, const char *type, const char *subtype)
 {
 	return put_string(out, span_str(type)) && put(out, " ") &&
 	       put_string(out, span_str(subtype));
+}
+
+static bool is_multipart(const struct mime_part *p)
+{
+	return span_eq(p->type, SPAN_LIT("multipart"));
 }
 
 static bool is_text(const struct mime_part *p)
@@ -235,6 +249,17 @@ static bool put_single_extension(struct buf *out, const struct mime_part *p)
 
 /* ---- the walk ---- */
 
+/* Of a multipart without parts, or without a boundary to tell them by: all there is, as plain text. */
+static bool put_only_part(struct buf *out, const struct mime_part *p, bool is_extended)
+{
+	bool is_leaf = p->kind == MIME_LEAF;
+
+	return put(out, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" ") &&
+	       put_number(out, is_leaf ? p->end - p->body_at : 0) && put(out, " ") &&
+	       put_number(out, is_leaf ? p->body_lines : 0) &&
+	       (!is_extended || put(out, " NIL NIL NIL NIL")) && put(out, ")");
+}
+
 static bool enter(const struct mime *m, int i, bool is_extended, struct buf *out)
 {
 	const struct mime_part *p = mime_part(m, i);
@@ -243,10 +268,8 @@ static bool enter(const struct mime *m, int i, bool is_extended, struct buf *out
 		return false;
 	if (p->kind == MIME_MULTIPART && p->children > 0)
 		return true;
-	if (p->kind == MIME_MULTIPART) /* IMAP knows no multipart without parts */
-		return put(out,
-			   "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0") &&
-		       (!is_extended || put(out, " NIL NIL NIL NIL")) && put(out, ")");
+	if (is_multipart(p)) /* IMAP knows none without parts */
+		return put_only_part(out, p, is_extended);
 	if (!put_basic(out, p))
 		return false;
 	if (p->kind == MIME_MESSAGE && p->first_child != MIME_NONE)
@@ -260,7 +283,7 @@ static bool leave(const struct mime *m, int i, bool is_extended, struct buf *out
 {
 	const struct mime_part *p = mime_part(m, i);
 
-	if (p->kind == MIME_MULTIPART) {
+	if (is_multipart(p)) {
 		if (!put(out, " ") || !put_string(out, p->subtype))
 			return false;
 		if (is_extended &&

@@ -64,14 +64,15 @@ static void addresses_are_read(void **state)
 		{"<a@b", "<-[a][b]"},
 		{"<>", "<---"},
 		{"N <>", "<[N]--"},
-		{"just words", "<-[just words]-"},
+		{"just words", "<[just words]--"},
+		{"word", "<-[word]-"},
 		{"@b", "<--[b]"},
 		{"a@[192.0.2.1]", "<-[a][[192.0.2.1]]"},
 		{"\"a b\"@c", "<-[a b][c]"},
 		{",,a@b,,", "<-[a][b]"},
 		{"a@b;c@d", "<-[a][b]<-[c][d]"},
 		{"(unclosed a@b", ""},
-		{"\"unclosed <a@b>", "<-[unclosed <a@b>]-"},
+		{"\"unclosed <a@b>", "<[unclosed <a@b>]--"},
 		{"a@b <c@d>", "<[a@b][c][d]"},
 	};
 	struct buf b;

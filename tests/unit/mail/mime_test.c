@@ -284,6 +284,18 @@ static void delimiters_are_whole_lines(void **state)
 						  "--y" LINE,
 		 4},
 		{MIXED("x") "--x" LINE "A: b" LINE "--x" LINE "A: b" LINE "--x--", 3},
+		{"Content-Type: multipart/mixed; boundary=x" LINE "--x" LINE LINE "a" LINE
+		 "--x--" LINE,
+		 2},
+		{"Content-Type: multipart/mixed; boundary=x" LINE "--y: z" LINE "--x" LINE LINE
+		 "a" LINE,
+		 2},
+		{"Content-Type: multipart/mixed; boundary=x" LINE "--not" LINE "--x" LINE LINE
+		 "a" LINE,
+		 2},
+		{"Content-Type: message/rfc822" LINE LINE
+		 "Content-Type: multipart/mixed; boundary=x" LINE "--x" LINE LINE "a",
+		 3},
 		{"Content-Type: multipart/mixed; boundary*0=x; boundary*1=y" LINE LINE
 		 "--xy" LINE LINE "a",
 		 2},
