@@ -108,6 +108,7 @@ static void account_unmake(struct views *v, const struct account *a)
 		"DELETE FROM mailbox WHERE account = ?",
 		"DELETE FROM subscription WHERE account = ?",
 		"DELETE FROM given_mid WHERE account = ?",
+		"DELETE FROM home WHERE account = ?",
 		"DELETE FROM account WHERE id = ?",
 	};
 

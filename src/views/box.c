@@ -158,9 +158,8 @@ void box_unmake(struct views *v, struct account *a, struct box *b)
 {
 	uint64_t modseq = account_modseq(v, a);
 
-	views_run(v,
-		  "UPDATE entry SET gone = 1, modseq = ?2, changed = 1 WHERE box = ?1 AND gone = 0",
-		  "ii", I(b->id), I(modseq));
+	views_run(v, "UPDATE entry SET gone = 1, modseq = ?2 WHERE box = ?1 AND gone = 0", "ii",
+		  I(b->id), I(modseq));
 	b->total = b->unseen = b->deleted = b->bytes = 0;
 	b->modseq = modseq;
 	box_save(v, b);

@@ -30,9 +30,9 @@ uint32_t entry_add(struct views *v, struct box *b, const struct entry *e)
 
 	if (uid == UINT32_MAX)
 		return 0;
-	views_run(v, "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0)", "iiiiisiiii",
-		  I(b->id), I(uid), I(e->number), I(e->form), I(e->flags), e->keywords,
-		  I(e->modseq), I(e->received_us), I(e->bytes), I(e->home));
+	views_run(v, "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?7)",
+		  "iiiiisiiii", I(b->id), I(uid), I(e->number), I(e->form), I(e->flags),
+		  e->keywords, I(e->modseq), I(e->received_us), I(e->bytes), I(e->home));
 	b->uidnext++;
 	b->modseq = e->modseq;
 	count(b, e->flags, e->bytes, 1);
@@ -44,7 +44,7 @@ void entry_flags(struct views *v, struct box *b, const struct entry *was, uint32
 		 struct span keywords, uint64_t modseq)
 {
 	views_run(v,
-		  "UPDATE entry SET flags = ?3, keywords = ?4, modseq = ?5, home = ?6, changed = 1 "
+		  "UPDATE entry SET flags = ?3, keywords = ?4, modseq = ?5, home = ?6 "
 		  "WHERE box = "
 		  "?1 AND uid = ?2",
 		  "iiisii", I(b->id), I(was->uid), I(flags), keywords, I(modseq),
@@ -56,9 +56,8 @@ void entry_flags(struct views *v, struct box *b, const struct entry *was, uint32
 
 void entry_remove(struct views *v, struct box *b, const struct entry *e, uint64_t modseq)
 {
-	views_run(v,
-		  "UPDATE entry SET gone = 1, modseq = ?3, changed = 1 WHERE box = ?1 AND uid = ?2",
-		  "iii", I(b->id), I(e->uid), I(modseq));
+	views_run(v, "UPDATE entry SET gone = 1, modseq = ?3 WHERE box = ?1 AND uid = ?2", "iii",
+		  I(b->id), I(e->uid), I(modseq));
 	count(b, e->flags, e->bytes, -1);
 	b->modseq = modseq;
 }

@@ -244,23 +244,15 @@ enum rc views_box_by_id(struct views *v, uint64_t account, uint64_t box, struct 
 #define ENTRY_COLUMNS                                                                              \
 	"SELECT uid, flags, keywords, modseq, number, form, received_us, bytes FROM entry "
 
-/*
- * Entries that came after this modseq have UIDs from here on: of those that never changed since they came, modseqs grow
- * with the UIDs (B2).
- */
+/* Entries that came after this modseq have UIDs from here on. */
 static uint32_t first_after(struct views *v, uint64_t box, uint64_t since)
 {
-	sqlite3_stmt *q = views_bind(v,
-				     "SELECT uid, modseq, changed FROM entry WHERE box = ?"
-				     " ORDER BY uid DESC",
-				     "i", I(box));
+	sqlite3_stmt *q = views_bind(
+		v, "SELECT uid, born FROM entry WHERE box = ? ORDER BY uid DESC", "i", I(box));
 	uint32_t first = UINT32_MAX;
 
-	while (views_row(v, q)) {
-		if (views_int(q, 2) == 0 && (uint64_t)views_int(q, 1) <= since)
-			break;
+	while (views_row(v, q) && (uint64_t)views_int(q, 1) > since)
 		first = (uint32_t)views_int(q, 0);
-	}
 	views_done(q);
 	return first;
 }
@@ -273,7 +265,7 @@ enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, 
 		ENTRY_COLUMNS "WHERE box = ? AND uid BETWEEN ? AND ? AND gone = 0 ORDER BY uid";
 	static const char some[] =
 		"SELECT * FROM (" ENTRY_COLUMNS "INDEXED BY entry_changed WHERE box = ?1 AND"
-		" modseq > ?4 AND changed = 1 AND uid BETWEEN ?2 AND ?3 AND uid < ?5 AND gone = 0"
+		" modseq > ?4 AND modseq > born AND uid BETWEEN ?2 AND ?3 AND uid < ?5 AND gone = 0"
 		" UNION ALL " ENTRY_COLUMNS "WHERE box = ?1 AND uid >= ?5 AND uid BETWEEN ?2 AND ?3"
 		" AND modseq > ?4 AND gone = 0) ORDER BY uid";
 	sqlite3_stmt *q;
@@ -336,7 +328,8 @@ enum rc views_each_gone(struct views *v, uint64_t box, uint64_t since,
 		views_bind(
 			v,
 			"SELECT uid AS first, uid FROM entry INDEXED BY entry_changed WHERE box ="
-			" ?1 AND modseq > ?2 AND changed = 1 AND gone = 1 UNION ALL SELECT first, "
+			" ?1 AND modseq > ?2 AND modseq > born AND gone = 1 UNION ALL SELECT "
+			"first, "
 			"last FROM gone"
 			" WHERE box = ?1 AND modseq > ?2 ORDER BY first",
 			"ii", I(box), I(since)),
@@ -463,8 +456,8 @@ enum rc mailboxes_check(struct views *v, struct fault *why)
 		 "SELECT account FROM given_mid m WHERE NOT EXISTS (SELECT 1 FROM given g WHERE"
 		 " g.number = m.number AND g.account = m.account AND g.kind = m.kind)"},
 		{"modseqs that do not grow with UIDs, in mailbox",
-		 "SELECT box FROM (SELECT box, modseq, lag(modseq) OVER (PARTITION BY box ORDER BY"
-		 " uid) AS before FROM entry WHERE changed = 0) WHERE before > modseq"},
+		 "SELECT box FROM (SELECT box, modseq, born, lag(born) OVER (PARTITION BY box ORDER"
+		 " BY uid) AS before FROM entry) WHERE before > born OR born > modseq"},
 		{"given without an entry, of account",
 		 "SELECT g.account FROM given g WHERE NOT EXISTS (SELECT 1 FROM entry e JOIN "
 		 "mailbox b"

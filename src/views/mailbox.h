@@ -71,6 +71,7 @@ enum rc views_box_by_id(struct views *v, uint64_t account, uint64_t box, struct 
 enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, uint64_t since,
 			 bool (*on_entry)(void *to, const struct mail_entry *e), void *to,
 			 struct fault *why) MUST_USE;
+/* Of messages that have left the views UIDs are kept as ranges: some may be named that went earlier already. */
 enum rc views_each_gone(struct views *v, uint64_t box, uint64_t since,
 			bool (*on_gone)(void *to, struct mail_range uids), void *to,
 			struct fault *why) MUST_USE;

@@ -45,10 +45,10 @@ CREATE TABLE entry (
 	bytes INTEGER NOT NULL,
 	gone INTEGER NOT NULL,
 	home INTEGER NOT NULL,
-	changed INTEGER NOT NULL,       -- since it came: modseqs of the others grow with their UIDs
+	born INTEGER NOT NULL,          -- its first modseq; grows with the UIDs
 	PRIMARY KEY (box, uid)
 ) WITHOUT ROWID;
-CREATE INDEX entry_changed ON entry (box, modseq) WHERE changed = 1;
+CREATE INDEX entry_changed ON entry (box, modseq) WHERE modseq > born;
 CREATE INDEX entry_number ON entry (number, box, gone);
 
 -- UIDs that went and whose messages are no longer in the views.
