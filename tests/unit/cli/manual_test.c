@@ -40,6 +40,8 @@ static const char *page_of(const char *command)
 		return "doc/man/holdfast-queue.1";
 	if (!strncmp(command, "user ", 5))
 		return "doc/man/holdfast-user.1";
+	if (!strncmp(command, "dkim ", 5))
+		return "doc/man/holdfast-dkim.1";
 	if (!strcmp(command, "autoconfig"))
 		return "doc/man/holdfast-autoconfig.1";
 	return !strcmp(command, "doctor") ? "doc/man/holdfast-doctor.1" : "doc/man/holdfast.1";
