@@ -163,7 +163,8 @@ bool imap_refused(struct imap_work *w, bool tries_create)
 	unsigned code = w->verdict.code;
 
 	if (w->asked == IMAP_LOST) {
-		imap_finish(w, "NO [UNAVAILABLE] No word yet of whether it was done; it may have been. Look before "
+		imap_finish(w, "NO [UNAVAILABLE] No word yet of whether it was done; it may have "
+			       "been. Look before "
 			       "you try again");
 		return true;
 	}
@@ -247,6 +248,14 @@ void imap_count_error(struct imap_server *s)
 		imap_bye(s, NULL, SPAN_LIT("Too many errors in this session; closing it"));
 }
 
+/* Before login. */
+static bool moves_deadline(const struct imap_work *w)
+{
+	return w->verb &&
+	       (w->verb->start == imap_on_login || w->verb->start == imap_on_authenticate ||
+		w->verb->start == imap_on_starttls);
+}
+
 static void tell_end(struct imap_server *s, struct imap_work *w)
 {
 	struct span done = buf_span(&w->done);
@@ -257,7 +266,8 @@ static void tell_end(struct imap_server *s, struct imap_work *w)
 	imap_put(s, " ");
 	imap_put_span(s, done);
 	imap_put(s, "\r\n");
-	s->since_us = s->now_us;
+	if (s->state != IMAP_ST_OPEN || moves_deadline(w)) /* I6 */
+		s->since_us = s->now_us;
 	if (is_error)
 		imap_count_error(s);
 }

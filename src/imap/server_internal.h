@@ -124,8 +124,8 @@ struct imap_work {
 	struct span tag, args;
 	bool by_uid, is_finished;
 	bool tells_change; /* the change is told by its answer, or silent: it is no news */
-	bool is_blocked; /* run has nothing to do before a verdict or input */
-	struct buf done; /* the tagged line without its tag */
+	bool is_blocked;   /* run has nothing to do before a verdict or input */
+	struct buf done;   /* the tagged line without its tag */
 	enum imap_run_step (*run)(struct imap_server *s, struct imap_work *w);
 	void (*release)(struct imap_work *w); /* what of data is not in the arena; may be NULL */
 	void *data;			      /* of its own kind, in the arena */
@@ -159,7 +159,6 @@ struct imap_box {
 	unsigned own_n;
 	/* sync at work */
 	enum imap_sync_stage stage;
-	bool may_expunge;
 	struct imap_map fresh;
 	uint64_t to_modseq;
 	uint32_t at; /* UID: all above are done (GONE), all below are done (FLAGS) */
@@ -431,7 +430,8 @@ struct imap_search {
 	const struct mail_entry *e;
 	struct mail_body *body;
 	const struct mail_store_ops *ops;
-	struct digest_maker *maker;
+	struct digest_maker *maker; /* NULL: only the header is wanted */
+	bool has_header;
 	struct buf header; /* its header section, as long as it may be */
 	uint64_t fed;
 	/* what was found */

@@ -213,8 +213,31 @@ void imap_search_close(struct imap_search *q)
 	digest_maker_free(q->maker);
 	q->body = NULL;
 	q->maker = NULL;
+	q->has_header = false;
 	q->fed = 0;
 	buf_clear(&q->header);
+}
+
+static bool wants_header(const struct imap_search *q)
+{
+	for (size_t i = 0; i < q->n; i++) {
+		if (q->nodes[i].key == IMAP_K_HEADER)
+			return true;
+	}
+	return false;
+}
+
+/* HEADER alone does not need the body. */
+static bool wants_text(const struct imap_search *q)
+{
+	for (size_t i = 0; i < q->n; i++) {
+		const struct imap_node *node = &q->nodes[i];
+
+		if (node->key == IMAP_K_TEXT && node->text.n &&
+		    (node->is_unknown || imap_set_has(&node->unknown, q->e->uid)))
+			return true;
+	}
+	return false;
 }
 
 /* Without its bytes a message holds no text. */
@@ -225,6 +248,9 @@ static bool begin_read(struct imap_server *s, struct imap_search *q)
 		q->body = NULL;
 		return false;
 	}
+	q->has_header = !wants_header(q);
+	if (!wants_text(q))
+		return true;
 	q->maker = digest_maker_new(true);
 	if (!q->maker)
 		imap_search_close(q);
@@ -238,7 +264,7 @@ static void keep_header(struct imap_search *q, struct span piece)
 	const unsigned char *end;
 	size_t room = HEADER_LIMIT - q->header.n;
 
-	if (room == 0 || (q->header.n && q->fed != q->header.n))
+	if (q->has_header)
 		return;
 	(void)buf_append(&q->header, span_first(piece, room));
 	end = memmem(q->header.p + before, q->header.n - before, "\n\r\n", 3);
@@ -246,6 +272,7 @@ static void keep_header(struct imap_search *q, struct span piece)
 		end = memmem(q->header.p + before, q->header.n - before, "\n\n", 2);
 	if (end)
 		q->header.n = (size_t)(end - q->header.p) + 1;
+	q->has_header = end || q->header.n == HEADER_LIMIT;
 }
 
 /* True: all was read (or it cannot be). */
@@ -262,12 +289,16 @@ static bool read_on(struct imap_search *q)
 			break;
 		}
 		keep_header(q, piece);
-		digest_maker_feed(q->maker, piece);
+		if (q->maker)
+			digest_maker_feed(q->maker, piece);
+		else if (q->has_header)
+			return true;
 		q->fed += piece.n;
 	}
 	if (q->fed < all)
 		return false;
-	digest_maker_end(q->maker);
+	if (q->maker)
+		digest_maker_end(q->maker);
 	return true;
 }
 

@@ -127,27 +127,6 @@ void imap_put_news(struct imap_server *s, uint32_t seq, const struct mail_entry 
 
 /* ---- stages ---- */
 
-/* False: there is nothing new. */
-static bool begin(struct imap_server *s)
-{
-	struct imap_box *box = s->box;
-	struct mail_box now = {0};
-	enum rc rc = s->store.ops->box_by_id(s->store.arg, box->id, &now, NULL);
-
-	if (rc == REFUSED) /* deleted meanwhile: all its messages went */
-		now = (struct mail_box){.highest_modseq = box->seen_modseq};
-	else if (rc != OK)
-		return false;
-	if (now.highest_modseq == box->seen_modseq && now.total == box->map.total)
-		return false;
-	imap_map_clear(&box->fresh);
-	if (rc == OK && imap_map_load(s, box->id, &box->fresh, NULL) != OK)
-		return false;
-	box->old_last = imap_map_last(&box->map);
-	box->to_modseq = now.highest_modseq;
-	return true;
-}
-
 static void tell_exists(struct imap_server *s, bool has_new)
 {
 	if (!has_new)
@@ -284,6 +263,54 @@ static bool tell_flags(struct imap_server *s)
 	return true;
 }
 
+static bool on_new(void *to, const struct mail_entry *e)
+{
+	imap_map_add(to, e->uid, e->uid);
+	return true;
+}
+
+/* What came behind the last one we know, into box->fresh. */
+static enum rc load_new(struct imap_server *s, const struct mail_box *now)
+{
+	struct imap_box *box = s->box;
+	struct mail_range behind = {box->old_last + 1, UINT32_MAX};
+
+	if (box->old_last == UINT32_MAX || now->uidnext <= behind.first)
+		return OK;
+	return s->store.ops->each_entry(s->store.arg, box->id, behind, 0, on_new, &box->fresh,
+					NULL);
+}
+
+/* Sets the stage. When nothing went, which the counts tell, only what is new is read, not the whole map. */
+static bool begin(struct imap_server *s, bool may_expunge)
+{
+	struct imap_box *box = s->box;
+	struct mail_box now = {0};
+	enum rc rc = s->store.ops->box_by_id(s->store.arg, box->id, &now, NULL);
+
+	if (rc == REFUSED) /* deleted meanwhile: all its messages went */
+		now = (struct mail_box){.highest_modseq = box->seen_modseq};
+	else if (rc != OK)
+		return false;
+	if (now.highest_modseq == box->seen_modseq && now.total == box->map.total)
+		return false;
+	imap_map_clear(&box->fresh);
+	box->old_last = imap_map_last(&box->map);
+	box->to_modseq = now.highest_modseq;
+	if (rc == OK && load_new(s, &now) != OK)
+		return false;
+	if (!may_expunge || box->map.total + box->fresh.total == now.total) {
+		add_new(s);
+		return true;
+	}
+	imap_map_clear(&box->fresh);
+	if (rc == OK && imap_map_load(s, box->id, &box->fresh, NULL) != OK)
+		return false;
+	box->stage = IMAP_SYNC_GONE;
+	box->at = box->old_last < UINT32_MAX ? box->old_last + 1 : box->old_last;
+	return true;
+}
+
 bool imap_sync(struct imap_server *s, bool may_expunge)
 {
 	struct imap_box *box = s->box;
@@ -291,16 +318,10 @@ bool imap_sync(struct imap_server *s, bool may_expunge)
 	if (!box || s->state != IMAP_ST_SELECTED)
 		return true;
 	if (box->stage == IMAP_SYNC_IDLE) {
-		if (!begin(s))
+		if (!begin(s, may_expunge))
 			return true;
-		if (!may_expunge) {
-			add_new(s);
-		} else {
-			box->stage = IMAP_SYNC_GONE;
-			box->at = box->old_last < UINT32_MAX ? box->old_last + 1 : box->old_last;
-			if (s->has_qresync)
-				tell_vanished(s);
-		}
+		if (box->stage == IMAP_SYNC_GONE && s->has_qresync)
+			tell_vanished(s);
 	}
 	if (box->stage == IMAP_SYNC_GONE) {
 		if (!s->has_qresync && !tell_gone(s))
