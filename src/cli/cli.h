@@ -98,6 +98,7 @@ int cmd_hold(struct cli *c);
 int cmd_continuity(struct cli *c);
 int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
+int cmd_queue_home(struct cli *c);
 int cmd_queue_act(struct cli *c); /* retry, release, discard, redirect */
 int cmd_doctor(struct cli *c);
 int cmd_autoconfig(struct cli *c);

@@ -94,6 +94,8 @@ static json_t *site_json(const struct status *all, const struct status_site *s)
 	set(o, "done", known(all, s->done));
 	set_text(o, "stopped", s->stopped);
 	set(o, "drain", drain_json(s));
+	set(o, "home", json_pack("{s:o, s:o, s:o}", "waiting", known(all, s->home_waiting), "decide",
+				 known(all, s->home_decide), "accounts", known(all, s->home_accounts)));
 	return o;
 }
 
@@ -352,6 +354,24 @@ static void put_hold(const struct cli *c, const struct status *s, const struct s
 	}
 }
 
+static void put_home(const struct cli *c, const struct status_site *site, struct buf *out)
+{
+	struct term_text a, b;
+	struct buf line = {0};
+
+	if (!site->home_waiting && !site->home_decide)
+		return;
+	buf_printf(&line, "%s change%s of %llu account%s still to go home", term_count(&a, site->home_waiting),
+		   site->home_waiting == 1 ? "" : "s", (unsigned long long)site->home_accounts,
+		   site->home_accounts == 1 ? "" : "s");
+	if (site->home_decide)
+		buf_printf(&line, ", %s need%s a decision", term_count(&b, site->home_decide),
+			   site->home_decide == 1 ? "s" : "");
+	buf_printf(&line, ": holdfast queue home");
+	term_wrap(&c->term, out, buf_span(&line), 2);
+	buf_fini(&line);
+}
+
 static void put_site(const struct cli *c, const struct status *s, const struct status_site *site,
 		     size_t width, struct buf *out)
 {
@@ -375,6 +395,7 @@ static void put_site(const struct cli *c, const struct status *s, const struct s
 		term_wrap(&c->term, out, span_str(site->stopped), 2);
 	put_hold(c, s, site, out);
 	put_drain(c, s, site, out);
+	put_home(c, site, out);
 }
 
 static void put_sites(const struct cli *c, const struct status *s, struct buf *out)

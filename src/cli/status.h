@@ -17,6 +17,7 @@ struct status_site {
 	uint64_t drain_began_us, drain_up_us, drain_total, drain_back, drain_unsure, drain_decide,
 		drain_deferred, drain_returned, drain_discarded;
 	const char *receipt;
+	uint64_t home_waiting, home_decide, home_accounts; /* what people did here and is not at home yet */
 	/* Computed: 0 when there is no forecast. */
 	double per_second;
 	uint64_t remaining_us;

@@ -4,7 +4,7 @@
 #include "ipc/msg.h"
 #include "ledger/ledger.h"
 #include "os/os.h"
-#include "views/views.h"
+#include "views/mailbox.h"
 
 enum { SITES = 11000 }; /* of the configuration, and redirects */
 
@@ -146,7 +146,7 @@ static void take_drain(struct cli *c, const struct status *s, const struct views
 	const struct views_drain *d = &v->drain;
 	uint64_t settled = d->handed_back + d->returned + d->discarded;
 
-	site->has_drain = d->total > 0;
+	site->has_drain = d->total > 0 || d->receipt.n > 0;
 	site->drain_is_open = d->is_open;
 	site->drain_began_us = d->began_us;
 	site->drain_up_us = d->up_us;
@@ -225,6 +225,19 @@ static void lag_from_order(struct cli *c, struct status *s)
 	s->lag_records = size > s->next ? size - s->next : 0;
 }
 
+static enum rc home_of_site(struct views *views, struct status_site *site, struct fault *why)
+{
+	struct views_home_left left;
+	enum rc rc = views_home_left(views, span_str(site->name), &left, why);
+
+	if (rc != OK)
+		return rc;
+	site->home_waiting = left.waiting;
+	site->home_decide = left.decide;
+	site->home_accounts = left.accounts;
+	return OK;
+}
+
 static void from_views(struct cli *c, struct status *s)
 {
 	struct gather g = {c, s};
@@ -235,6 +248,8 @@ static void from_views(struct cli *c, struct status *s)
 
 	if (rc == OK)
 		rc = views_each_site(views, site_from_views, &g, &why);
+	for (size_t i = 0; rc == OK && i < s->sites_n; i++)
+		rc = home_of_site(views, &s->sites[i], &why);
 	if (rc == OK)
 		rc = views_progress(views, &progress, &why);
 	if (rc == OK) {

@@ -43,6 +43,7 @@ static void site_state(struct views *v, const struct msg_act_meta *a, uint64_t n
 		site_text(&s->stopped, SPAN_NONE);
 	if (phase == PHASE_UP && was != PHASE_UP) {
 		forget_retries(v, s);
+		home_retry(v, a->object);
 		s->up_us = at_us;
 		s->up_number = number;
 		s->phase = phase;
@@ -318,6 +319,8 @@ static void judge(struct verb_ctx *c, size_t verb, struct views_act *line, struc
 	run_verb(c, verb, &match, line, text);
 	if (verbs[verb].each == do_release)
 		unstop(c->v, &match);
+	if ((verbs[verb].each == do_retry || verbs[verb].each == do_release) && match.flags == QUEUE_MATCH_SITE)
+		home_retry(c->v, span_str(match.site));
 	look_at_all(c->v, c->number, c->at_us);
 }
 

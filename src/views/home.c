@@ -434,6 +434,15 @@ static void result(struct views *v, const struct msg_home_step *step,
 		judge(v, &main, at_us);
 }
 
+void home_retry(struct views *v, struct span site)
+{
+	views_run(v,
+		  "UPDATE home SET state = 0, tries = 0, next_us = 0 WHERE state = 3 AND account IN (SELECT"
+		  " a.id FROM account a JOIN domain d ON d.name = substr(a.name, instr(a.name, '@') + 1)"
+		  " WHERE d.site = ?)",
+		  "s", site);
+}
+
 static struct site *site_of_account(struct views *v, uint64_t account)
 {
 	sqlite3_stmt *q = views_bind(v,

@@ -188,6 +188,9 @@ void apply_home(struct views *v, const struct order_entry *e, const struct recor
 		struct span detail);
 void home_forget(struct views *v, uint64_t number);
 
+/* What waits for a decision is tried again: of the people of this site. */
+void home_retry(struct views *v, struct span site);
+
 /* ---- home_lease.c ---- */
 /* Everything of the site's people went home, or waits for a person: the receipt says so, once an outage. */
 void home_look(struct views *v, struct site *s, uint64_t number, uint64_t at_us);

@@ -127,7 +127,7 @@ CREATE TABLE home (
 	why TEXT NOT NULL,
 	PRIMARY KEY (account, number, form, copy)
 ) WITHOUT ROWID;
-CREATE INDEX home_waits ON home (account, number) WHERE state < 2;
+CREATE INDEX home_waits ON home (account, next_us) WHERE state < 2;
 CREATE INDEX home_number ON home (number);
 -- The outage of a site whose receipt says what went home.
 CREATE TABLE home_told (site TEXT PRIMARY KEY, began_us INTEGER NOT NULL) WITHOUT ROWID;
