@@ -78,7 +78,7 @@ struct desk {
 	struct list hungry;	/* sessions that wait for buffered to fall */
 
 	struct list runnable; /* sessions whose engine has work left */
-	struct loop_timer *run;
+	struct loop_wake *run;
 
 	/* auth */
 	struct link *auth;

@@ -181,7 +181,7 @@ static void queue_run(struct desk_session *s)
 	if (!list_is_empty(&s->run))
 		return;
 	if (list_is_empty(&d->runnable))
-		loop_timer_set(d->run, 1);
+		loop_wake_up(d->run);
 	list_append(&d->runnable, &s->run);
 }
 
@@ -241,8 +241,6 @@ static void on_run(void *arg)
 		list_append(&round, at);
 	while ((at = list_shift(&round)) != NULL)
 		desk_session_go_on(LIST_ENTRY(at, struct desk_session, run));
-	if (!list_is_empty(&d->runnable))
-		loop_timer_set(d->run, 1);
 }
 
 void desk_feed_hungry(struct desk *d)
@@ -430,7 +428,7 @@ static void on_drained(void *arg, struct conn *c)
 		return;
 	s->is_deaf = false;
 	s->deaf_until_us = 0;
-	queue_run(s);
+	(void)pump(s, SPAN_NONE, false);
 }
 
 void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool begins_with_tls,
@@ -454,7 +452,7 @@ void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool 
 	list_append(&d->sessions, &s->link);
 	count_sessions(d, protocol, 1);
 	if (!d->run)
-		d->run = loop_timer_new(d->loop, on_run, d);
+		d->run = loop_wake_new(d->loop, on_run, d);
 	s->conn = conn_accept(d->loop, fd, &ops, s);
 	if (s->is_proxied)
 		conn_deadline(s->conn, DESK_PROXY_US);
