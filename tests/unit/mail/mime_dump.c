@@ -4,6 +4,13 @@
 #include <string.h>
 
 #include "mail/digest.h"
+#include "mail/field.h"
+#include "mail/text.h"
+#include "mail/transfer.h"
+
+enum { DECODED_LIMIT = 1 << 20 };
+
+static struct buf message;
 
 static void json(struct span s)
 {
@@ -27,6 +34,36 @@ static void named(const char *name, struct span s)
 	json(s);
 }
 
+static void file_name(const struct mime_part *p)
+{
+	struct buf name;
+	bool is_there;
+
+	buf_init(&name, 0);
+	is_there = (p->fields[MIME_CONTENT_DISPOSITION].p &&
+		    field_param(p->fields[MIME_CONTENT_DISPOSITION], "filename", &name)) ||
+		   (p->fields[MIME_CONTENT_TYPE].p &&
+		    field_param(p->fields[MIME_CONTENT_TYPE], "name", &name));
+	named("filename", is_there ? (name.n ? buf_span(&name) : SPAN_LIT("")) : SPAN_NONE);
+	buf_fini(&name);
+}
+
+static void decoded(const struct mime_part *p)
+{
+	struct transfer t;
+	struct buf out;
+
+	buf_init(&out, 0);
+	transfer_init(&t, p->encoding);
+	(void)transfer_feed(&t, span_of(message.p + p->body_at, p->end - p->body_at), &out);
+	(void)transfer_end(&t, &out);
+	printf(", \"decoded\": \"");
+	for (size_t i = 0; i < out.n && i < DECODED_LIMIT; i++)
+		printf("%02x", out.p[i]);
+	putchar('"');
+	buf_fini(&out);
+}
+
 static void part(const struct mime *m, int i)
 {
 	static const char *const kinds[] = {"leaf", "multipart", "message"};
@@ -43,7 +80,22 @@ static void part(const struct mime *m, int i)
 	       (unsigned long long)p->body_lines);
 	named("type", p->type);
 	named("subtype", p->subtype);
+	named("disposition", p->fields[MIME_CONTENT_DISPOSITION]);
+	if (p->kind == MIME_LEAF) {
+		file_name(p);
+		decoded(p);
+	}
 	printf("}");
+}
+
+static void subject(const struct mime *m)
+{
+	struct buf text;
+
+	buf_init(&text, 0);
+	(void)text_header(mime_part(m, 0)->heads[MIME_SUBJECT], &text);
+	named("subject_text", buf_span(&text));
+	buf_fini(&text);
 }
 
 static void dump(const char *path, const struct digest_maker *d, const struct mail_digest *digest)
@@ -57,6 +109,7 @@ static void dump(const char *path, const struct digest_maker *d, const struct ma
 	printf(", \"bytes\": %llu, \"limits\": %u, \"sent_us\": %llu, \"header_bytes\": %llu",
 	       (unsigned long long)mime_bytes(m), mime_limits(m),
 	       (unsigned long long)digest->sent_us, (unsigned long long)digest->header_bytes);
+	subject(m);
 	named("envelope", digest->envelope);
 	named("body", digest->body);
 	named("bodystructure", digest->bodystructure);
@@ -78,8 +131,11 @@ static int one(const char *path, size_t step)
 	int bad = 1;
 
 	if (f && d) {
-		while ((n = fread(bytes, 1, step, f)) > 0)
+		buf_clear(&message);
+		while ((n = fread(bytes, 1, step, f)) > 0) {
 			digest_maker_feed(d, span_of(bytes, n));
+			(void)buf_append(&message, span_of(bytes, n));
+		}
 		digest_maker_end(d);
 		if (digest_maker_digest(d, &digest)) {
 			dump(path, d, &digest);
