@@ -89,6 +89,7 @@ static bool check_row(struct import *i, struct row *r, bool short_ok, struct fau
 
 static bool look(struct import *i, bool short_ok, struct fault *why)
 {
+	bool is_first = true;
 	struct csv c;
 	enum rc rc;
 
@@ -97,10 +98,11 @@ static bool look(struct import *i, bool short_ok, struct fault *why)
 	while ((rc = csv_next(&c, &i->arena, why)) == OK) {
 		struct row *r = &i->rows[i->rows_n];
 
-		if (i->rows_n == 0 && c.line == 1 && take_header(i, &c))
+		if (is_first && take_header(i, &c)) {
+			is_first = false;
 			continue;
-		if (i->rows_n == 0 && !i->columns[NAME])
-			(void)take_header(i, &c);
+		}
+		is_first = false;
 		if (i->rows_n == ROWS) {
 			fault_set(why, "more than %d lines; split the file", ROWS);
 			return false;
