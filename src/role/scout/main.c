@@ -37,6 +37,9 @@ static struct say_metric m_learned = {"holdfast_scout_learned_total",
 				      "Recipients learned from a primary.", SAY_COUNTER, 0};
 static struct say_metric m_resolved = {"holdfast_scout_resolved_total",
 				       "Questions for the address of a host.", SAY_COUNTER, 0};
+static struct say_metric m_exchanges = {"holdfast_scout_exchanges_total",
+					"Questions for the mail exchangers of a domain.",
+					SAY_COUNTER, 0};
 static struct say_metric m_old = {"holdfast_scout_resolved_old_total",
 				  "Hosts answered from memory because the DNS failed.", SAY_COUNTER,
 				  0};
@@ -44,9 +47,9 @@ static struct say_metric m_dropped = {"holdfast_scout_dropped_total",
 				      "Questions dropped: too many at once.", SAY_COUNTER, 0};
 static struct say_metric m_open = {"holdfast_scout_open_questions", "Questions not answered yet.",
 				   SAY_GAUGE, 0};
-static struct say_metric *const metrics[] = {&m_connections, &m_listed,	 &m_senders,
-					     &m_recipients,  &m_learned, &m_resolved,
-					     &m_old,	     &m_dropped, &m_open};
+static struct say_metric *const metrics[] = {&m_connections, &m_listed,	  &m_senders, &m_recipients,
+					     &m_learned,     &m_resolved, &m_old,     &m_dropped,
+					     &m_open,	     &m_exchanges};
 
 static struct scout scout;
 static struct role *the_role;
@@ -167,6 +170,43 @@ static void on_resolved(void *arg, const struct resolved *found)
 	answer(q, MSG_RESOLVE_ANSWER, &body);
 }
 
+static void on_exchange(void *arg, const struct exchange_found *found)
+{
+	static struct msg_mx_host hosts[EXCHANGE_HOSTS];
+	static struct span addresses[EXCHANGE_HOSTS][EXCHANGE_ADDRESSES];
+	static struct msg_tlsa tlsa[EXCHANGE_HOSTS][EXCHANGE_TLSA];
+	struct question *q = arg;
+	struct msg_mx_answer m = {.id = q->id,
+				  .verdict = (uint8_t)found->verdict,
+				  .hosts = hosts,
+				  .hosts_n = found->verdict == EXCHANGE_HOSTS_THERE ? found->n : 0,
+				  .why = span_str(found->why),
+				  .sts = span_str(found->is_enforced ? "enforce" : ""),
+				  .secure = found->is_secure};
+	struct buf body = {0};
+
+	for (size_t i = 0; i < m.hosts_n; i++) {
+		const struct exchange_host *h = &found->hosts[i];
+
+		for (size_t k = 0; k < h->addresses_n; k++)
+			addresses[i][k] = span_str(h->addresses[k]);
+		for (size_t k = 0; k < h->tlsa_n; k++)
+			tlsa[i][k] = (struct msg_tlsa){h->tlsa[k].usage, h->tlsa[k].selector,
+						       h->tlsa[k].matching,
+						       span_of(h->tlsa[k].data, h->tlsa[k].n)};
+		hosts[i] = (struct msg_mx_host){.host = span_str(h->name),
+						.preference = h->preference,
+						.addresses = addresses[i],
+						.addresses_n = h->addresses_n,
+						.secure = h->is_secure,
+						.tlsa = tlsa[i],
+						.tlsa_n = h->tlsa_n,
+						.dane = h->dane};
+	}
+	msg_mx_answer_encode(&body, &m);
+	answer(q, MSG_MX_ANSWER, &body);
+}
+
 static void on_learned(void *arg, struct span address, const struct recipient_found *found)
 {
 	struct msg_learned m = {.address = address,
@@ -233,6 +273,17 @@ static bool ask_host(struct asker *a, struct arena *memory, struct span body)
 	return true;
 }
 
+static bool ask_exchange(struct asker *a, struct arena *memory, struct span body)
+{
+	struct msg_resolve_mx m;
+
+	if (!msg_resolve_mx_decode(memory, body, &m))
+		return false;
+	say_count(&m_exchanges, 1);
+	exchange_find(&scout, m.domain, on_exchange, question_new(a, m.id));
+	return true;
+}
+
 /* Who may ask what. */
 static const struct {
 	unsigned type;
@@ -243,6 +294,7 @@ static const struct {
 	{MSG_ASK_SENDER, true, false, ask_sender},
 	{MSG_ASK_RECIPIENT, true, false, ask_recipient},
 	{MSG_RESOLVE, false, true, ask_host},
+	{MSG_RESOLVE_MX, false, true, ask_exchange},
 };
 
 static bool on_message(void *arg, struct link *l, unsigned type, struct span body)
@@ -283,7 +335,7 @@ static void on_link(struct role *r, enum role_id peer, unsigned peer_instance, i
 	static const struct link_ops ops = {.on_message = on_message, .on_closed = on_closed};
 	struct asker *a;
 
-	if (peer != ROLE_EDGE && peer != ROLE_COURIER && peer != ROLE_WATCH) {
+	if (peer != ROLE_EDGE && peer != ROLE_COURIER && peer != ROLE_WATCH && peer != ROLE_AUTH) {
 		(void)close(fd);
 		return;
 	}
@@ -322,6 +374,7 @@ static bool on_start(struct role *r, struct fault *why)
 	scout.tls = primary_tls_new();
 	scout.resolver = resolver_new(&scout);
 	scout.recipients = recipients_new(&scout, on_learned, NULL);
+	scout.sts = sts_new(&scout);
 	return true;
 }
 
@@ -338,6 +391,7 @@ static void on_stop(struct role *r)
 	scout.dns = NULL;
 	recipients_free(scout.recipients);
 	resolver_free(scout.resolver);
+	sts_free(scout.sts); /* last: those two tell it */
 	primary_tls_free(scout.tls);
 	scout = (struct scout){0};
 	while (!list_is_empty(first)) {

@@ -11,6 +11,7 @@
 
 #include "base/fault.h"
 #include "base/span.h"
+#include "identity/sts.h"
 
 #define SCOUT_REPLY_US 350000u
 
@@ -20,6 +21,7 @@ struct loop;
 struct msg_config;
 struct os;
 struct primary_tls;
+struct tls_context;
 
 struct scout {
 	struct loop *loop;
@@ -29,7 +31,12 @@ struct scout {
 	struct primary_tls *tls;	 /* NULL: calls go without */
 	struct resolver *resolver;
 	struct recipients *recipients;
-	unsigned checks; /* of connections and senders, running */
+	unsigned checks; /* of connections, senders and exchangers, running */
+	struct sts *sts;
+	/* tests: exchangers may be here; where policies are fetched */
+	bool allows_loopback;
+	uint16_t sts_port;
+	struct tls_context *sts_tls;
 };
 
 #define SCOUT_CHECKS_LIMIT 512u
@@ -90,6 +97,51 @@ void recipient_ask(struct recipients *r, struct span site, struct span address,
 		   void (*on_done)(void *arg, const struct recipient_found *found), void *arg);
 /* Forgets what is known of sites that are no more, or have other primaries now. */
 void recipients_reload(struct recipients *r);
+
+/* --- exchange.c: where mail for a foreign domain goes; E1-E4 there */
+
+#define EXCHANGE_HOSTS	   10u
+#define EXCHANGE_NAME	   254u
+#define EXCHANGE_ADDRESSES 8u
+#define EXCHANGE_TLSA	   8u
+
+enum { EXCHANGE_HOSTS_THERE, EXCHANGE_LATER, EXCHANGE_NEVER }; /* as in MxAnswer */
+
+struct exchange_host {
+	char name[EXCHANGE_NAME];
+	uint16_t preference;
+	bool is_secure, dane, is_unusable;
+	size_t addresses_n, tlsa_n;
+	char addresses[EXCHANGE_ADDRESSES][RESOLVE_TEXT_BYTES];
+	struct exchange_tlsa {
+		uint8_t usage, selector, matching;
+		size_t n;
+		unsigned char data[512];
+	} tlsa[EXCHANGE_TLSA];
+};
+
+struct exchange_found {
+	unsigned verdict;
+	bool is_secure, is_enforced; /* the MX records are signed; an MTA-STS policy holds */
+	size_t n;
+	struct exchange_host hosts[EXCHANGE_HOSTS + 1]; /* by preference */
+	char why[400];
+};
+
+/* Not for domains of ours: the caller knows those. */
+void exchange_find(struct scout *s, struct span domain,
+		   void (*on_done)(void *arg, const struct exchange_found *found), void *arg);
+
+/* --- sts.c: MTA-STS (RFC 8461); S1-S4 there */
+
+struct sts;
+struct sts_policy;
+
+struct sts *sts_new(struct scout *s);
+void sts_free(struct sts *t); /* who waits is told that there is no policy */
+/* policy NULL: none. From inside the call, or later; once. */
+void sts_find(struct sts *t, struct span domain,
+	      void (*on_done)(void *arg, const struct sts_policy *policy), void *arg);
 
 /* --- reverse.c: addresses as names */
 
