@@ -168,6 +168,32 @@ static void too_many_sessions_of_an_account(void **state)
 		(void)close(fds[i]);
 }
 
+/* Many people come from one address: only who has not logged in is counted by it. */
+static void sessions_of_a_source(void **state)
+{
+	int fds[4], fd;
+
+	(void)state;
+	desk.host.config.limits.sessions_per_source = 2;
+	desk_host_start(&desk, program, 0);
+	for (size_t i = 0; i < 4; i++)
+		fds[i] = pop3_in();
+	for (size_t i = 0; i < 2; i++) {
+		talk(fds[i], "QUIT\r\n", "Bye\r\n");
+		(void)close(fds[i]);
+		fds[i] = desk_client(&desk, POP3);
+		talk(fds[i], "", "+OK");
+	}
+	fd = desk_client(&desk, POP3);
+	talk(fd, "", "-ERR [SYS/TEMP] Too many sessions from your address\r\n");
+	(void)close(fd);
+	talk(fds[0], "USER anna@ours.example\r\nPASS secret\r\n", "Logged in\r\n");
+	fd = pop3_in();
+	(void)close(fd);
+	for (size_t i = 0; i < 4; i++)
+		(void)close(fds[i]);
+}
+
 /* An act that is on its way when the clerk's link goes is answered when it is back: nothing is asked twice. */
 static void the_clerks_link_comes_back_with_the_verdict(void **state)
 {
@@ -396,6 +422,30 @@ static void without_a_clerk_imap_says_unavailable(void **state)
 	(void)close(fd);
 }
 
+/* No index at all: the message is parsed here, its charset's converter is there in spite of the sandbox. */
+static void without_an_index_search_decodes(void **state)
+{
+	int fd;
+
+	(void)state;
+	desk_host_start(&desk, program, 1);
+	desk_host_mail(&desk, SPAN_LIT("Subject: =?windows-1251?B?z/Do4uXy?=\r\n\r\nbody\r\n"));
+	desk_host_mail(&desk,
+		       SPAN_LIT("Subject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n\r\nbody\r\n"));
+	fd = imap_in();
+	talk(fd, "b SELECT INBOX\r\n", "b OK");
+	talk(fd,
+	     "c SEARCH CHARSET UTF-8 SUBJECT "
+	     "{12+}\r\n\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82\r\n",
+	     "c OK");
+	expect("* SEARCH 2\r\n");
+	talk(fd, "d SEARCH CHARSET UTF-8 SUBJECT {6+}\r\n\xe6\x97\xa5\xe6\x9c\xac\r\n", "d OK");
+	expect("* SEARCH 3\r\n");
+	talk(fd, "e SEARCH BODY body\r\n", "e OK");
+	expect("* SEARCH 1 2 3\r\n");
+	(void)close(fd);
+}
+
 /* An act that nobody judges in time: the answer tells the truth, and the act is done when the clerk is back. */
 static void no_verdict_in_time(void **state)
 {
@@ -500,6 +550,7 @@ int main(int argc, char **argv)
 		ROW(auth_away_is_said),
 		ROW(h_20_sessions_of_a_changed_account_end),
 		ROW(too_many_sessions_of_an_account),
+		ROW(sessions_of_a_source),
 		ROW(the_clerks_link_comes_back_with_the_verdict),
 		ROW(without_a_clerk_nothing_is_recorded),
 		ROW(imap_reads_and_changes),
@@ -508,6 +559,7 @@ int main(int argc, char **argv)
 		ROW(i_14_idle_sessions_cost_little),
 		ROW(i_16_a_client_that_does_not_read),
 		ROW(without_a_clerk_imap_says_unavailable),
+		ROW(without_an_index_search_decodes),
 		ROW(no_verdict_in_time),
 		ROW(appends_beyond_the_budget_all_arrive),
 		ROW(an_append_that_is_cut_off_leaves_nothing),

@@ -32,8 +32,10 @@ enum {
 	DESK_STEPS = 8,		 /* of one engine before the others have their turn */
 	DESK_STOP_US = 8000000,	 /* for open acts and appends at the end; less than ROLE_STOP_S */
 	DESK_REOPEN_US = 200000, /* between tries to open the views */
-	DESK_BODIES_KEPT = 4,	 /* open messages that nobody reads just now */
-	DESK_ASKS_MOST = 100000, /* acts on their way, of all sessions */
+	DESK_DIGESTS_US = 10000000, /* the index is opened anew now and then */
+	DESK_BODIES_KEPT = 4,	    /* open messages that nobody reads just now */
+	DESK_SESSIONS_MOST = 50000, /* whatever descriptors there are */
+	DESK_ASKS_MOST = 100000,    /* acts on their way, of all sessions */
 	DESK_ACCOUNT_BYTES = LOGIN_NAME_LIMIT_BYTES,
 };
 
@@ -69,6 +71,7 @@ struct desk {
 	struct sources sources;
 	struct list listeners, sessions;
 	size_t sessions_n, imap_n, pop3_n;
+	size_t people_n;     /* of the sessions: logged in */
 	struct map accounts; /* name -> struct desk_account */
 
 	struct durable *durable;

@@ -1,4 +1,7 @@
-/* Listening sockets, and what is turned away at the door. */
+/*
+ * Listening sockets, and what is turned away at the door. limits.sessions and sessions_per_source bound sessions without a login:
+ * an office behind one address has many people, who are bounded by account.
+ */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -46,7 +49,8 @@ static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bo
 	struct desk *d = l->desk;
 
 	desk_count(METRIC_CONNECTIONS, 1);
-	if (is_last || d->sessions_n >= d->policy->sessions)
+	if (is_last || d->sessions_n - d->people_n >= d->policy->sessions ||
+	    d->sessions_n >= DESK_SESSIONS_MOST)
 		turn_away(l->service, fd);
 	else
 		desk_session_new(d, fd, l->service->protocol, l->service->begins_with_tls, peer);

@@ -6,12 +6,12 @@
  * (role_main), then the listeners come. At the end: listeners go, sessions end when the commands at work are answered, at most
  * DESK_STOP_US.
  */
-#include <iconv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/must.h"
+#include "mail/text.h"
 #include "os/os.h"
 #include "role/common/server_tls.h"
 #include "role/desk/internal.h"
@@ -84,20 +84,6 @@ static void end_if_idle(void *arg)
 		loop_timer_set(d->stop_timer, 10000);
 }
 
-/* What loads code late is used once before the sandbox closes. */
-static void warm_up(void)
-{
-	static const char *const charsets[] = {"ISO-8859-1", "UTF-16", "KOI8-R", "ISO-2022-JP",
-					       "GB18030",    "EUC-KR", "BIG5"};
-
-	for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++) {
-		iconv_t c = iconv_open("UTF-8", charsets[i]);
-
-		if (c != (iconv_t)-1) /* NOLINT(performance-no-int-to-ptr) */
-			(void)iconv_close(c);
-	}
-}
-
 static bool open_ledger(struct desk *d, struct fault *why)
 {
 	struct durable_options options = {.reserve_bytes =
@@ -129,7 +115,7 @@ static bool on_start(struct role *r, struct fault *why)
 	sources_init(&d->sources);
 	(void)snprintf(d->mechanisms, sizeof d->mechanisms, "PLAIN LOGIN");
 	d->next_ask = os_wall_us(d->os); /* of no process before us */
-	warm_up();
+	text_warm();			 /* iconv loads code late */
 	(void)load_tls(d);
 	d->policy = desk_policy_new(d);
 	d->tick = loop_timer_new(d->loop, on_tick, d);
@@ -189,12 +175,10 @@ int main(int argc, char **argv)
 {
 	static const char *const writes[] = {"ledger/lane-%", "ledger/lane-%.*", NULL};
 	static const char *const reads[] = {"ledger", "views", "index", "tls/use", NULL};
-	static const char *const system[] = {"/usr/lib", "/etc/ssl", NULL};
 	static const struct role_sandbox sandbox = {
 		.threads = true,
 		.write_below = writes,
 		.read_below = reads,
-		.read_system = system,
 	};
 	static const struct role_ops ops = {
 		.id = ROLE_DESK,

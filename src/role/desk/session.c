@@ -26,6 +26,9 @@ bool desk_session_enter_account(struct desk_session *s, struct span name)
 		(void)map_put(&d->accounts, name, a);
 	}
 	a->sessions++;
+	d->people_n++;
+	source_leave(s->source); /* counted by account from now on */
+	s->source = NULL;
 	copy = must_alloc(name.n);
 	memcpy(copy, name.p, name.n);
 	s->account = span_of(copy, name.n);
@@ -38,6 +41,7 @@ void desk_session_leave_account(struct desk_session *s)
 
 	if (s->account.n == 0)
 		return;
+	s->desk->people_n--;
 	a = map_get(&s->desk->accounts, s->account);
 	if (--a->sessions == 0)
 		free(map_remove(&s->desk->accounts, s->account));

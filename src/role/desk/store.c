@@ -383,6 +383,9 @@ void desk_store_tick(struct desk *d)
 	desk_bodies_drop(d);
 	digest_maker_free(d->made);
 	d->made = NULL;
+	/* indexer makes a new one in its place when it was damaged: nobody says so */
+	if (d->digests && loop_now_us(d->loop) - d->digests_tried_us > DESK_DIGESTS_US)
+		close_digests(d);
 	if (d->views && d->views_depth == 0 &&
 	    (d->views_are_bad || !views_is_current(d->views, role_data(d->role))))
 		close_views(d);
