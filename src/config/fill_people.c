@@ -13,15 +13,12 @@ static void fill_smarthost(struct fill *f, const struct raw_smarthost *r, struct
 	if (!r)
 		return;
 	out->host = fill_host(f, r->host, tree_get(t, "host"));
-	out->user = fill_text(f, r->user);
-	out->tls = fill_word(r->tls, schema_tls, out->user.n ? "required" : "opportunistic");
-	out->port = (uint16_t)fill_number(f, r->port, out->user.n ? 587 : 25, 1, 65535,
-					  tree_get(t, "port"));
-	if (out->user.n && !span_eq(out->tls, SPAN_LIT("required")) &&
-	    !units_is_loopback(out->host))
-		fill_bad(f, tree_get(t, "tls"), "write tls: required",
-			 "with `user` the password would travel in the clear to `%.*s`",
-			 SPAN_FMT(out->host));
+	out->tls = fill_word(r->tls, schema_tls, "opportunistic");
+	out->port = (uint16_t)fill_number(f, r->port, 25, 1, 65535, tree_get(t, "port"));
+	if (r->user)
+		fill_bad(f, tree_get(t, "user"),
+			 "let the smarthost take mail from this machine's address",
+			 "`smarthost.user` is not in this version: we do not log in there");
 }
 
 /* Passwords in the clear: only where nobody but this machine can listen. */
