@@ -94,8 +94,9 @@ static json_t *site_json(const struct status *all, const struct status_site *s)
 	set(o, "done", known(all, s->done));
 	set_text(o, "stopped", s->stopped);
 	set(o, "drain", drain_json(s));
-	set(o, "home", json_pack("{s:o, s:o, s:o}", "waiting", known(all, s->home_waiting), "decide",
-				 known(all, s->home_decide), "accounts", known(all, s->home_accounts)));
+	set(o, "home",
+	    json_pack("{s:o, s:o, s:o}", "waiting", known(all, s->home_waiting), "decide",
+		      known(all, s->home_decide), "accounts", known(all, s->home_accounts)));
 	return o;
 }
 
@@ -154,6 +155,7 @@ json_t *status_json(const struct status *s)
 	set(o, "views", views_json(s));
 	set(o, "disk", disk_json(s));
 	set(o, "listeners", listeners_json(s));
+	set(o, "people", status_people_json(s));
 	return o;
 }
 
@@ -361,9 +363,9 @@ static void put_home(const struct cli *c, const struct status_site *site, struct
 
 	if (!site->home_waiting && !site->home_decide)
 		return;
-	buf_printf(&line, "%s change%s of %llu account%s still to go home", term_count(&a, site->home_waiting),
-		   site->home_waiting == 1 ? "" : "s", (unsigned long long)site->home_accounts,
-		   site->home_accounts == 1 ? "" : "s");
+	buf_printf(&line, "%s change%s of %llu account%s still to go home",
+		   term_count(&a, site->home_waiting), site->home_waiting == 1 ? "" : "s",
+		   (unsigned long long)site->home_accounts, site->home_accounts == 1 ? "" : "s");
 	if (site->home_decide)
 		buf_printf(&line, ", %s need%s a decision", term_count(&b, site->home_decide),
 			   site->home_decide == 1 ? "s" : "");
@@ -500,6 +502,16 @@ static void put_listeners(const struct cli *c, const struct status *s, struct bu
 	buf_fini(&line);
 }
 
+static void put_people(const struct cli *c, const struct status *s, struct buf *out)
+{
+	struct buf line = {0};
+	bool is_all;
+
+	if (status_people_line(s, &line, &is_all))
+		put_line(c, out, "People", is_all ? INK_PLAIN : INK_YELLOW, &line);
+	buf_fini(&line);
+}
+
 static void put_role(const struct cli *c, const json_t *r, struct buf *out)
 {
 	json_int_t restarts = json_integer_value(json_object_get(r, "restarts"));
@@ -567,6 +579,7 @@ void status_print(const struct cli *c, const struct status *s, struct buf *out)
 	put_disk(c, s, out);
 	put_views(c, s, out);
 	put_listeners(c, s, out);
+	put_people(c, s, out);
 	put_roles(c, s, out);
 	put_alarms(c, s, out);
 	if (s->decide) {

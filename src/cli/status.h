@@ -17,7 +17,8 @@ struct status_site {
 	uint64_t drain_began_us, drain_up_us, drain_total, drain_back, drain_unsure, drain_decide,
 		drain_deferred, drain_returned, drain_discarded;
 	const char *receipt;
-	uint64_t home_waiting, home_decide, home_accounts; /* what people did here and is not at home yet */
+	uint64_t home_waiting, home_decide,
+		home_accounts; /* what people did here and is not at home yet */
 	/* Computed: 0 when there is no forecast. */
 	double per_second;
 	uint64_t remaining_us;
@@ -42,6 +43,8 @@ struct status {
 	const struct msg_listen
 		*listeners; /* of the file; a running system keeps those of its start */
 	size_t listeners_n;
+	bool has_people; /* auth has answered */
+	uint64_t people, can_log_in, invited;
 };
 
 /* False: not even the data directory is known (printed). */
@@ -49,3 +52,9 @@ bool status_gather(struct cli *c, struct status *out);
 void status_free(struct status *s);
 json_t *status_json(const struct status *s);
 void status_print(const struct cli *c, const struct status *s, struct buf *out);
+
+/* status_people.c. NULL: fine, or nobody to know about; else why it is not known. */
+const char *status_from_auth(struct cli *c, struct status *s);
+bool status_has_people(const struct status *s);
+json_t *status_people_json(const struct status *s);
+bool status_people_line(const struct status *s, struct buf *out, bool *out_is_all);

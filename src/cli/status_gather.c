@@ -267,6 +267,7 @@ bool status_gather(struct cli *c, struct status *out)
 {
 	struct msg_config config = {0};
 	bool is_complete;
+	const char *why;
 
 	*out = (struct status){.now_us = os_wall_us(os_real()), .node = ""};
 	if (!cli_find_data(c, &out->data, &config, &is_complete))
@@ -279,6 +280,9 @@ bool status_gather(struct cli *c, struct status *out)
 	else if (!is_complete)
 		lacks(c, out, "configuration", "it has mistakes; see holdfast check-config");
 	from_views(c, out);
+	why = status_from_auth(c, out);
+	if (why)
+		lacks(c, out, "logins", why);
 	if (os_free_bytes(os_real(), out->data, &out->free_bytes) == 0)
 		out->has_disk = true;
 	else

@@ -151,6 +151,37 @@ static void what_is_missing_is_said(void **state)
 	json_decref(o);
 }
 
+/* The share of people who could log in today; "not known" when auth is away, and nothing where nobody can. */
+static void the_share_of_people_is_shown(void **state)
+{
+	static struct msg_listen smtp = {.service = SPAN_LIT("smtp"),
+					 .address = SPAN_LIT("[::]:25")};
+	static struct msg_listen imaps = {.service = SPAN_LIT("imaps"),
+					  .address = SPAN_LIT("[::]:993")};
+	struct status s = {.now_us = NOW, .listeners = &smtp, .listeners_n = 1};
+	json_t *o;
+
+	(void)state;
+	assert_null(strstr(shown(&s, 80), "People"));
+	s.listeners = &imaps;
+	assert_non_null(strstr(shown(&s, 80), "People   how many could log in is not known"));
+	o = status_json(&s);
+	assert_true(json_is_null(json_object_get(o, "people")));
+	json_decref(o);
+	s.has_people = true;
+	assert_non_null(strstr(shown(&s, 80), "People   no accounts yet"));
+	s.people = 1200;
+	s.can_log_in = 900;
+	s.invited = 7;
+	assert_non_null(strstr(shown(&s, 80),
+			       "People   900 of 1,200 could log in today (75 %), 7 invited\n"));
+	o = status_json(&s);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(o, "people"), "can_log_in")),
+		900);
+	json_decref(o);
+}
+
 /* The words of a primary come from outside. */
 static void a_primary_cannot_write_on_the_terminal(void **state)
 {
@@ -169,6 +200,7 @@ int main(void)
 		cmocka_unit_test(all_is_well),
 		cmocka_unit_test(an_outage_and_a_drain_with_its_forecast),
 		cmocka_unit_test(what_is_missing_is_said),
+		cmocka_unit_test(the_share_of_people_is_shown),
 		cmocka_unit_test(a_primary_cannot_write_on_the_terminal),
 	};
 
