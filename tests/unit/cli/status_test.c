@@ -50,6 +50,9 @@ static void all_is_well(void **state)
 	struct status s = {.now_us = NOW,
 			   .listeners = open,
 			   .listeners_n = 4,
+			   .has_people = true,
+			   .people = 4,
+			   .can_log_in = 4,
 			   .sites = &one,
 			   .sites_n = 1,
 			   .has_views = true,
@@ -68,6 +71,7 @@ static void all_is_well(void **state)
 			    "Disk     41.0 GiB free; new mail would be refused below 512 MiB\n"
 			    "Views    up to date\n"
 			    "Open     smtp 25 and 2525, imaps 993\n"
+			    "People   4 of 4 could log in today (100 %)\n"
 			    "Decide   0 need a decision\n");
 }
 
