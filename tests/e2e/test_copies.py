@@ -132,6 +132,28 @@ def test_the_same_message_id_on_another_day_is_another_message(office):
     assert body(office, "bert", which=b"2") == other
 
 
+def test_what_a_person_deleted_does_not_come_back_as_a_copy(office):
+    send(office.port, "bert@example.com", original("<del@x>"), "out@example.org")
+    wait_shown(office, "bert", ["<del@x>"])
+    m = office.people["bert"].imap()
+    people.ok(m.uid("STORE", people.find_uid(m, "INBOX", "<del@x>"), "+FLAGS", "(\\Deleted)"))
+    people.ok(m.expunge())
+    m.logout()
+    for mid in ("<del@x>", "<after@x>"):
+        send(office.port, "reports@j.example.net", report(original(mid), mid, "out@example.org", ["To: bert@example.com"]))
+    wait_shown(office, "bert", ["<after@x>"])
+
+
+def test_a_copy_that_overtakes_is_the_one_that_is_shown(office):
+    """The mail itself waits for the primary all the same."""
+    send(office.port, "reports@j.example.net", report(original("<fast@x>"), "<fast@x>", "out@example.org", ["To: bert@example.com"]))
+    wait_shown(office, "bert", ["<fast@x>"])
+    send(office.port, "bert@example.com", original("<fast@x>"), "out@example.org")
+    send(office.port, "bert@example.com", original("<after@x>"), "out@example.org")
+    wait_shown(office, "bert", ["<fast@x>", "<after@x>"])
+    assert len(office.json("queue", "list")["messages"]) == 2
+
+
 def test_a_blind_copy_goes_to_those_whom_the_header_names(office):
     send(office.port, "reports@j.example.net", original("<4@x>", to="bert@example.com>, Carl <carl@example.com"), "anna@example.com")
     wait_shown(office, "bert", ["<4@x>"])
