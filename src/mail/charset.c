@@ -91,12 +91,13 @@ const struct text_charset *text_charset(struct span name)
 
 void text_warm(void)
 {
+	/* Never closed: iconv forgets what nobody has open. */
+	static iconv_t kept[CHARSETS] __attribute__((unused));
 	static bool is_done;
 
-	/* Never closed: iconv forgets what nobody has open. */
 	for (size_t i = 0; i < CHARSETS && !is_done; i++)
 		if (charsets[i].iconv_name)
-			(void)iconv_open("UTF-8", charsets[i].iconv_name);
+			kept[i] = iconv_open("UTF-8", charsets[i].iconv_name);
 	is_done = true;
 }
 
