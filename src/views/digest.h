@@ -23,7 +23,8 @@ struct digest_key {
 
 /* ---- reading ---- */
 
-/* LATER: there is none yet. BROKEN: damaged or of another version (indexer makes a new one: close, open again later). */
+/* LATER: there is none yet. BROKEN, from this and later calls: damaged, of another version, or made anew since (close, open
+ * again later). */
 enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fault *why) MUST_USE;
 void digest_close(struct digest_db *d); /* accepts NULL */
 

@@ -24,6 +24,7 @@ void digest_close(struct digest_db *d)
 		return;
 	views_close(d->v);
 	arena_fini(&d->kept);
+	free(d->path);
 	free(d);
 }
 
@@ -69,6 +70,21 @@ static enum rc check_version(struct digest_db *d, const char *path, struct fault
 	return views_end(d->v, why);
 }
 
+static uint64_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+void digest_check_current(struct digest_db *d)
+{
+	if (!d->path || d->v->rc != OK || inode_of(d->path) == d->inode)
+		return;
+	fault_set(&d->v->why, "the index was made anew");
+	d->v->rc = BROKEN;
+}
+
 enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fault *why)
 {
 	char path[PATH_BYTES];
@@ -87,6 +103,8 @@ enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fa
 		digest_close(d);
 		return rc;
 	}
+	d->path = must_strdup(path);
+	d->inode = inode_of(path);
 	*out = d;
 	return OK;
 }
@@ -95,8 +113,10 @@ enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fa
 
 enum rc digest_upto(struct digest_db *d, uint64_t *out_next, struct fault *why)
 {
-	int64_t next = one_int(d->v, "SELECT next FROM progress");
+	int64_t next;
 
+	digest_check_current(d);
+	next = one_int(d->v, "SELECT next FROM progress");
 	if (d->v->rc == OK)
 		*out_next = (uint64_t)next;
 	return views_end(d->v, why);
@@ -132,7 +152,10 @@ enum rc digest_get(struct digest_db *d, struct digest_key key, struct mail_diges
 	struct span columns[3];
 
 	if (!views_row(d->v, q)) {
-		enum rc rc = views_end(d->v, why);
+		enum rc rc;
+
+		digest_check_current(d);
+		rc = views_end(d->v, why);
 
 		if (rc == OK)
 			fault_set(why, "message %llu is not indexed yet",

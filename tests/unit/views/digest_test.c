@@ -251,6 +251,11 @@ static void a_reader_sees_what_was_committed(void **state)
 	assert_int_equal(digest_get(reader, (struct digest_key){0, MAIL_AS_DELIVERED}, &d, &why),
 			 OK);
 	assert_int_equal(d.header_bytes, 16);
+	/* Made anew: the reader is told. */
+	digest_close(r->db);
+	digest_condemn(r->dir);
+	rig_open(r, true);
+	assert_int_equal(digest_upto(reader, &next, &why), BROKEN);
 	digest_close(reader);
 }
 
