@@ -104,6 +104,7 @@ struct site {
 
 	/* world.c */
 	bool is_world, is_smarthost;
+	uint64_t waiting_since_us; /* the first of those that wait came */
 	const char *domain;
 	uint64_t routed_us,
 		question; /* when its primaries were heard of; 0: not asked, no question is open */

@@ -184,6 +184,8 @@ struct site *site_for_lease(struct courier *c, const struct msg_lease *lease)
 
 void site_put(struct site *s, struct job *job)
 {
+	if (!s->waiting_n)
+		s->waiting_since_us = loop_now_us(s->c->loop);
 	list_append(&s->waiting, &job->at);
 	s->waiting_n++;
 	site_push(s);
@@ -233,12 +235,16 @@ static uint64_t pause_of(const struct primary *p)
 	return pause < MOST_PAUSE_US ? pause : MOST_PAUSE_US;
 }
 
-static bool may_use(const struct primary *p, uint64_t now_us, bool is_last_resort)
+static bool may_use(const struct site *s, const struct primary *p, uint64_t now_us,
+		    bool is_last_resort)
 {
 	if (p->is_gone)
 		return false;
 	if (!p->is_proven && p->sessions && now_us - p->started_us < PATIENCE_US)
 		return false; /* one at a time until it has come up; a hung one holds up no other */
+	if (s->is_world &&
+	    is_last_resort) /* once for those that wait, however short ago it failed others */
+		return !p->failures || p->failed_us < s->waiting_since_us;
 	return !p->failures ||
 	       now_us - p->failed_us >= (is_last_resort ? LEAST_PAUSE_US : pause_of(p));
 }
@@ -258,7 +264,7 @@ static struct primary *choose(const struct site *s, bool is_last_resort)
 	LIST_EACH (at, &s->primaries) {
 		struct primary *p = LIST_ENTRY(at, struct primary, at);
 
-		if (may_use(p, now, is_last_resort) && (!best || is_better(p, best)))
+		if (may_use(s, p, now, is_last_resort) && (!best || is_better(p, best)))
 			best = p;
 	}
 	return best;
