@@ -27,7 +27,8 @@ SQL, YAML, DNS, TLS, JSON = r"sqlite3_", r"c?yaml_", r"ub_", r"SSL_", r"json_"
 RUN = r"(execv?|execvp|execve|execl|execlp|fexecve|fork|vfork|system|popen|posix_spawnp?|dlopen|ptrace)$"
 FORBIDDEN = {"edge": [SQL, YAML, DNS, JSON, RUN], "submission": [SQL, YAML, DNS, JSON, RUN], "scout": [SQL, YAML, JSON, RUN], "sequencer": [SQL, YAML, DNS, JSON, RUN, TLS],
              "clerk": [YAML, DNS, JSON, RUN, TLS], "courier": [SQL, YAML, DNS, JSON, RUN], "watch": [SQL, YAML, DNS, RUN],
-             "desk": [YAML, DNS, RUN, r"crypto_pwhash"], "auth": [SQL, YAML, RUN]}
+             "desk": [YAML, DNS, RUN, r"crypto_pwhash"], "auth": [SQL, YAML, RUN],
+             "indexer": [YAML, DNS, JSON, RUN, TLS, r"crypto_pwhash"]}
 LIBRARIES = {SQL: "libsqlite3", YAML: "yaml", DNS: "libunbound", JSON: "libjansson"}
 
 
