@@ -176,7 +176,8 @@ def drain(sessions):
 
 
 def mailboxes(folder, rows, runs, progress):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     rng = random.Random(3)
     user, password = "anna@example.com", "a password for the bench"
     office = people.Office(os.path.join(folder, "office"), peers.free_port(), mode="backup-mx",

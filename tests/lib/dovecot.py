@@ -95,11 +95,11 @@ service anvil {{
 }}
 service stats {{
   chroot =
-  client_limit = 1000
+  client_limit = 4000
 }}
 service imap-login {{
   chroot =
-  client_limit = 1000
+  client_limit = 4000
   inet_listener imap {{
     port = {imap_port}
   }}
@@ -125,7 +125,7 @@ service lmtp {{
   }}
 }}
 service imap {{
-  process_limit = 200
+  process_limit = 3000
 }}
 """
 
