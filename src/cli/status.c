@@ -110,6 +110,19 @@ static json_t *views_json(const struct status *s)
 	return o;
 }
 
+static json_t *mailboxes_json(const struct status *s)
+{
+	json_t *o = json_object();
+
+	set(o, "accounts", known(s, s->mailboxes.accounts));
+	set(o, "disabled", known(s, s->mailboxes.disabled));
+	set(o, "aliases", known(s, s->mailboxes.aliases));
+	set(o, "mailboxes", known(s, s->mailboxes.boxes));
+	set(o, "messages", known(s, s->mailboxes.messages));
+	set(o, "bytes", known(s, s->mailboxes.bytes));
+	return o;
+}
+
 static json_t *disk_json(const struct status *s)
 {
 	json_t *o = json_object();
@@ -155,6 +168,7 @@ json_t *status_json(const struct status *s)
 	set(o, "views", views_json(s));
 	set(o, "disk", disk_json(s));
 	set(o, "listeners", listeners_json(s));
+	set(o, "mailboxes", mailboxes_json(s));
 	set(o, "people", status_people_json(s));
 	return o;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "views/mailbox.h"
 
 struct status_site {
 	const json_t *live; /* what watch said about it; NULL: nothing */
@@ -43,7 +44,8 @@ struct status {
 	const struct msg_listen
 		*listeners; /* of the file; a running system keeps those of its start */
 	size_t listeners_n;
-	bool has_people; /* auth has answered */
+	struct views_people mailboxes; /* of the views */
+	bool has_people;	       /* auth has answered */
 	uint64_t people, can_log_in, invited;
 };
 

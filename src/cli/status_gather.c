@@ -251,6 +251,8 @@ static void from_views(struct cli *c, struct status *s)
 	for (size_t i = 0; rc == OK && i < s->sites_n; i++)
 		rc = home_of_site(views, &s->sites[i], &why);
 	if (rc == OK)
+		rc = views_people(views, &s->mailboxes, &why);
+	if (rc == OK)
 		rc = views_progress(views, &progress, &why);
 	if (rc == OK) {
 		s->has_views = true;

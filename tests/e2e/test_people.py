@@ -48,6 +48,8 @@ def test_mail_from_before_the_account_is_shown(office):
     [carl] = office.add("carl")
     m = carl.imap()
     assert sorted(c[0] for c in people.contents(m, "INBOX")) == sorted(ids)
+    kept = office.status()["mailboxes"]
+    assert (kept["accounts"], kept["mailboxes"], kept["messages"]) == (3, 18, 3)
 
 
 def test_the_views_may_be_deleted_in_the_middle_of_the_day(office, folder):
