@@ -446,6 +446,51 @@ static void without_an_index_search_decodes(void **state)
 	(void)close(fd);
 }
 
+/* K-12 in small: sessions of both kinds live through reloads, and go by the new limits. */
+static void k_12_reloads_drop_nobody(void **state)
+{
+	int imap, pop3, fresh;
+
+	(void)state;
+	desk_host_start(&desk, program, 2);
+	imap = imap_in();
+	pop3 = pop3_in();
+	fresh = desk_client(&desk, IMAP);
+	talk(fresh, "", "* OK");
+	for (unsigned i = 0; i < 20; i++) {
+		desk.host.config.limits.message_bytes = 1000 + i;
+		edge_host_reload(&desk.host);
+		talk(imap, "b NOOP\r\n", "b OK");
+		talk(pop3, "NOOP\r\n", "+OK\r\n");
+	}
+	do
+		talk(imap, "c CAPABILITY\r\n", "c OK");
+	while (!strstr((char *)said.p, "APPENDLIMIT=1019") && usleep(10000) == 0);
+	talk(imap, "d APPEND Drafts {2000}\r\n", "d NO [TOOBIG]");
+	talk(fresh, "a LOGIN anna@ours.example secret\r\n", "a OK");
+	(void)close(imap);
+	(void)close(pop3);
+	(void)close(fresh);
+}
+
+/* D-06: below the reserve no message can be put into a mailbox; reading, marks and deletion go on. */
+static void d_06_below_the_reserve(void **state)
+{
+	int fd;
+
+	(void)state;
+	desk.host.config.limits.reserve_bytes = 1ull << 60;
+	desk_host_start(&desk, program, 2);
+	fd = imap_in();
+	talk(fd, "b SELECT INBOX\r\n", "b OK");
+	talk(fd, "c STORE 1 +FLAGS (\\Deleted)\r\n", "c OK");
+	talk(fd, "d EXPUNGE\r\n", "d OK");
+	talk(fd, "e APPEND Drafts {3+}\r\nx\r\n\r\n", "e NO [OVERQUOTA]");
+	talk(fd, "f FETCH 1 BODY.PEEK[TEXT]\r\n", "f OK");
+	expect("body 2");
+	(void)close(fd);
+}
+
 /* An act that nobody judges in time: the answer tells the truth, and the act is done when the clerk is back. */
 static void no_verdict_in_time(void **state)
 {
@@ -560,6 +605,8 @@ int main(int argc, char **argv)
 		ROW(i_16_a_client_that_does_not_read),
 		ROW(without_a_clerk_imap_says_unavailable),
 		ROW(without_an_index_search_decodes),
+		ROW(k_12_reloads_drop_nobody),
+		ROW(d_06_below_the_reserve),
 		ROW(no_verdict_in_time),
 		ROW(appends_beyond_the_budget_all_arrive),
 		ROW(an_append_that_is_cut_off_leaves_nothing),
