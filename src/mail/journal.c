@@ -6,8 +6,7 @@
 
 #include <stdlib.h>
 
-#include "base/ascii.h"
-#include "base/base64.h"
+#include "mail/transfer.h"
 
 enum state {
 	ST_HEAD,       /* of the report */
@@ -19,8 +18,6 @@ enum state {
 	ST_DONE,       /* what follows is of no interest */
 	ST_NOT,	       /* no report */
 };
-
-enum encoding { AS_IS, BASE64, QUOTED, OTHER };
 
 struct journal {
 	enum state state;
@@ -39,16 +36,16 @@ struct journal {
 	char boundary[JOURNAL_BOUNDARY_BYTES];
 	size_t boundary_n;
 	bool is_wanted_type; /* of the present part */
-	enum encoding encoding;
+	enum mime_encoding encoding;
 
 	struct buf text;     /* part 1, decoded by journal_end */
 	size_t text_line_at; /* where in it the present line begins */
 	bool is_text_cut;
-	enum encoding text_encoding;
+	enum mime_encoding text_encoding;
 
 	struct header_walk inner;
 	uint64_t inner_offset, inner_end;
-	enum encoding inner_encoding;
+	enum mime_encoding inner_encoding;
 };
 
 struct journal *journal_new(void)
@@ -106,16 +103,6 @@ static struct span type_of(struct span value)
 	return span_trim(span_cut(&value, ';'));
 }
 
-static enum encoding encoding_of(struct span value)
-{
-	if (span_eq_nocase(value, SPAN_LIT("7bit")) || span_eq_nocase(value, SPAN_LIT("8bit")) ||
-	    span_eq_nocase(value, SPAN_LIT("binary")))
-		return AS_IS;
-	if (span_eq_nocase(value, SPAN_LIT("base64")))
-		return BASE64;
-	return span_eq_nocase(value, SPAN_LIT("quoted-printable")) ? QUOTED : OTHER;
-}
-
 static void take_type(struct journal *j, struct span value)
 {
 	struct span boundary;
@@ -146,7 +133,7 @@ static void end_field(struct journal *j)
 	else if (span_eq_nocase(name, SPAN_LIT("Content-Type")))
 		take_type(j, value);
 	else if (span_eq_nocase(name, SPAN_LIT("Content-Transfer-Encoding")))
-		j->encoding = encoding_of(value);
+		j->encoding = transfer_named(value);
 }
 
 /* ---- one line ---- */
@@ -217,7 +204,7 @@ static bool header_line(struct journal *j, struct span line)
 static void begin_part(struct journal *j, enum state next)
 {
 	j->state = next;
-	j->encoding = AS_IS;
+	j->encoding = MIME_7BIT;
 	j->is_wanted_type = next == ST_TEXT_HEAD; /* text/plain is what a part without a type is */
 }
 
@@ -345,78 +332,22 @@ void journal_feed(struct journal *j, struct span piece)
 
 /* ---- the text of part 1 ---- */
 
-static int hex_digit(unsigned char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = (unsigned char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* In place: what is decoded is never longer. What is no code stays as it is (RFC 2045 s6.7). */
-static void decode_quoted(struct buf *b)
-{
-	size_t to = 0;
-
-	for (size_t i = 0; i < b->n; i++) {
-		int high, low;
-
-		if (b->p[i] != '=' || i + 1 >= b->n) {
-			b->p[to++] = b->p[i];
-			continue;
-		}
-		if (b->p[i + 1] == '\n' || (b->p[i + 1] == '\r' && i + 2 < b->n)) {
-			i += b->p[i + 1] == '\n' ? 1 : 2;
-			continue;
-		}
-		high = hex_digit(b->p[i + 1]);
-		low = i + 2 < b->n ? hex_digit(b->p[i + 2]) : -1;
-		if (high < 0 || low < 0) {
-			b->p[to++] = b->p[i];
-			continue;
-		}
-		b->p[to++] = (unsigned char)(high << 4 | low);
-		i += 2;
-	}
-	b->n = to;
-}
-
-static bool decode_base64(struct buf *b)
-{
-	struct buf out = {0};
-	size_t to = 0;
-	bool ok;
-
-	for (size_t i = 0; i < b->n; i++) {
-		if (b->p[i] > ' ')
-			b->p[to++] = b->p[i];
-	}
-	b->n = to;
-	buf_init(&out, JOURNAL_TEXT_BYTES);
-	ok = base64_decode(&out, buf_span(b));
-	if (ok) {
-		buf_fini(b);
-		*b = out;
-	} else {
-		buf_fini(&out);
-	}
-	return ok;
-}
-
 static bool decode_text(struct journal *j)
 {
-	switch (j->text_encoding) {
-	case AS_IS:
-		return true;
-	case BASE64:
-		return decode_base64(&j->text);
-	case QUOTED:
-		decode_quoted(&j->text);
-		return true;
-	case OTHER:
-		break;
+	struct transfer t;
+	struct buf out;
+	bool ok;
+
+	buf_init(&out, JOURNAL_TEXT_BYTES);
+	transfer_init(&t, j->text_encoding);
+	ok = transfer_feed(&t, buf_span(&j->text), &out) && transfer_end(&t, &out) && !t.is_bad;
+	if (!ok) {
+		buf_fini(&out);
+		return false;
 	}
-	return false;
+	buf_fini(&j->text);
+	j->text = out;
+	return true;
 }
 
 /* The next line "Name: value"; false at the end: an empty line after the first field. */
@@ -601,7 +532,10 @@ uint64_t journal_inner_offset(const struct journal *j)
 
 uint64_t journal_inner_bytes(const struct journal *j)
 {
-	return j->inner_encoding == AS_IS ? j->inner_end - j->inner_offset : 0;
+	bool is_as_it_is = j->inner_encoding == MIME_7BIT || j->inner_encoding == MIME_8BIT ||
+			   j->inner_encoding == MIME_BINARY;
+
+	return is_as_it_is ? j->inner_end - j->inner_offset : 0;
 }
 
 const struct header_walk *journal_inner_header(const struct journal *j)
