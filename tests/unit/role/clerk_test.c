@@ -1070,6 +1070,38 @@ static void verdicts_survive_links_and_clerks(void **state)
 	world_free(w);
 }
 
+static bool is_told_all(struct world *w)
+{
+	return w->desk.all;
+}
+
+/* More mailboxes than a message names: look at everything; and afterwards one by one again. */
+static void many_changes_are_one_word(void **state)
+{
+	struct world *w = world_new(1);
+	char a[32], b[32];
+
+	(void)state;
+	desk_start(w, lane_name(w->lanes[DESK]), NULL, 0);
+	AWAIT(w, desk_heard);
+	for (unsigned i = 0; i < 350; i++) {
+		snprintf(a, sizeof a, "a%u@x.example", i);
+		snprintf(b, sizeof b, "b%u@x.example", i);
+		message(w, a, b);
+		account(w, a);
+		account(w, b);
+	}
+	order(w);
+	AWAIT(w, is_told_all);
+	assert_int_equal(w->desk.boxes, 0);
+	idle(w, 50);
+	clerk_link_indexer(w->clerk, pair(w->loop, &reader_ops, &w->indexer, &w->indexer.link));
+	message(w, "a7@x.example", "b8@x.example");
+	order(w);
+	AWAIT(w, both_heard_of_two_boxes);
+	world_free(w);
+}
+
 static void nobody_speaks_for_anothers_lane(void **state)
 {
 	struct world *w = world_new(1);
@@ -1085,6 +1117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(desks_hear_after_the_commit),
 		cmocka_unit_test(verdicts_survive_links_and_clerks),
+		cmocka_unit_test(many_changes_are_one_word),
 		cmocka_unit_test(nobody_speaks_for_anothers_lane),
 		cmocka_unit_test(holds_then_hands_back_with_a_receipt),
 		cmocka_unit_test(a_refusal_at_rcpt_is_not_offered_again_at_once),
