@@ -204,10 +204,11 @@ def test_gated_mode_closes_the_side_door(folder, started):
     send(holdfast.port, 1)
 
 
-def test_s_18_mail_that_comes_back(folder, started):
+@pytest.mark.parametrize("mode", ["backup-mx", "gateway"])
+def test_s_18_mail_that_comes_back(folder, started, mode):
     """The primary forwards to us what we gave it: stopped by our own trace, never a bounce storm."""
     primary = primaries.Primary().start()
-    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s"))
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), primary.port, every="1s", mode=mode))
     holdfast.wait_state("up")
     send(holdfast.port, 1)
     peers.wait_for(lambda: primary.messages, 20, "the delivery")
