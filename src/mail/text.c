@@ -114,6 +114,20 @@ static bool fold_code(uint32_t code, struct span as_it_stands, struct buf *out)
 	return buf_append(out, span_of(bytes, n));
 }
 
+/* ASCII without blanks at the start of s, folded: most of most texts. Returns how much of it; 0 when out is full, too. */
+static size_t fold_ascii(struct span s, struct buf *out)
+{
+	unsigned char some[256];
+	size_t n = 0;
+
+	while (n < s.n && n < sizeof some && s.p[n] > 0x20 && s.p[n] < 0x7f) {
+		unsigned char c = s.p[n];
+
+		some[n++] = c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
+	}
+	return n > 0 && buf_append(out, span_of(some, n)) ? n : 0;
+}
+
 bool text_fold(struct span s, struct buf *out)
 {
 	bool was_space = false;
@@ -122,8 +136,14 @@ bool text_fold(struct span s, struct buf *out)
 		unsigned char c = s.p[i];
 		size_t n = c < 0x80 ? 1 : utf8_length(s.p + i, s.n - i);
 		uint32_t code = n == 0 ? 0xfffd : n == 1 ? c : code_of(s.p + i, n);
+		size_t plain = fold_ascii(span_from(s, i), out);
 		bool is_fine;
 
+		if (plain > 0) {
+			i += plain;
+			was_space = false;
+			continue;
+		}
 		if (is_space(code))
 			is_fine = was_space || buf_append_byte(out, ' ');
 		else if (code < 0x80)

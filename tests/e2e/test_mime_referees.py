@@ -3,6 +3,7 @@
 Messages: the fuzz corpus, and what HOLDFAST_CORPUS names. Every difference belongs to a class that doc/mime-differences.md explains;
 each class is a predicate here over the message and the two answers, and a difference that no class takes fails the test.
 """
+import contextlib
 import email
 import email.policy
 import json
@@ -14,6 +15,7 @@ import subprocess
 
 import dovecot
 import peers
+import people
 import pytest
 
 CORPUS = os.environ.get("HOLDFAST_CORPUS", "")
@@ -163,28 +165,44 @@ def parsed(data):
     return stack[0]
 
 
-def ask(port, user, password, question):
-    """Untagged lines with their literals."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as s, s.makefile("rwb") as f:
-        f.readline()
-        answers = []
-        for command in (f"LOGIN {user} {password}", "SELECT INBOX", question):
-            f.write(f"x {command}\r\n".encode())
-            f.flush()
-            answers = []
-            while not answers or not answers[-1].startswith(b"x "):
-                line = f.readline()
-                assert line, answers
-                while (literal := re.search(rb"\{(\d+)\}\r\n$", line)):
-                    line += f.read(int(literal.group(1))) + f.readline()
-                answers.append(line)
-            assert answers[-1].startswith(b"x OK"), answers[-1]
-        return answers[:-1]
+def ask(port, user, password, questions, context=None):
+    """For each question its untagged lines with their literals."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as plain:
+        with (context.wrap_socket(plain) if context else plain) as s, s.makefile("rwb") as f:
+            f.readline()
+            return [exchange(f, command) for command in (f'LOGIN {user} "{password}"', "SELECT INBOX", *questions)][2:]
+
+
+def exchange(f, command):
+    f.write(f"x {command}\r\n".encode())
+    f.flush()
+    answers = []
+    while not answers or not answers[-1].startswith(b"x "):
+        line = f.readline()
+        assert line, answers
+        while (literal := re.search(rb"\{(\d+)\}\r\n$", line)):
+            line += f.read(int(literal.group(1))) + f.readline()
+        answers.append(line)
+    assert answers[-1].startswith(b"x OK"), (command, answers[-1])
+    return answers[:-1]
 
 
 @pytest.fixture(scope="module")
 def dovecots(messages):
     """[(ENVELOPE, BODYSTRUCTURE)]"""
+    with served_by_dovecot(messages) as d:
+        answers = {}
+        for line in ask(d.imap_port, "anna@example.com", "secret", ["FETCH 1:* (ENVELOPE BODYSTRUCTURE)"])[0]:
+            if re.match(rb"\* \d+ FETCH", line):
+                _, number, _, items = parsed(line)
+                answers[number] = (items[1], items[3])
+        assert sorted(answers) == list(range(1, len(messages) + 1))
+        return [answers[i + 1] for i in range(len(messages))]
+
+
+@contextlib.contextmanager
+def served_by_dovecot(messages):
+    """All of them in INBOX, in their order."""
     d = dovecot.Dovecot({"anna@example.com": "secret"})
     try:
         box = os.path.join(d.base, "mail", "anna@example.com", "Maildir")
@@ -194,13 +212,7 @@ def dovecots(messages):
             shutil.copyfile(path, os.path.join(box, "cur", f"{1000000 + i}.M{i}P1.host:2,"))
         d._own()
         d.start()
-        answers = {}
-        for line in ask(d.imap_port, "anna@example.com", "secret", "FETCH 1:* (ENVELOPE BODYSTRUCTURE)"):
-            if re.match(rb"\* \d+ FETCH", line):
-                _, number, _, items = parsed(line)
-                answers[number] = (items[1], items[3])
-        assert sorted(answers) == list(range(1, len(messages) + 1))
-        return [answers[i + 1] for i in range(len(messages))]
+        yield d
     finally:
         d.close()
 
@@ -392,3 +404,74 @@ def test_postal_mime_says_the_same(messages):
         classes.setdefault(why, []).append(name) if why else unexplained.append((name, our_attachments(o), theirs))
     assert equal > len(messages) // 2
     report(unexplained, classes)
+
+
+# ---- sections, through the whole program ----
+
+def sections(structure, path=""):
+    """Names of all sections that a BODYSTRUCTURE promises."""
+    if isinstance(structure[0], list):
+        for i, part in enumerate(p for p in structure if isinstance(p, list) and p and isinstance(p[0], (bytes, list))):
+            if not is_part(part):
+                break
+            yield from sections(part, f"{path}{i + 1}.")
+        return
+    here = path[:-1] or "1"
+    yield here
+    if path:
+        yield f"{here}.MIME"
+    if [structure[0].lower(), structure[1].lower()] == [b"message", b"rfc822"]:
+        yield from (f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (Subject To)")
+        inner = structure[8]
+        yield from sections(inner, f"{here}." if isinstance(inner[0], list) else f"{here}.1.")
+
+
+def is_part(x):
+    return isinstance(x[0], list) or len(x) >= 7
+
+
+def wanted(structure):
+    return ["HEADER", "TEXT", "HEADER.FIELDS.NOT (Received X-Mailer)", *sections(structure)]
+
+
+def bodies(lines):
+    """{section: bytes} of a FETCH answer."""
+    found = {}
+    for line in lines:
+        if re.match(rb"\* \d+ FETCH", line):
+            for m in re.finditer(rb"BODY\[([^\]]*)\] (NIL|\"|\{(\d+)\}\r\n)", line):
+                name = m.group(1).upper().replace(b'"', b"")
+                if name not in found:
+                    found[name] = line[m.end():m.end() + int(m.group(3))] if m.group(3) else \
+                        b"" if m.group(2) == b"NIL" else re.match(rb'((?:[^"\\]|\\.)*)"', line[m.end():]).group(1).replace(b"\\", b"")
+    return found
+
+
+def test_sections_are_dovecots(messages, dovecots, folder, started):
+    """M-07: what IMAP gives of a message is what another server gives, byte for byte, where both see the same structure."""
+    alike = []
+    for m, (_, structure) in zip(messages, dovecots):
+        if m[2] and lowered(parsed(latin(m[3]["bodystructure"]))[0]) == lowered(structure):
+            alike.append((m, structure))
+    alike = alike[::max(1, len(alike) // 150)]
+    office = started(people.Office(os.path.join(folder, "office"), peers.free_port(), mode="backup-mx"))
+    [anna] = office.add("anna")
+    m = anna.imap()
+    for (name, _, raw, _), _ in alike:
+        assert m.append("INBOX", None, None, raw)[0] == "OK", name
+    m.logout()
+    questions = [f"FETCH {i + 1} ({' '.join(f'BODY.PEEK[{s}]' for s in wanted(structure))})" for i, (_, structure) in enumerate(alike)]
+    ours = ask(office.ports["imaps"], anna.address, anna.password, questions, people.trusting())
+    with served_by_dovecot([a[0] for a in alike]) as d:
+        theirs = ask(d.imap_port, "anna@example.com", "secret", questions)
+    compared = 0
+    for ((name, _, _, _), structure), a, b in zip(alike, ours, theirs):
+        a, b = bodies(a), bodies(b)
+        assert len(a) >= len(wanted(structure)) - 1 and sorted(a) == sorted(b), (name, sorted(a), sorted(b))
+        for section in a:
+            if a[section] != b[section] and a[section] == b[section] + b"\r\n" and section.endswith((b"MIME", b"HEADER")):
+                if a[section.replace(b".MIME", b"").replace(b"HEADER", b"TEXT")] == b"":
+                    continue  # doc/mime-differences.md: the empty line of an empty part
+            assert a[section] == b[section], (name, section, a[section][:300], b[section][:300])
+            compared += 1
+    assert compared > 5 * len(alike)
