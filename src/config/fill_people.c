@@ -15,10 +15,7 @@ static void fill_smarthost(struct fill *f, const struct raw_smarthost *r, struct
 	out->host = fill_host(f, r->host, tree_get(t, "host"));
 	out->tls = fill_word(r->tls, schema_tls, "opportunistic");
 	out->port = (uint16_t)fill_number(f, r->port, 25, 1, 65535, tree_get(t, "port"));
-	if (r->user)
-		fill_bad(f, tree_get(t, "user"),
-			 "let the smarthost take mail from this machine's address",
-			 "`smarthost.user` is not in this version: we do not log in there");
+	out->user = fill_text(f, r->user);
 }
 
 /* Passwords in the clear: only where nobody but this machine can listen. */

@@ -177,6 +177,8 @@ enum smtp_stage smtp_talk_stage_of(enum command command)
 {
 	static const enum smtp_stage stages[] = {
 		[COMMAND_GREETING] = SMTP_STAGE_GREETING, [COMMAND_EHLO] = SMTP_STAGE_EHLO,
+		[COMMAND_AUTH_PLAIN] = SMTP_STAGE_EHLO,	  [COMMAND_AUTH_LOGIN] = SMTP_STAGE_EHLO,
+		[COMMAND_AUTH_USER] = SMTP_STAGE_EHLO,	  [COMMAND_AUTH_PASSWORD] = SMTP_STAGE_EHLO,
 		[COMMAND_HELO] = SMTP_STAGE_EHLO,	  [COMMAND_STARTTLS] = SMTP_STAGE_TLS,
 		[COMMAND_RSET] = SMTP_STAGE_RSET,	  [COMMAND_MAIL] = SMTP_STAGE_MAIL,
 		[COMMAND_RCPT] = SMTP_STAGE_RCPT,	  [COMMAND_DATA] = SMTP_STAGE_DATA,
@@ -196,6 +198,36 @@ static void on_greeting(struct smtp_client *c, struct step step)
 	smtp_talk_start(c, COMMAND_EHLO);
 }
 
+/* Ready, after the login if there is one. */
+static void become_ready(struct smtp_client *c)
+{
+	if (!c->options.user.n)
+		smtp_talk_enter(c, STATE_READY);
+	else if (!c->is_secured && !c->options.auth_in_clear)
+		smtp_talk_fail_text(c, SMTP_STAGE_TLS,
+				    "the server offers no TLS, and no password is shown without");
+	else if (c->caps.auth_plain)
+		smtp_talk_start(c, COMMAND_AUTH_PLAIN);
+	else if (c->caps.auth_login)
+		smtp_talk_start(c, COMMAND_AUTH_LOGIN);
+	else
+		smtp_talk_fail_text(c, SMTP_STAGE_EHLO,
+				    "the server offers neither AUTH PLAIN nor LOGIN");
+}
+
+static void on_auth(struct smtp_client *c, struct step step)
+{
+	bool is_last = step.command == COMMAND_AUTH_PLAIN || step.command == COMMAND_AUTH_PASSWORD;
+
+	if (is_last && c->reply.code == 235)
+		smtp_talk_enter(c, STATE_READY);
+	else if (!is_last && c->reply.code == 334)
+		smtp_talk_start(c, step.command == COMMAND_AUTH_LOGIN ? COMMAND_AUTH_USER
+								      : COMMAND_AUTH_PASSWORD);
+	else
+		fail(c, SMTP_STAGE_EHLO, &c->reply);
+}
+
 static void after_hello(struct smtp_client *c)
 {
 	bool wants_tls = c->options.tls != SMTP_TLS_NEVER && !c->is_secured;
@@ -209,7 +241,7 @@ static void after_hello(struct smtp_client *c)
 				    "TLS is required and the server does not offer STARTTLS");
 		return;
 	}
-	smtp_talk_enter(c, STATE_READY);
+	become_ready(c);
 }
 
 static void on_ehlo(struct smtp_client *c, struct step step)
@@ -247,7 +279,7 @@ static void on_starttls(struct smtp_client *c, struct step step)
 	} else if (c->options.tls == SMTP_TLS_REQUIRED) {
 		fail(c, SMTP_STAGE_TLS, &c->reply);
 	} else {
-		smtp_talk_enter(c, STATE_READY); /* RFC 3207 s4: 454 or 501; go on without */
+		become_ready(c); /* RFC 3207 s4: 454 or 501; go on without */
 	}
 }
 
@@ -353,10 +385,13 @@ static void on_quit(struct smtp_client *c, struct step step)
 static const struct {
 	void (*on_reply)(struct smtp_client *c, struct step step);
 } handlers[] = {
-	[COMMAND_GREETING] = {on_greeting}, [COMMAND_EHLO] = {on_ehlo}, [COMMAND_HELO] = {on_helo},
-	[COMMAND_STARTTLS] = {on_starttls}, [COMMAND_RSET] = {on_rset}, [COMMAND_MAIL] = {on_mail},
-	[COMMAND_RCPT] = {on_rcpt},	    [COMMAND_DATA] = {on_data}, [COMMAND_DOT] = {on_dot},
-	[COMMAND_QUIT] = {on_quit},
+	[COMMAND_GREETING] = {on_greeting}, [COMMAND_EHLO] = {on_ehlo},
+	[COMMAND_HELO] = {on_helo},	    [COMMAND_STARTTLS] = {on_starttls},
+	[COMMAND_RSET] = {on_rset},	    [COMMAND_MAIL] = {on_mail},
+	[COMMAND_RCPT] = {on_rcpt},	    [COMMAND_DATA] = {on_data},
+	[COMMAND_DOT] = {on_dot},	    [COMMAND_QUIT] = {on_quit},
+	[COMMAND_AUTH_PLAIN] = {on_auth},   [COMMAND_AUTH_LOGIN] = {on_auth},
+	[COMMAND_AUTH_USER] = {on_auth},    [COMMAND_AUTH_PASSWORD] = {on_auth},
 };
 
 /* All of a transaction's replies are in: what RCPT said stands when no more was wanted. */

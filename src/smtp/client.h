@@ -67,6 +67,9 @@ struct smtp_client_times {
 struct smtp_client_options {
 	struct span helo; /* our name */
 	enum smtp_tls_policy tls;
+	struct span user,
+		password; /* AUTH (RFC 4954), PLAIN or LOGIN, under TLS alone; user "": none. Copied, wiped at the end */
+	bool auth_in_clear; /* tests: without TLS too */
 	struct smtp_client_times times;
 	/* Bytes for the peer, in order; the span dies with the call. Must not call back into the
 	 * engine. */
@@ -109,6 +112,7 @@ uint32_t smtp_client_timeout_ms(const struct smtp_client *c);
 struct smtp_capabilities {
 	bool esmtp; /* EHLO was taken */
 	bool size, eightbit, smtputf8, dsn, pipelining, starttls, enhanced;
+	bool auth_plain, auth_login;
 	uint64_t size_bytes; /* 0: none stated */
 };
 const struct smtp_capabilities *smtp_client_capabilities(const struct smtp_client *c);

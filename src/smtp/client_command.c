@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/ascii.h"
 
 /* xtext and ORCPT go out as they came, unless a byte could end the command (RFC 3461 s4, test
@@ -86,6 +87,29 @@ static void write_rcpt(const struct smtp_client *c, size_t at, struct buf *out)
 		buf_printf(out, " ORCPT=%.*s", SPAN_FMT(r->orcpt));
 }
 
+/* RFC 4616: no authorization identity. */
+static void write_plain(const struct smtp_client *c, struct buf *out)
+{
+	struct buf message = {0};
+
+	(void)!buf_reserve(&message, c->login.n + 1);
+	(void)buf_append_byte(&message, '\0');
+	(void)buf_append(&message, buf_span(&c->login));
+	base64_encode(out, buf_span(&message));
+	explicit_bzero(message.p, message.cap);
+	buf_fini(&message);
+}
+
+static void read_auth(struct span value, struct smtp_capabilities *out)
+{
+	while (value.n) {
+		struct span word = span_trim(span_cut(&value, ' '));
+
+		out->auth_plain = out->auth_plain || span_eq_nocase(word, SPAN_LIT("PLAIN"));
+		out->auth_login = out->auth_login || span_eq_nocase(word, SPAN_LIT("LOGIN"));
+	}
+}
+
 void smtp_command_write(const struct smtp_client *c, struct step step, struct buf *out)
 {
 	switch (step.command) {
@@ -99,6 +123,19 @@ void smtp_command_write(const struct smtp_client *c, struct step step, struct bu
 		break;
 	case COMMAND_STARTTLS:
 		buf_append(out, SPAN_LIT("STARTTLS"));
+		break;
+	case COMMAND_AUTH_PLAIN:
+		buf_append(out, SPAN_LIT("AUTH PLAIN "));
+		write_plain(c, out);
+		break;
+	case COMMAND_AUTH_LOGIN:
+		buf_append(out, SPAN_LIT("AUTH LOGIN"));
+		break;
+	case COMMAND_AUTH_USER:
+		base64_encode(out, c->options.user);
+		break;
+	case COMMAND_AUTH_PASSWORD:
+		base64_encode(out, c->options.password);
 		break;
 	case COMMAND_RSET:
 		buf_append(out, SPAN_LIT("RSET"));
@@ -181,6 +218,8 @@ void smtp_capabilities_read(const struct smtp_reply_reader *r, struct smtp_capab
 		word = span_trim(word);
 		if (span_eq_nocase(word, SPAN_LIT("SIZE")))
 			read_size(value, out);
+		if (span_eq_nocase(word, SPAN_LIT("AUTH")))
+			read_auth(value, out);
 		for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 			if (span_eq_nocase(word, span_str(words[i].word)))
 				*words[i].flag = true;

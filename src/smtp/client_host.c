@@ -18,6 +18,12 @@ struct smtp_client *smtp_client_new(const struct smtp_client_options *options)
 	(void)snprintf(helo, sizeof helo, "%.*s", SPAN_FMT(options->helo));
 	c->helo = must_strdup(helo);
 	c->options.helo = span_str(c->helo);
+	(void)!buf_reserve(&c->login, options->user.n + options->password.n + 1); /* in one piece */
+	(void)buf_append(&c->login, options->user);
+	(void)buf_append_byte(&c->login, '\0');
+	(void)buf_append(&c->login, options->password);
+	c->options.user = span_of(c->login.p, options->user.n);
+	c->options.password = span_from(buf_span(&c->login), options->user.n + 1);
 	c->state = STATE_TALKING;
 	smtp_reply_init(&c->reader);
 	arena_init(&c->arena, 0);
@@ -30,6 +36,9 @@ void smtp_client_free(struct smtp_client *c)
 {
 	if (!c)
 		return;
+	if (c->login.p)
+		explicit_bzero(c->login.p, c->login.cap);
+	buf_fini(&c->login);
 	smtp_reply_fini(&c->reader);
 	arena_fini(&c->arena);
 	free(c->plan);

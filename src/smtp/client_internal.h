@@ -11,6 +11,10 @@ enum command {
 	COMMAND_EHLO,
 	COMMAND_HELO,
 	COMMAND_STARTTLS,
+	COMMAND_AUTH_PLAIN,
+	COMMAND_AUTH_LOGIN,
+	COMMAND_AUTH_USER, /* the responses of LOGIN */
+	COMMAND_AUTH_PASSWORD,
 	COMMAND_RSET,
 	COMMAND_MAIL,
 	COMMAND_RCPT,
@@ -46,6 +50,7 @@ struct rcpt_state {
 struct smtp_client {
 	struct smtp_client_options options;
 	char *helo;
+	struct buf login; /* user, NUL, password */
 	enum state state;
 	struct smtp_reply_reader reader;
 	struct smtp_reply reply; /* the last one */

@@ -13,7 +13,7 @@
 #define PLAY(policy, ...)                                                                          \
 	do {                                                                                       \
 		static const char *const lines[] = {__VA_ARGS__, NULL};                            \
-		const struct client_script script = {__func__, policy, lines};                     \
+		const struct client_script script = {__func__, policy, lines, false, false};       \
 		(void)state;                                                                       \
 		client_script_play(&script);                                                       \
 	} while (0)
@@ -41,6 +41,31 @@ static void goes_step_by_step_without_pipelining(void **state)
 	     "S 250 ok\r\n", "C DATA\r\n", "S 354 go\r\n", "B x", "E", "C x\r\n", "P", "C .\r\n",
 	     "S 250 ok\r\n", "R 0 5xx rcpt 550 5.1.1 no such user", "R 1 accepted dot 250 - ok",
 	     "I ");
+}
+
+#define LOG_IN(is_clear, ...)                                                                      \
+	do {                                                                                       \
+		static const char *const lines[] = {__VA_ARGS__, NULL};                            \
+		const struct client_script script = {__func__, SMTP_TLS_IF_OFFERED, lines, true,   \
+						     is_clear};                                    \
+		(void)state;                                                                       \
+		client_script_play(&script);                                                       \
+	} while (0)
+
+static void logs_in(void **state)
+{
+	LOG_IN(true, HELLO("250-mx.example\r\n250 AUTH LOGIN PLAIN\r\n"),
+	       "C AUTH PLAIN AHUAcA==\r\n", "S 235 2.7.0 ok\r\n", "W mail");
+	LOG_IN(true, HELLO("250-mx.example\r\n250 AUTH LOGIN\r\n"), "C AUTH LOGIN\r\n",
+	       "S 334 VXNlcm5hbWU6\r\n", "C dQ==\r\n", "S 334 UGFzc3dvcmQ6\r\n", "C cA==\r\n",
+	       "S 235 ok\r\n", "W mail");
+	LOG_IN(true, HELLO("250-mx.example\r\n250 AUTH PLAIN\r\n"), "C AUTH PLAIN AHUAcA==\r\n",
+	       "S 535 5.7.8 no\r\n", "W close", "F ehlo 535 5.7.8 no");
+	LOG_IN(true, HELLO("250-mx.example\r\n250 AUTH CRAM-MD5\r\n"), "W close",
+	       "F ehlo 0 - the server offers neither AUTH PLAIN nor LOGIN");
+	/* no password without TLS, whatever is offered */
+	LOG_IN(false, HELLO("250-mx.example\r\n250 AUTH PLAIN\r\n"), "W close",
+	       "F tls 0 - the server offers no TLS, and no password is shown without");
 }
 
 static void falls_back_to_helo(void **state)
@@ -260,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(delivers_by_pipelining),
 		cmocka_unit_test(goes_step_by_step_without_pipelining),
+		cmocka_unit_test(logs_in),
 		cmocka_unit_test(falls_back_to_helo),
 		cmocka_unit_test(helo_does_not_do_when_tls_is_required),
 		cmocka_unit_test(greeting_refused),

@@ -163,9 +163,14 @@ static void play_once(const struct client_script *script, bool bytewise)
 	struct player p = {.bytewise = bytewise};
 	struct smtp_client_options options = {.helo = SPAN_LIT("us.example"),
 					      .tls = script->tls,
+					      .auth_in_clear = script->in_clear,
 					      .on_output = on_output,
 					      .arg = &p};
 
+	if (script->logs_in) {
+		options.user = SPAN_LIT("u");
+		options.password = SPAN_LIT("p");
+	}
 	buf_init(&p.sent, 0);
 	p.client = smtp_client_new(&options);
 	for (size_t i = 0; script->lines[i]; i++)

@@ -18,6 +18,8 @@ struct client_script {
 	const char *name;
 	enum smtp_tls_policy tls;
 	const char *const *lines; /* ends with NULL */
+	bool logs_in;		  /* as "u" with the password "p" */
+	bool in_clear;		  /* without TLS too */
 };
 
 /* Plays the script twice, whole pieces and byte by byte; fails the test at the first line that is

@@ -177,6 +177,17 @@ static const struct msg_site *site_named(const struct auth *a, struct span name)
 	return NULL;
 }
 
+/* Put there by the operator, one line. */
+static bool smarthost_password(struct auth *a, struct buf *out)
+{
+	if (!a->config->smarthost.user.n ||
+	    !store_read(a, "smarthost-password", out, LOGIN_PASSWORD_LIMIT_BYTES))
+		return false;
+	while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
+		out->n--;
+	return out->n > 0;
+}
+
 void credential_answer(struct peer *p, const struct msg_credential_ask *m)
 {
 	struct auth *a = p->auth;
@@ -184,7 +195,15 @@ void credential_answer(struct peer *p, const struct msg_credential_ask *m)
 	struct msg_credential_answer out = {.id = m->id};
 	struct buf password = {0}, user = {0}, body = {0};
 
-	if (site && master_password(a, site, &password)) {
+	if (span_eq(m->site, SPAN_LIT("@smarthost"))) {
+		if (smarthost_password(a, &password)) {
+			out.kind = 1;
+			out.user = a->config->smarthost.user;
+		} else {
+			out.why = SPAN_LIT("the smarthost's password is not in "
+					   "secrets/auth/smarthost-password");
+		}
+	} else if (site && master_password(a, site, &password)) {
 		out.kind = 1;
 		if (span_eq(site->master_login, SPAN_LIT("sasl"))) {
 			buf_append(&user, site->master_user);

@@ -54,6 +54,7 @@ struct courier {
 	struct list homes; /* home leases; home.h */
 	uint64_t last_question;
 	struct list signings;
+	struct buf smarthost_password; /* of auth; wiped */
 	bool is_stopping, is_ending;
 	bool is_room_due;
 	size_t sessions_n;
@@ -143,6 +144,9 @@ bool world_is_routed(struct site *s);
 /* None of its hosts could be reached: what waits is recorded as tried. */
 void world_unreached(struct site *s, const char *why);
 void world_answer(struct courier *c, const struct msg_mx_answer *m);
+/* False: it was not asked for here. */
+bool world_credential(struct courier *c, const struct msg_credential_answer *m);
+void world_forget(struct courier *c); /* the smarthost's password */
 void world_scout_gone(struct courier *c);
 
 /* ---- sign.c: DKIM ---- */

@@ -91,8 +91,11 @@ static struct msg_home_result result_of(const struct home *h)
 {
 	const struct msg_home_item *i = &h->lease.items[h->item];
 
-	return (struct msg_home_result){
-		.number = i->number, .form = i->form, .copy = i->copy, .version = i->version, .to_box = i->to_box};
+	return (struct msg_home_result){.number = i->number,
+					.form = i->form,
+					.copy = i->copy,
+					.version = i->version,
+					.to_box = i->to_box};
 }
 
 void home_record_intent(struct home *h)

@@ -287,9 +287,10 @@ static bool on_auth(void *arg, struct link *l, unsigned type, struct span body)
 
 	(void)l;
 	arena_init(&a, 64 << 10);
-	if (type == MSG_CREDENTIAL_ANSWER && msg_credential_answer_decode(&a, body, &answer))
-		home_credential(arg, &answer);
-	else if (type == MSG_SIGNERS && msg_signers_decode(&a, body, &signers))
+	if (type == MSG_CREDENTIAL_ANSWER && msg_credential_answer_decode(&a, body, &answer)) {
+		if (!world_credential(arg, &answer))
+			home_credential(arg, &answer);
+	} else if (type == MSG_SIGNERS && msg_signers_decode(&a, body, &signers))
 		sign_signers(arg, &signers);
 	else if (type == MSG_SIGN_ANSWER && msg_sign_answer_decode(&a, body, &signature))
 		sign_answer(arg, &signature);

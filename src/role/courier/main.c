@@ -92,6 +92,7 @@ static void end(void *arg)
 	sites_free(c);
 	primary_tls_free(c->tls);
 	map_fini(&c->jobs, NULL);
+	world_forget(c);
 	role_end(c->role);
 	free(c);
 }

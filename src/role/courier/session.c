@@ -532,6 +532,10 @@ static void session_connect(struct session *s)
 
 	s->is_plain = !needs_tls(s) && loop_now_us(s->c->loop) < s->primary->plain_until_us;
 	options.tls = tls_policy(s);
+	if (s->site->is_smarthost) {
+		options.user = role_config(s->c->role)->smarthost.user;
+		options.password = buf_span(&s->c->smarthost_password);
+	}
 	smtp_client_free(s->client);
 	s->client = smtp_client_new(&options);
 	s->is_connected = s->is_shaking = false;

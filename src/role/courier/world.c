@@ -168,7 +168,9 @@ static void on_deadline(void *arg)
 	struct site *s = arg;
 
 	s->question = 0;
-	if (site_has_primary(s)) { /* where it was last */
+	if (s->is_smarthost) {
+		world_unreached(s, "auth, who has the smarthost's password, does not answer");
+	} else if (site_has_primary(s)) { /* where it was last */
 		s->routed_us = loop_now_us(s->c->loop);
 		site_push(s);
 	} else {
@@ -190,6 +192,49 @@ void world_scout_gone(struct courier *c)
 	}
 }
 
+/* auth has the smarthost's password. */
+static void ask_password(struct site *s)
+{
+	struct buf body = {0};
+
+	if (s->question)
+		return;
+	s->question = ++s->c->last_question;
+	loop_timer_set(s->route_deadline, s->c->auth ? ANSWER_US : 1000000);
+	msg_credential_ask_encode(
+		&body,
+		&(struct msg_credential_ask){.id = s->question, .site = SPAN_LIT("@smarthost")});
+	(void)links_send(s->c->auth, MSG_CREDENTIAL_ASK, &body);
+}
+
+bool world_credential(struct courier *c, const struct msg_credential_answer *m)
+{
+	struct site *s = by_question(c, m->id);
+
+	if (!s)
+		return false;
+	s->question = 0;
+	loop_timer_clear(s->route_deadline);
+	world_forget(c);
+	if (m->kind == 0) {
+		world_unreached(
+			s, "the smarthost's password is not in secrets/auth/smarthost-password");
+		return true;
+	}
+	(void)!buf_reserve(&c->smarthost_password, m->password.n + 1);
+	(void)buf_append(&c->smarthost_password, m->password);
+	s->routed_us = loop_now_us(c->loop);
+	site_push(s);
+	return true;
+}
+
+void world_forget(struct courier *c)
+{
+	if (c->smarthost_password.p)
+		explicit_bzero(c->smarthost_password.p, c->smarthost_password.cap);
+	buf_fini(&c->smarthost_password);
+}
+
 static void ask(struct site *s)
 {
 	struct buf body = {0};
@@ -207,9 +252,14 @@ static void ask(struct site *s)
 
 bool world_is_routed(struct site *s)
 {
-	if (s->is_smarthost || (s->routed_us && loop_now_us(s->c->loop) - s->routed_us < FRESH_US))
+	if (s->is_smarthost && !role_config(s->c->role)->smarthost.user.n)
 		return true;
-	ask(s);
+	if (s->routed_us && loop_now_us(s->c->loop) - s->routed_us < FRESH_US)
+		return true;
+	if (s->is_smarthost)
+		ask_password(s);
+	else
+		ask(s);
 	return false;
 }
 

@@ -248,9 +248,6 @@ static void people_need_a_safe_way_in(void **state)
 		{SITE("  imap: [{ host: p.example }]\n  master: { user: m, login: SASL }\n"),
 		 "h.yaml:8:29: error: `SASL` is not the shape of a login; write \"%u*%m\" (%u the "
 		 "person, %m the master user), or sasl\n"},
-		{GOOD "smarthost: { host: relay.example, user: u }\n",
-		 "h.yaml:9:41: error: `smarthost.user` is not in this version: we do not log in "
-		 "there; let the smarthost take mail from this machine's address\n"},
 		{GOOD "accounts: { idle_timeout: 5m }\n",
 		 "h.yaml:9:27: warning: mail programs may count on 30 minutes (RFC 9051); write "
 		 "30m\n"},
@@ -483,7 +480,7 @@ static void what_people_need_is_taken(void **state)
 		"[Reports@J.example] } }\n"
 		"window: 2w\naccounts: { scram: true, needs_tls: false, verifier_age: 7d, "
 		"submissions_per_hour: 9, sessions: 3, idle_timeout: 1h }\n"
-		"smarthost: { host: relay.example, port: 587, tls: required }\ndane: "
+		"smarthost: { host: relay.example, port: 587, tls: required, user: u }\ndane: "
 		"false\nmta_sts: \"off\"\n"
 		"roles: { desks: 2 }\n";
 	struct config_problems problems;
@@ -519,6 +516,7 @@ static void what_people_need_is_taken(void **state)
 	assert_int_equal(c.idle_timeout_ms, 3600000);
 	assert_true(span_eq(c.smarthost.tls, SPAN_LIT("required")));
 	assert_int_equal(c.smarthost.port, 587);
+	assert_true(span_eq(c.smarthost.user, SPAN_LIT("u")));
 	assert_int_equal(c.desks, 2);
 	arena_fini(&arena);
 }
