@@ -1,4 +1,7 @@
 /* Can people log in, read and write here while the primary is down, and does what they did go home? */
+#include <errno.h>
+#include <unistd.h>
+
 #include "cli/autoconfig.h"
 #include "cli/doctor.h"
 #include "config/units.h"
@@ -55,9 +58,17 @@ static void check_clear_text(struct doctor *d)
 			   "passwords are taken without TLS, on loopback");
 }
 
+/* Only what is known for sure: somebody who may not look there is told nothing. */
+static bool lacks_password(struct doctor *d, const struct msg_site *site, const char **out_path)
+{
+	*out_path = doctor_text(d, "%s/secrets/auth/sites/%.*s/master-password", d->data,
+				SPAN_FMT(site->name));
+	return access(*out_path, F_OK) < 0 && errno == ENOENT;
+}
+
 static void check_home(struct doctor *d, const struct msg_site *site)
 {
-	const char *topic = doctor_text(d, "%.*s, people", SPAN_FMT(site->name));
+	const char *topic = doctor_text(d, "%.*s, people", SPAN_FMT(site->name)), *path;
 
 	if (!site->imap_n)
 		doctor_say(
@@ -69,6 +80,13 @@ static void check_home(struct doctor *d, const struct msg_site *site)
 		doctor_say(d, DOCTOR_NOTE, topic, "name a master user of the primary: master",
 			   "no `master`: what people did here goes home when they log in after the "
 			   "outage, or stored their password by consent");
+	else if (lacks_password(d, site, &path))
+		doctor_say(
+			d, DOCTOR_WARN, topic,
+			doctor_text(d, "put it there, for holdfast-auth alone to read: %s", path),
+			"the password of the master user %.*s is not there: what people did here "
+			"cannot go home",
+			SPAN_FMT(site->master_user));
 	else
 		doctor_say(d, DOCTOR_GOOD, topic, "",
 			   "what people did here goes home as %.*s, by IMAP on %.*s",

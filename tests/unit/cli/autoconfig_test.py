@@ -93,6 +93,12 @@ class Autoconfig(unittest.TestCase):
         text = text.replace("mail.example.com }]", "127.0.0.1, port: 9 }], imap: [{ host: 127.0.0.1, tls: none }], master: { user: boss }")
         text = text.replace("{ name: example.com, site: s }", "{ name: example.com, site: s, mode: gateway }, { name: j.example, site: s, "
                             "mode: journal, journal: { from: [127.0.0.1], to: [r@j.example] } }")
+        text = text.replace("master: { user: boss } }]", "master: { user: boss } }, { name: t, primaries: [{ host: 127.0.0.1, port: 8 }], "
+                            "imap: [{ host: 127.0.0.1, tls: none }], master: { user: boss } }]").replace("b\u00fccher.example, site: s", "b\u00fccher.example, site: t")
+        os.makedirs(f"{self.folder}/data/secrets/auth/sites/t", mode=0o700)
+        os.chmod(f"{self.folder}/data", 0o700)
+        with open(f"{self.folder}/data/secrets/auth/sites/t/master-password", "w") as f:
+            f.write("secret\n")
         with open(path, "w") as f:
             f.write(text + "dns: { server: 127.0.0.1@9, timeout: 50ms }\n")
         done = subprocess.run([HOLDFAST, "doctor", "--json", "--patience", "100ms", "--config", path], capture_output=True, timeout=60)
@@ -106,7 +112,8 @@ class Autoconfig(unittest.TestCase):
         self.assertIn("MX 20 mx2.example.net", behind["mx"])
         said = {(c["topic"], c["level"]): c["text"] for c in got["checks"]}
         self.assertIn("self-signed", said["people", "warn"])
-        self.assertIn("goes home as boss", said["s, people", "good"])
+        self.assertIn("password of the master user boss is not there", said["s, people", "warn"])
+        self.assertIn("goes home as boss", said["t, people", "good"])
 
     def test_refusals(self):
         for args, status, text in ((("example.org",), 1, "no domain"), (("example.com", "--format", "kmail"), 2, "--format is"),
