@@ -380,8 +380,10 @@ static void done(struct views *v, struct home_row *r, const struct msg_home_resu
 	r->why = m->text;
 	r->tries = 0;
 	r->state = HOME_STATE_DONE;
-	if (r->copy || r->form == HOME_FORM_FOLDER) {
+	if (r->copy || r->form == HOME_FORM_FOLDER || (m->did & HOME_DID_MAIL)) {
 		row_put(v, r);
+		if (m->did & HOME_DID_MAIL)
+			note_entries(v, r, ENTRY_HOME_DONE); /* a further change asks for it again */
 		return;
 	}
 	if (m->to_box) {

@@ -171,6 +171,7 @@ static bool item_of(struct views *v, struct arena *a, uint64_t account, const st
 		return false;
 	out->version = row.version;
 	out->tries = (uint32_t)row.tries;
+	out->changed_us = row.changed_us;
 	out->was_intended = row.state == HOME_STATE_INTENDED;
 	if (d->form == HOME_FORM_FOLDER) {
 		out->action = HOME_FOLDER;
@@ -310,7 +311,7 @@ static int64_t sentence(struct views *v, const struct site *s, struct buf *out)
 		" AND h.form != 255),"
 		" count(*) FILTER (WHERE h.did & 2), count(*) FILTER (WHERE h.did & 4),"
 		" count(*) FILTER (WHERE h.did & 8), count(*) FILTER (WHERE h.did & 32),"
-		" count(*) FILTER (WHERE h.state = 3), count(*)"
+		" count(*) FILTER (WHERE h.did & 64), count(*) FILTER (WHERE h.state = 3), count(*)"
 		" FROM home h JOIN account a ON a.id = h.account JOIN domain d ON d.name = "
 		"substr(a.name,"
 		" instr(a.name, '@') + 1) LEFT JOIN mailbox b ON b.id = CASE h.copy WHEN 0 THEN "
@@ -327,8 +328,10 @@ static int64_t sentence(struct views *v, const struct site *s, struct buf *out)
 		add(out, views_int(q, 3), "moved", "moved");
 		add(out, views_int(q, 4), "moved to Trash", "moved to Trash");
 		add(out, views_int(q, 5), "folder made", "folders made");
-		add(out, views_int(q, 6), "needs a decision", "need a decision");
-		all = views_int(q, 7);
+		add(out, views_int(q, 6), "sent to its author instead",
+		    "sent to their authors instead");
+		add(out, views_int(q, 7), "needs a decision", "need a decision");
+		all = views_int(q, 8);
 	}
 	views_done(q);
 	return out->n ? all : 0;

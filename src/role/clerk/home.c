@@ -22,6 +22,7 @@ enum {
 };
 static const uint64_t FIRST_WAIT_US = 3000000, NO_CREDENTIAL_US = 20000000,
 		      LONGEST_WAIT_US = 300000000;
+static const uint64_t BY_MAIL_US = 3 * 86400ull * 1000000;
 
 struct home_lease {
 	uint64_t id, account, lane_seq;
@@ -33,6 +34,7 @@ struct home_lease {
 struct home_wait {
 	uint64_t account, until_us;
 	unsigned fails;
+	bool has_no_credential; /* not: could not be reached, was refused */
 	char why[200];
 };
 
@@ -97,6 +99,7 @@ static void wait_begin(struct clerk *c, uint64_t account, const struct msg_home_
 	for (unsigned i = 0; i < w->fails && wait_us < LONGEST_WAIT_US; i++)
 		wait_us *= 2;
 	w->fails++;
+	w->has_no_credential = m->why == 1;
 	w->until_us = clerk_mono_us(c) + (wait_us < LONGEST_WAIT_US ? wait_us : LONGEST_WAIT_US);
 	(void)snprintf(w->why, sizeof w->why, "%.*s",
 		       SPAN_FMT(span_first(m->reason, sizeof w->why - 1)));
@@ -241,12 +244,35 @@ static bool on_account(void *arg, uint64_t account, struct span name, struct spa
 	return k->n < LEASES_MAX;
 }
 
+/*
+ * Nobody can log in for this person, and it has been so for days: what they sent goes to them as a message. Only that; marks
+ * and moves wait for a login. False: nothing of the lease is that old.
+ */
+static bool make_by_mail(struct clerk *c, struct msg_home_lease *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->items_n; i++) {
+		const struct msg_home_item *item = &m->items[i];
+
+		if (item->action == HOME_APPEND && item->to_special == MAIL_SENT && !item->copy &&
+		    item->changed_us + BY_MAIL_US < clerk_age_now_us(c))
+			m->items[n++] = *item;
+	}
+	if (!n)
+		return false;
+	m->items_n = n;
+	m->by_mail = true;
+	return true;
+}
+
 /* True: granted. */
 static bool grant(struct clerk *c, const struct candidate *k, unsigned courier)
 {
 	struct homes *h = c->homes;
 	struct home_lease *l = &h->leases[h->leases_n];
 	struct msg_home_lease m = {.account = k->account, .name = k->name, .site = k->site};
+	const struct home_wait *w = wait_of(h, k->account);
 	struct fault why = {0};
 	struct buf body = {0};
 	bool sent;
@@ -257,6 +283,8 @@ static bool grant(struct clerk *c, const struct candidate *k, unsigned courier)
 		      &why) ||
 	    !m.items_n)
 		return false;
+	if (w && w->has_no_credential)
+		(void)!make_by_mail(c, &m);
 	m.lease = ++h->next;
 	msg_home_lease_encode(&body, &m);
 	sent = courier_send(c, courier, MSG_HOME_LEASE, buf_span(&body)) == OK;

@@ -504,6 +504,8 @@ void home_new(struct courier *c, struct span lease_body)
 	}
 	if (c->is_stopping)
 		end_and_settle(h, WHY_NOT_REACHED, "the courier stops");
+	else if (h->lease.by_mail)
+		home_record_notice(h);
 	else
 		ask_credential(h);
 }

@@ -176,7 +176,13 @@ void home_work_body(struct home *h, struct span piece); /* COMPARE */
 void home_work_lost(struct home *h);
 void home_work_reset(struct home *h);
 
+/* ---- home_notice.c ---- */
+/* Meta and body of the MESSAGE that tells the person of all items of the lease. */
+void home_notice_make(struct home *h, struct buf *meta, struct buf *body);
+
 /* ---- home_record.c ---- */
+/* The notice and, in one group with it, that all items ended so. */
+void home_record_notice(struct home *h);
 void home_record_intent(struct home *h);
 void home_record_result(struct home *h, enum home_result result, uint32_t uidvalidity, uint32_t uid,
 			const char *text);

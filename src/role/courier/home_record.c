@@ -61,7 +61,8 @@ static void on_done(void *arg, const struct lane_result *result)
 	home_drive(h);
 }
 
-static void record(struct home *h, struct msg_home_result *results, size_t n, bool intends)
+static void encode_step(struct home *h, struct msg_home_result *results, size_t n, bool intends,
+			struct buf *out)
 {
 	const struct msg_home_step step = {.lease = h->lease.lease,
 					   .account = h->lease.account,
@@ -71,7 +72,6 @@ static void record(struct home *h, struct msg_home_result *results, size_t n, bo
 					   .courier = span_str(role_full_name(h->c->role)),
 					   .results = results,
 					   .results_n = n};
-	struct step_record *s = must_alloc(sizeof *s);
 	struct buf detail = {0};
 	struct msg_act_meta act = {
 		.verb = SPAN_LIT("home"), .object = h->lease.name, .argument = h->lease.site};
@@ -79,12 +79,65 @@ static void record(struct home *h, struct msg_home_result *results, size_t n, bo
 	msg_home_step_encode(&detail, &step);
 	act.actor = step.courier;
 	act.detail = buf_span(&detail);
+	msg_act_meta_encode(out, &act);
+	buf_fini(&detail);
+}
+
+static void record(struct home *h, struct msg_home_result *results, size_t n, bool intends)
+{
+	struct step_record *s = must_alloc(sizeof *s);
+
 	s->home = h;
 	s->intends = intends;
-	msg_act_meta_encode(&s->meta, &act);
-	buf_fini(&detail);
+	encode_step(h, results, n, intends, &s->meta);
 	h->awaited++;
 	append(s);
+}
+
+/* ---- the notice ---- */
+
+static void on_notice(void *arg, const struct lane_result *result)
+{
+	struct home *h = arg;
+
+	h->awaited--;
+	h->recorded |= result->rc == OK;
+	home_end(h, result->rc == OK ? 0 : 2,
+		 result->rc == OK ? "" : "the disk did not take the message");
+	home_drive(h);
+}
+
+void home_record_notice(struct home *h)
+{
+	uint64_t now_us = os_wall_us(h->c->os);
+	struct record_new records[2] = {{.type = RECORD_MESSAGE, .received_us = now_us},
+					{.type = RECORD_ACT, .received_us = now_us}};
+	struct msg_home_result *results =
+		arena_array(&h->arena, h->lease.items_n + 1, sizeof *results);
+	struct buf meta = {0}, body = {0}, step = {0};
+
+	must(results);
+	home_notice_make(h, &meta, &body);
+	for (size_t i = 0; i < h->lease.items_n; i++) {
+		const struct msg_home_item *item = &h->lease.items[i];
+
+		results[i] = (struct msg_home_result){
+			.number = item->number,
+			.form = item->form,
+			.copy = item->copy,
+			.version = item->version,
+			.result = HOME_DONE,
+			.did = HOME_DID_MAIL,
+			.text = SPAN_LIT("sent to the person as a message")};
+	}
+	encode_step(h, results, h->lease.items_n, false, &step);
+	records[0].meta = buf_span(&meta);
+	records[0].body = body;
+	records[1].meta = buf_span(&step);
+	h->awaited++;
+	lane_append(h->c->lane, records, 2, 0, true, on_notice, h);
+	buf_fini(&meta);
+	buf_fini(&step);
 }
 
 static struct msg_home_result result_of(const struct home *h)
