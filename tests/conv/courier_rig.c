@@ -240,8 +240,14 @@ static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
 
 	(void)l;
 	arena_init(&a, 1 << 20);
+	struct msg_home_done home;
+
 	if (type == MSG_LEASE_DONE) {
 		on_done(r, &a, body);
+	} else if (type == MSG_HOME_DONE) {
+		assert_true(msg_home_done_decode(&a, body, &home));
+		r->homes_done++;
+		r->home_why = home.why;
 	} else if (type == MSG_COURIER_HELLO) {
 		assert_true(msg_courier_hello_decode(&a, body, &hello));
 		assert_true(span_eq(hello.lane, SPAN_LIT("courier-0")));
@@ -399,6 +405,33 @@ static struct link *give_link(struct rig *r, enum role_id peer, const struct lin
 	(void)close(ends[1]);
 	buf_fini(&body);
 	return link_new(r->loop, ends[0], ops, r);
+}
+
+void rig_lease_home(struct rig *r, const char *account, bool by_mail)
+{
+	struct msg_home_item items[RIG_MAX] = {0};
+	const struct msg_home_lease m = {.lease = ++r->next_lease,
+					 .account = 7,
+					 .name = span_str(account),
+					 .site = SPAN_LIT("hq"),
+					 .by_mail = by_mail,
+					 .items = items,
+					 .items_n = r->messages_n};
+	struct buf body = {0};
+
+	for (size_t i = 0; i < r->messages_n; i++)
+		items[i] = (struct msg_home_item){.number = i,
+						  .form = 1,
+						  .action = 1,
+						  .lane_id = r->messages[i].ref.lane_id,
+						  .segment = r->messages[i].ref.segment,
+						  .offset = r->messages[i].ref.offset,
+						  .bytes = r->messages[i].body.n,
+						  .to_special = 2,
+						  .message_id = SPAN_LIT("<sent\r\n@x>")};
+	msg_home_lease_encode(&body, &m);
+	assert_int_equal(link_send(r->clerk, MSG_HOME_LEASE, buf_span(&body)), OK);
+	buf_fini(&body);
 }
 
 void rig_clerk_new(struct rig *r)
@@ -735,6 +768,16 @@ static void print_record(struct buf *out, struct arena *a, const struct record *
 		assert_true(message.is_dsn && message.rcpts_n == 1 && !message.sender.n);
 		buf_printf(out, "MESSAGE dsn to=%.*s site=%.*s", SPAN_FMT(message.rcpts[0].address),
 			   SPAN_FMT(message.rcpts[0].site));
+	} else if (record->type == RECORD_ACT) {
+		struct msg_act_meta act;
+		struct msg_home_step step;
+
+		assert_true(msg_act_meta_decode(a, record->meta, &act));
+		assert_true(msg_home_step_decode(a, act.detail, &step));
+		buf_printf(out, "HOME");
+		for (size_t i = 0; i < step.results_n; i++)
+			buf_printf(out, " %llu/%u", (unsigned long long)step.results[i].number,
+				   step.results[i].did);
 	} else {
 		return;
 	}

@@ -57,7 +57,8 @@ struct rig {
 	/* What came over the links. */
 	struct msg_lease_done done[RIG_MAX]; /* reasons are copies */
 	size_t done_n;
-	unsigned hellos, durables, rooms, questions;
+	unsigned hellos, durables, rooms, questions, homes_done;
+	uint8_t home_why;
 	uint64_t hello_leases[RIG_MAX];
 	size_t hello_leases_n;
 	struct {
@@ -103,6 +104,8 @@ size_t rig_store(struct rig *r, struct span body, const char *sender,
 /* Leases message m to the courier. edit may change the lease before it is sent; NULL: as it is. */
 uint64_t rig_lease(struct rig *r, size_t m, const char *sender, const char *rcpts,
 		   void (*edit)(struct msg_lease *l));
+/* Leases going home (an APPEND to Sent of each message) for this account; by_mail: nobody can log in. */
+void rig_lease_home(struct rig *r, const char *account, bool by_mail);
 void rig_clerk_new(struct rig *r);  /* a new link of the clerk */
 void rig_clerk_gone(struct rig *r); /* the clerk dies */
 /* Runs the loop until so many LeaseDone came in all, or fails the test after some seconds. */
@@ -110,5 +113,6 @@ void rig_await_done(struct rig *r, size_t n);
 void rig_await(struct rig *r, bool (*is_true)(struct rig *r), const char *what);
 
 /* All records of the courier's lane, one line each, separated by '\n':
+ * "HOME number/did ...",
  * "INTENT n rcpts=0,1", "OUTCOME n stage=dot 0:accepted/delivered/250:ID", "MESSAGE dsn to=a@b site=s id=..." */
 void rig_lane(struct rig *r, struct buf *out);

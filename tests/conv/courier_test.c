@@ -538,6 +538,36 @@ static void of_no_site(struct msg_lease *l)
 	l->site = SPAN_LIT("nowhere");
 }
 
+static bool home_is_done(struct rig *r)
+{
+	return r->homes_done == 1;
+}
+
+/* P6: nobody can log in; what was sent goes to its author, in one group with the record that says so. */
+static void p6_what_cannot_go_home_is_sent_to_its_author(void **state)
+{
+	OPENED(.dots = 0);
+	(void)rig_store(&r, span_str(BODY), "anna@ours.example", "b@ours.example");
+	(void)rig_store(&r, span_str(BODY), "anna@ours.example", "b@ours.example");
+	rig_lease_home(&r, "anna@ours.example", true);
+	rig_await(&r, home_is_done, "HomeDone");
+	assert_int_equal(r.home_why, 0);
+	expect_lane(&r, "MESSAGE dsn to=anna@ours.example site=office\nHOME 0/64 1/64\n");
+	rig_close(&r);
+}
+
+/* Without auth there is no credential: nothing is done and nothing recorded. */
+static void p6_without_a_credential_nothing_is_touched(void **state)
+{
+	OPENED(.dots = 0);
+	(void)rig_store(&r, span_str(BODY), "anna@ours.example", "b@ours.example");
+	rig_lease_home(&r, "anna@ours.example", false);
+	rig_await(&r, home_is_done, "HomeDone");
+	assert_int_not_equal(r.home_why, 0);
+	expect_lane(&r, "");
+	rig_close(&r);
+}
+
 static void lease_for_an_unknown_site_lapses(void **state)
 {
 	OPENED(.dots = 0);
@@ -674,6 +704,8 @@ int main(void)
 		cmocka_unit_test(what_the_site_cannot_take_is_an_operators_decision),
 		cmocka_unit_test(next_primary_when_the_first_is_dead),
 		cmocka_unit_test(redirected_by_an_operator),
+		cmocka_unit_test(p6_what_cannot_go_home_is_sent_to_its_author),
+		cmocka_unit_test(p6_without_a_credential_nothing_is_touched),
 		cmocka_unit_test(lease_for_an_unknown_site_lapses),
 		cmocka_unit_test(names_are_remembered_without_scout),
 		cmocka_unit_test(stale_connection_is_replaced),
