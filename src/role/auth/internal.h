@@ -166,6 +166,7 @@ void credential_tell_all(struct auth *a); /* to a clerk that is new */
 void credential_free_all(struct auth *a);
 
 /* ---- login.c ---- */
+extern struct say_metric auth_verdicts[LOGIN_LAST + 1];
 void login_start(struct peer *p, const struct msg_sasl_start *m);
 bool login_more(struct peer *p, const struct msg_sasl_more *m);
 void login_cancel(struct peer *p, uint64_t id);

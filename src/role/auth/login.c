@@ -3,11 +3,8 @@
  *
  *   name and password -> throttle -> cache -> app password -> gate (Argon2id; a dummy for who has no verifier, H-17)
  *   -> if that says no and the site's primary may vouch: its IMAP -> kept verifier
- *
- * A verifier kept from the primary works until it is verifier_age old. While it does, the primary is asked behind the
- * login's back at most every RENEW_US: yes renews it, no ends it and its sessions, no answer changes nothing (P5).
  */
-#include "role/auth/internal.h"
+#include "role/auth/login.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,30 +13,19 @@
 #include "loop/loop.h"
 #include "os/os.h"
 
-#define RENEW_US (600 * AUTH_SECOND_US)
-#define OWN_US                                                                                     \
-	(3600 * AUTH_SECOND_US) /* a password seen to be the primary's is kept for going home */
-
 enum { WAIT_MS = 2000, TRIES = 3, PROBE_US = 20000 };
 
-struct attempt {
-	struct list on_peer;
-	struct peer *peer; /* NULL: cancelled; it ends when its job or question does */
-	struct auth *auth;
-	uint64_t id, epoch; /* of the account when it was looked up; 0: there was none */
-	struct sasl sasl;
-	char name[LOGIN_NAME_LIMIT_BYTES + 1]; /* the account's, or what was given */
-	char source[64], service[16];
-	unsigned char tag[8];
-	bool is_counted, is_known_good, was_kept;
-	bool is_held; /* a change is on its way to the disk; it ends when that does */
-	unsigned tries;
-	struct gate_job *job;
-	struct primary_ask *ask;
-	struct buf final;
-};
-
 #define ATTEMPT_OF(l) LIST_ENTRY(l, struct attempt, on_peer)
+
+struct say_metric auth_verdicts[LOGIN_LAST + 1] = {
+	[LOGIN_FINE] = {"holdfast_auth_logins_total", "Logins that succeeded", SAY_COUNTER, 0},
+	[LOGIN_REFUSED] = {"holdfast_auth_refused_total", "Logins with a wrong name or password",
+			   SAY_COUNTER, 0},
+	[LOGIN_LATER] = {"holdfast_auth_later_total", "Logins that could not be checked",
+			 SAY_COUNTER, 0},
+	[LOGIN_THROTTLED] = {"holdfast_auth_throttled_total",
+			     "Logins not looked at after too many failures", SAY_COUNTER, 0},
+};
 
 static void attempt_free(struct attempt *t)
 {
@@ -84,8 +70,8 @@ static void find_send_as(const struct auth *a, const char *name, struct send_as 
 	while (map_next(&a->aliases, &cursor, &address, &value) && out->n < 256) {
 		const struct alias *x = value;
 
-		/* A group is nobody's own address. */
-		if (x->targets_n == 1 && strcmp(x->targets[0], name) == 0)
+		/* A group is nobody's own address, and who takes what is left over (@domain) is not everybody there. */
+		if (address.p[0] != '@' && x->targets_n == 1 && strcmp(x->targets[0], name) == 0)
 			out->list[out->n++] = address;
 	}
 }
@@ -103,6 +89,7 @@ static void answer(struct attempt *t, enum login_verdict v, const struct member 
 				       .by = span_str(by)};
 	struct buf body = {0};
 
+	say_count(&auth_verdicts[v], 1);
 	if (m) {
 		find_send_as(t->auth, m->account.name, &addresses);
 		out.account = span_str(m->account.name);
@@ -119,18 +106,33 @@ static void answer(struct attempt *t, enum login_verdict v, const struct member 
 	attempt_free(t);
 }
 
-static void fail(struct attempt *t)
+/* P7: that an account takes no more passwords from places that are not known is written down, once. */
+static void note_limit(const struct attempt *t)
+{
+	struct auth *a = t->auth;
+
+	if (throttle_failures(a->throttle, span_str(t->name)) != THROTTLE_DAY_LIMIT ||
+	    !member_find(a, span_str(t->name)))
+		return;
+	say(SAY_WARNING, "account.throttled", "account", SAY_STR(t->name), "source",
+	    SAY_STR(t->source), NULL);
+	books_act(a, "user.throttled", span_str(t->name), span_str(t->source), "auth", NULL, NULL);
+}
+
+void login_fail(struct attempt *t)
 {
 	struct throttle_try who = try_of(t);
 	uint32_t delay_ms = 0;
 
-	if (t->is_counted)
+	if (t->is_counted) {
 		delay_ms = throttle_failed(t->auth->throttle, auth_wall(t->auth), &who);
+		note_limit(t);
+	}
 	answer(t, LOGIN_REFUSED, NULL, "", delay_ms);
 }
 
 /* Nothing was learned about the password. */
-static void give_up(struct attempt *t, enum login_verdict v, uint32_t delay_ms)
+void login_give_up(struct attempt *t, enum login_verdict v, uint32_t delay_ms)
 {
 	struct throttle_try who = try_of(t);
 
@@ -139,7 +141,7 @@ static void give_up(struct attempt *t, enum login_verdict v, uint32_t delay_ms)
 	answer(t, v, NULL, "", delay_ms);
 }
 
-static void succeed(struct attempt *t, struct member *m, const char *by)
+void login_succeed(struct attempt *t, struct member *m, const char *by)
 {
 	struct throttle_try who = try_of(t);
 
@@ -172,228 +174,18 @@ static void take_made(struct auth *a, struct member *m, const struct gate_job *j
 	login_mechanisms_changed(a);
 }
 
-static bool wants_scram(const struct auth *a, const struct member *m)
+bool login_wants_scram(const struct auth *a, const struct member *m)
 {
 	return a->config->scram && m && !m->account.scram.iterations;
 }
 
-/* ---- the primary vouches ---- */
-
-static bool may_vouch(const struct auth *a, const struct member *m, const char *name,
-		      const struct msg_site **out_site)
-{
-	*out_site = auth_site_of(a, span_str(name));
-	return *out_site && (*out_site)->passthrough && (*out_site)->imap_n > 0 &&
-	       (!m || (m->account.state == ACCOUNT_ACTIVE && m->account.passthrough));
-}
-
-/* A password the primary took: an account for it, its verifier kept. */
-struct keeping {
-	struct auth *auth;
-	struct attempt *attempt; /* NULL: nobody waits */
-	char name[LOGIN_NAME_LIMIT_BYTES + 1];
-	struct password password;
-};
-
-static void keeping_free(struct keeping *k)
-{
-	secret_wipe(k, sizeof *k);
-	free(k);
-}
-
-static void on_kept(void *arg, bool is_recorded)
-{
-	struct keeping *k = arg;
-	struct member *m = member_find(k->auth, span_str(k->name));
-
-	if (!k->attempt) {
-		keeping_free(k);
-		return;
-	}
-	if (m && is_recorded) {
-		cache_add(k->auth, m, &k->password);
-		succeed(k->attempt, m, "primary");
-	} else {
-		give_up(k->attempt, LOGIN_LATER, 0);
-	}
-	keeping_free(k);
-}
-
-static void keep_verifier(struct keeping *k, const struct gate_job *job)
-{
-	struct auth *a = k->auth;
-	struct member *m = member_find(a, span_str(k->name));
-	struct account *next = must_alloc(sizeof *next);
-	struct fault why = {""};
-	bool is_first = !m || !m->account.verifier[0] || !m->account.is_kept, ok;
-
-	if (m) {
-		*next = m->account;
-	} else {
-		(void)snprintf(next->name, sizeof next->name, "%s", k->name);
-		next->passthrough = true;
-		next->made_us = auth_wall(a);
-		os_random(a->os, next->salt, sizeof next->salt);
-	}
-	memcpy(next->verifier, job->made, sizeof next->verifier);
-	next->is_kept = true;
-	next->confirmed_us = auth_wall(a);
-	if (job->scram.iterations)
-		next->scram = job->scram;
-	if (is_first && !next->is_pending) {
-		next->is_pending = true;
-		books_mark(a, &next->pending, m ? "user.verifier" : "user.add",
-			   SPAN_LIT("the primary vouched"), "auth", !m);
-	}
-	ok = account_replace(a, next, ACCOUNT_RENEWED, &why);
-	is_first = next->is_pending;
-	secret_wipe(next, sizeof *next);
-	free(next);
-	login_mechanisms_changed(a);
-	if (!ok)
-		say(SAY_ERROR, "account.not_kept", "account", SAY_STR(k->name), "why",
-		    SAY_STR(why.text), NULL);
-	if (ok && is_first)
-		books_account(a, member_find(a, span_str(k->name)), on_kept, k);
-	else
-		on_kept(k, ok);
-}
-
-static void on_kept_hash(void *arg, struct gate_job *job)
-{
-	struct keeping *k = arg;
-	const struct member *m = member_find(k->auth, span_str(k->name));
-
-	if (job->rc != OK || !job->made[0] || (m && m->account.state != ACCOUNT_ACTIVE))
-		on_kept(k, false);
-	else
-		keep_verifier(k, job);
-}
-
-/* Takes over the attempt, which may be NULL. */
-static void keep(struct auth *a, struct attempt *t, const char *name, const struct password *w)
-{
-	const struct member *m = member_find(a, span_str(name));
-	const struct msg_site *site = auth_site_of(a, span_str(name));
-	struct keeping *k = must_alloc(sizeof *k);
-
-	k->auth = a;
-	k->attempt = t;
-	if (t)
-		t->is_held = true;
-	(void)snprintf(k->name, sizeof k->name, "%s", name);
-	k->password = *w;
-	if (site)
-		credential_keep(a, site, span_str(name), password_span(w), OWN_US);
-	if (!gate_submit(a->gate, w, "", a->config->scram && (!m || wants_scram(a, m)), false, true,
-			 on_kept_hash, k))
-		on_kept(k, false);
-}
-
-/* In place of a verifier that the primary says is no longer right. */
-static void drop_kept(struct auth *a, const char *name)
-{
-	struct member *m = member_find(a, span_str(name));
-	struct account *next;
-	struct fault why = {""};
-
-	if (!m || !m->account.is_kept || !m->account.verifier[0])
-		return;
-	next = must_alloc(sizeof *next);
-	*next = m->account;
-	next->verifier[0] = '\0';
-	memset(&next->scram, 0, sizeof next->scram);
-	next->is_pending = true;
-	books_mark(a, &next->pending, "user.verifier", SPAN_LIT("the primary no longer takes it"),
-		   "auth", m->account.is_pending && m->account.pending.has_directory);
-	if (account_replace(a, next, ACCOUNT_ENDED, &why))
-		books_account(a, m, NULL, NULL);
-	credential_forget(a, span_str(name));
-	secret_wipe(next, sizeof *next);
-	free(next);
-}
-
-static void on_vouched(void *arg, enum primary_says says, const char *why)
-{
-	struct attempt *t = arg;
-	struct auth *a = t->auth;
-	struct member *m = member_find(a, span_str(t->name));
-	struct password w;
-
-	t->ask = NULL;
-	(void)why;
-	switch (says) {
-	case PRIMARY_YES:
-		w = t->sasl.password;
-		keep(a, t, t->name, &w);
-		password_wipe(&w);
-		return;
-	case PRIMARY_NO:
-		/* Only for a password that our kept verifier took as well: one that is wrong here says nothing. */
-		if (m && t->epoch == m->epoch && t->was_kept)
-			drop_kept(a, t->name);
-		fail(t);
-		return;
-	case PRIMARY_AWAY:
-		/* Not known: but to the client as any wrong password, and it counts: else an outage would be a time
-		 * to guess in. */
-		fail(t);
-		return;
-	}
-}
-
-static void ask_primary(struct attempt *t, const struct msg_site *site, bool was_kept)
-{
-	t->was_kept = was_kept;
-	t->ask = primary_ask(t->auth, site, span_str(t->name), &t->sasl.password, on_vouched, t);
-	if (!t->ask)
-		give_up(t, LOGIN_LATER, 0);
-}
-
-/* ---- behind a login's back ---- */
-
-struct renewal {
-	struct auth *auth;
-	char name[LOGIN_NAME_LIMIT_BYTES + 1];
-	uint64_t epoch;
-	struct password password;
-};
-
-static void on_renewed(void *arg, enum primary_says says, const char *why)
-{
-	struct renewal *r = arg;
-	const struct member *m = member_find(r->auth, span_str(r->name));
-
-	(void)why;
-	if (m && m->epoch == r->epoch && says == PRIMARY_YES)
-		keep(r->auth, NULL, r->name, &r->password);
-	else if (m && m->epoch == r->epoch && says == PRIMARY_NO)
-		drop_kept(r->auth, r->name);
-	secret_wipe(r, sizeof *r);
-	free(r);
-}
-
-static void renew(struct auth *a, struct member *m, const struct password *w)
-{
-	const struct msg_site *site;
-	struct renewal *r;
-
-	if (!m->account.is_kept || !may_vouch(a, m, m->account.name, &site) ||
-	    (m->primary_asked_us && auth_mono(a) - m->primary_asked_us < RENEW_US))
-		return;
-	m->primary_asked_us = auth_mono(a);
-	r = must_alloc(sizeof *r);
-	r->auth = a;
-	(void)snprintf(r->name, sizeof r->name, "%s", m->account.name);
-	r->epoch = m->epoch;
-	r->password = *w;
-	if (!primary_ask(a, site, span_str(r->name), w, on_renewed, r)) {
-		secret_wipe(r, sizeof *r);
-		free(r);
-	}
-}
-
 /* ---- name and password ---- */
+
+/* With a second factor the password alone opens the portal, which asks for it; mail programs have app passwords. */
+static bool opens_alone(const struct attempt *t, const struct member *m)
+{
+	return !m->account.totp_confirmed || strcmp(t->service, "https") == 0;
+}
 
 static void check_password(struct attempt *t);
 
@@ -420,7 +212,7 @@ static void on_verified(void *arg, struct gate_job *job)
 
 	t->job = NULL;
 	if (job->rc == LATER) {
-		give_up(t, LOGIN_LATER, 0);
+		login_give_up(t, LOGIN_LATER, 0);
 		return;
 	}
 	if (m && m->account.state == ACCOUNT_ACTIVE && m->epoch != t->epoch) {
@@ -430,24 +222,23 @@ static void on_verified(void *arg, struct gate_job *job)
 	matches = job->rc == OK && m && m->account.state == ACCOUNT_ACTIVE;
 	if (matches && m->account.is_kept &&
 	    !account_kept_is_good(&m->account, auth_wall(a), auth_verifier_age_us(a))) {
-		if (may_vouch(a, m, t->name, &site))
-			ask_primary(t, site, true);
+		if (vouch_may(a, m, t->name, &site))
+			vouch_ask(t, site, true);
 		else
-			fail(t);
+			login_fail(t);
 		return;
 	}
 	if (matches) {
 		take_made(a, m, job);
 		cache_add(a, m, &t->sasl.password);
-		renew(a, m, &t->sasl.password);
-		succeed(t, m, m->account.is_kept ? "kept" : "password");
+		vouch_renew(a, m, &t->sasl.password);
+		login_succeed(t, m, m->account.is_kept ? "kept" : "password");
 		return;
 	}
-	if (may_vouch(a, m, t->name, &site) &&
-	    !(m && m->account.totp_confirmed && strcmp(t->service, "https") != 0))
-		ask_primary(t, site, false);
+	if (vouch_may(a, m, t->name, &site) && (!m || opens_alone(t, m)))
+		vouch_ask(t, site, false);
 	else
-		fail(t);
+		login_fail(t);
 }
 
 /* An invitation's code, used for the first time by a mail program: from now on its app password. */
@@ -457,9 +248,9 @@ static void on_invited(void *arg, bool is_recorded)
 	struct member *m = member_find(t->auth, span_str(t->name));
 
 	if (m && is_recorded)
-		succeed(t, m, "invitation");
+		login_succeed(t, m, "invitation");
 	else
-		give_up(t, LOGIN_LATER, 0);
+		login_give_up(t, LOGIN_LATER, 0);
 }
 
 static void use_invitation(struct attempt *t, struct member *m)
@@ -487,7 +278,7 @@ static void use_invitation(struct attempt *t, struct member *m)
 	if (ok)
 		books_account(t->auth, m, on_invited, t);
 	else
-		give_up(t, LOGIN_LATER, 0);
+		login_give_up(t, LOGIN_LATER, 0);
 }
 
 /* True: it was a code, and the attempt is on its way or over. */
@@ -499,7 +290,7 @@ static bool try_codes(struct attempt *t, struct member *m)
 
 	if (app) {
 		(void)snprintf(by, sizeof by, "app-password %s", app->name);
-		succeed(t, m, by);
+		login_succeed(t, m, by);
 		return true;
 	}
 	if (!account_invitation_matches(&m->account, typed, auth_wall(t->auth)))
@@ -571,10 +362,11 @@ static bool may_try(struct attempt *t, struct member *m)
 
 	t->is_counted = says != THROTTLE_WAIT;
 	/* Somebody guesses from where the owner is, too: the password that was right lately still is. */
-	if (m && (says == THROTTLE_GO || (t->is_known_good && may_probe(a, m))) &&
+	if (m && opens_alone(t, m) &&
+	    (says == THROTTLE_GO || (t->is_known_good && may_probe(a, m))) &&
 	    cache_has(a, m, &t->sasl.password)) {
-		renew(a, m, &t->sasl.password);
-		succeed(t, m, m->account.is_kept ? "kept" : "password");
+		vouch_renew(a, m, &t->sasl.password);
+		login_succeed(t, m, m->account.is_kept ? "kept" : "password");
 		return false;
 	}
 	if (says == THROTTLE_WAIT) {
@@ -584,7 +376,7 @@ static bool may_try(struct attempt *t, struct member *m)
 	if (m && try_codes(t, m))
 		return false;
 	if (says == THROTTLE_CODES_ONLY) {
-		give_up(t, LOGIN_THROTTLED, WAIT_MS);
+		login_give_up(t, LOGIN_THROTTLED, WAIT_MS);
 		return false;
 	}
 	return true;
@@ -604,15 +396,13 @@ static void check_password(struct attempt *t)
 	t->epoch = m ? m->epoch : 0;
 	if (!may_try(t, m))
 		return;
-	/* With a second factor the password alone opens the portal, which asks for it; mail programs have app passwords. */
-	if (m && m->account.verifier[0] &&
-	    (!m->account.totp_confirmed || strcmp(t->service, "https") == 0))
+	if (m && m->account.verifier[0] && opens_alone(t, m))
 		verifier = m->account.verifier;
 	t->job = gate_submit(a->gate, &t->sasl.password, verifier,
-			     verifier != a->dummy && wants_scram(a, m), verifier != a->dummy,
+			     verifier != a->dummy && login_wants_scram(a, m), verifier != a->dummy,
 			     t->is_known_good, on_verified, t);
 	if (!t->job)
-		give_up(t, LOGIN_LATER, 0);
+		login_give_up(t, LOGIN_LATER, 0);
 }
 
 /* ---- SCRAM ---- */
@@ -632,7 +422,7 @@ static void give_keys(struct attempt *t, struct buf *challenge)
 	says = throttle_ask(a->throttle, auth_wall(a), &who, &t->is_known_good);
 	t->is_counted = says != THROTTLE_WAIT;
 	if (says != THROTTLE_GO) {
-		give_up(t, LOGIN_THROTTLED, WAIT_MS);
+		login_give_up(t, LOGIN_THROTTLED, WAIT_MS);
 		return;
 	}
 	m = is_self(t) ? member_find(a, span_str(t->name)) : NULL;
@@ -655,11 +445,11 @@ static void on_proved(struct attempt *t, struct buf *challenge)
 	if (!m || m->epoch != t->epoch || m->account.state != ACCOUNT_ACTIVE ||
 	    (m->account.is_kept &&
 	     !account_kept_is_good(&m->account, auth_wall(a), auth_verifier_age_us(a)))) {
-		fail(t);
+		login_fail(t);
 		return;
 	}
 	buf_append(&t->final, buf_span(challenge));
-	succeed(t, m, "scram");
+	login_succeed(t, m, "scram");
 }
 
 /* ---- the dialogue ---- */
@@ -684,10 +474,10 @@ static void step(struct attempt *t, enum sasl_state state, struct buf *challenge
 		on_proved(t, challenge);
 		return;
 	case SASL_WRONG:
-		fail(t);
+		login_fail(t);
 		return;
 	case SASL_MALFORMED:
-		give_up(t, LOGIN_MALFORMED, 0);
+		login_give_up(t, LOGIN_MALFORMED, 0);
 		return;
 	}
 }

@@ -14,9 +14,6 @@
 
 #define THROTTLE_EVERY_US (2 * AUTH_SECOND_US)
 
-static struct say_metric m_logins = {"holdfast_auth_logins_total", "Logins that succeeded",
-				     SAY_COUNTER, 0};
-
 uint64_t auth_wall(const struct auth *a)
 {
 	return os_wall_us(a->os);
@@ -416,7 +413,9 @@ int main(int argc, char **argv)
 					      "secrets/dkim", NULL};
 	static const struct role_sandbox sandbox = {
 		.network_client = true, .threads = true, .write_below = written};
-	static struct say_metric *const metrics[] = {&m_logins};
+	static struct say_metric *const metrics[] = {
+		&auth_verdicts[LOGIN_FINE], &auth_verdicts[LOGIN_REFUSED],
+		&auth_verdicts[LOGIN_LATER], &auth_verdicts[LOGIN_THROTTLED]};
 	static const struct role_ops ops = {
 		.id = ROLE_AUTH,
 		.sandbox = &sandbox,

@@ -386,6 +386,10 @@ bool alias_replace(struct auth *a, const char *address, char **targets, size_t t
 		return false;
 	}
 	if (was) {
+		/* Who may no longer send as it: desks and submission ask anew. */
+		if (was->targets_n == 1 &&
+		    (targets_n != 1 || strcmp(was->targets[0], targets[0]) != 0))
+			people_changed(a, span_str(was->targets[0]));
 		(void)map_remove(&a->aliases, span_str(address));
 		alias_free(was);
 	}
