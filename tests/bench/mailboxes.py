@@ -11,6 +11,7 @@ import smtplib
 import socket
 import ssl
 import statistics
+import threading
 import time
 
 import dovecot
@@ -20,6 +21,7 @@ import people
 MESSAGES = int(os.environ.get("HOLDFAST_BENCH_MESSAGES", "10000"))
 IDLERS = int(os.environ.get("HOLDFAST_BENCH_IDLERS", "1000"))
 PUSHES = 20
+TAIL = 4096  # of an answer: more than Dovecot's list of capabilities
 WORDS = [w for w in """budget report invoice meeting delivery contract project summer office printer customer order parcel holiday
 training server backup ticket station garden kitchen window river mountain coffee""".split()]
 
@@ -57,16 +59,16 @@ class Raw:
         self.command(f'LOGIN "{user}" "{password}"')
 
     def until(self, mark):
-        tail = b""
+        tail = b"\n"
         while True:
             n = self.socket.recv_into(self.buffer)
             if n == 0:
                 raise RuntimeError("closed")
             self.bytes += n
-            tail = (tail + bytes(self.buffer[max(0, n - 400):n]))[-400:]
-            at = tail.rfind(mark)
-            if at >= 0 and tail.endswith(b"\n"):
-                return tail[at:]
+            tail = (tail + bytes(self.buffer[max(0, n - TAIL):n]))[-TAIL:]
+            at = tail.rfind(b"\n" + mark)
+            if tail.endswith(b"\n") and (at >= 0 or mark == b"\n"):
+                return tail[at + 1:]
 
     def command(self, line):
         """Seconds it took."""
@@ -175,6 +177,19 @@ def drain(sessions):
         c.socket.settimeout(300)
 
 
+def fill(targets, user, messages):
+    """Each server gets all messages, in the same order, by a session of its own."""
+    def one(protocol, port):
+        with protocol("127.0.0.1", port) as s:
+            for m in messages:
+                s.sendmail("sender@example.org", [user], m)
+    threads = [threading.Thread(target=one, args=t) for t in targets]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+
 def mailboxes(folder, rows, runs, progress):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
@@ -183,20 +198,15 @@ def mailboxes(folder, rows, runs, progress):
     office = people.Office(os.path.join(folder, "office"), peers.free_port(), mode="backup-mx",
                            more=f"accounts: {{ sessions: {2 * IDLERS + 10} }}\n").start()
     office.run("user", "add", user, "--password-stdin", stdin=password + "\n")
-    maildir = dovecot.Dovecot({user: password}).start()
-    mdbox = dovecot.Dovecot({user: password}, location="mdbox:~/mdbox").start()
+    maildir = dovecot.Dovecot({user: password}, more="mail_fsync = never\n").start()
+    mdbox = dovecot.Dovecot({user: password}, location="mdbox:~/mdbox", more="mail_fsync = never\n").start()
     servers = [Server("holdfast", office.ports["imaps"], user, password, lambda: [office.process.pid]),
                Server("dovecot maildir", maildir.imaps_port, user, password, lambda: [maildir.process.pid]),
                Server("dovecot mdbox", mdbox.imaps_port, user, password, lambda: [mdbox.process.pid])]
     try:
-        with smtplib.SMTP("127.0.0.1", office.port) as ours, smtplib.LMTP("127.0.0.1", maildir.lmtp_port) as a, \
-                smtplib.LMTP("127.0.0.1", mdbox.lmtp_port) as b:
-            for i in range(MESSAGES):
-                if i % 100 == 0:
-                    progress(f"imap: {i} of {MESSAGES} messages filled in")
-                message = make(i, rng)
-                for s in (ours, a, b):
-                    s.sendmail("sender@example.org", [user], message)
+        messages = [make(i, rng) for i in range(MESSAGES)]
+        progress(f"imap: {MESSAGES} messages for each of three servers")
+        fill([(smtplib.SMTP, office.port), (smtplib.LMTP, maildir.lmtp_port), (smtplib.LMTP, mdbox.lmtp_port)], user, messages)
         peers.wait_for(lambda: office.status()["views"].get("lag_records", 0) == 0, 120, "the views", every=0.2)
         measure(servers, runs, rows, progress)
 

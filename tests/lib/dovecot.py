@@ -127,6 +127,7 @@ service lmtp {{
 service imap {{
   process_limit = 3000
 }}
+{more}
 """
 
 
@@ -140,7 +141,7 @@ def _owner():
 
 
 class Dovecot:
-    def __init__(self, users, location="maildir:~/Maildir", separator="/", prefix="", needs_tls=False, masters=None):
+    def __init__(self, users, location="maildir:~/Maildir", more="", separator="/", prefix="", needs_tls=False, masters=None):
         self.users, self.masters = dict(users), {MASTER: MASTER_PASSWORD} if masters is None else dict(masters)
         self.user, self.group, self.uid, self.gid = _owner()
         self.base = tempfile.mkdtemp(prefix="hf-dovecot-")
@@ -151,7 +152,7 @@ class Dovecot:
                         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
         self.config = self._path("dovecot.conf")
         with open(self.config, "w") as f:
-            f.write(CONF.format(base=self.base, user=self.user, group=self.group, location=location, separator=separator,
+            f.write(CONF.format(base=self.base, user=self.user, group=self.group, location=location, separator=separator, more=more,
                                 prefix=prefix, ssl="required" if needs_tls else "yes", needs_tls="yes" if needs_tls else "no",
                                 imap_port=self.imap_port, imaps_port=self.imaps_port, pop3_port=self.pop3_port,
                                 lmtp_port=self.lmtp_port))
