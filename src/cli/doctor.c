@@ -324,6 +324,7 @@ int cmd_doctor(struct cli *c)
 	doctor_people(&d);
 	doctor_sites(&d);
 	doctor_domains(&d);
+	doctor_outgoing(&d);
 	for (size_t i = 0; i < d.n; i++)
 		is_ok &= d.findings[i].level != DOCTOR_BAD;
 	if (c->is_json) {

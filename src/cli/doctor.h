@@ -51,6 +51,8 @@ const char *doctor_text(struct doctor *d, const char *format, ...) PRINTF_LIKE(2
 void doctor_local(struct doctor *d);
 /* doctor_people.c: can people log in, read and write here, and does it go home? */
 void doctor_people(struct doctor *d);
+/* doctor_outgoing.c: will the world believe what people send? After doctor_sites, which learns our addresses. */
+void doctor_outgoing(struct doctor *d);
 /* doctor_ask.c: questions to DNS, each waited for. */
 struct doctor_records {
 	enum rc rc; /* as of struct dns_answer */

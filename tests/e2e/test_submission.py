@@ -6,6 +6,8 @@ import glob
 import json
 import os
 import smtplib
+import socket
+import threading
 
 import peers
 import people
@@ -89,3 +91,57 @@ def test_the_world_away_and_back(office, world):
     office.run("queue", "retry", "--match", "rcpt=eve@world.example", "--yes")
     peers.wait_for(lambda: taken(world, "eve"), 20, lambda: "mail to eve:\n" + office.tail())
     assert len(taken(world, "eve")) == 1
+
+
+class Names:
+    """A name server of our own: TXT records by name, NXDOMAIN for the rest."""
+
+    def __init__(self):
+        self.texts, self.socket = {}, socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    def start(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def stop(self):
+        self.socket.close()
+
+    def _serve(self):
+        while True:
+            try:
+                asked, peer = self.socket.recvfrom(1000)
+            except OSError:
+                return
+            at, labels = 12, []
+            while asked[at]:
+                labels.append(asked[at + 1:at + 1 + asked[at]].decode().lower())
+                at += asked[at] + 1
+            question = asked[12:at + 5]
+            text = self.texts.get(".".join(labels)) if asked[at + 1:at + 3] == b"\0\x10" else None
+            found = b""
+            if text:
+                data = b"".join(bytes([len(part)]) + part for part in (text[i:i + 255] for i in range(0, len(text), 255)))
+                found = b"\xc0\x0c\0\x10\0\x01\0\0\0\0" + len(data).to_bytes(2, "big") + data
+            self.socket.sendto(asked[:2] + (b"\x81\x80" if text else b"\x81\x83") + b"\0\x01" + (b"\0\x01" if text else b"\0\0") + b"\0\0\0\0"
+                               + question + found, peer)
+
+
+def test_doctor_looks_for_the_keys(folder, started):
+    names = started(Names())
+    office = started(people.Office(os.path.join(folder, "office"), peers.free_port(), mode="backup-mx",
+                                   more=f'dns: {{ server: "127.0.0.1@{names.port}" }}\n'))
+
+    def doctor():
+        done = office.run("doctor", "--json", check=False)
+        return [(f["level"], f["text"]) for f in json.loads(done.stdout)["checks"] if f["topic"] == "example.com, sending"]
+
+    assert any("has no DKIM key" in t for _, t in doctor())
+    keys = json.loads(office.run("dkim", "create", "example.com", "--selector", "k", "--json").stdout)["keys"]
+    assert [t for _, t in doctor()].count("the DKIM record k._domainkey.example.com is not published") == 1
+    for key in keys:
+        names.texts[key["name"]] = key["value"].encode()
+    assert sum("is published" in t for level, t in doctor() if level == "good") == 2
+    names.texts["k._domainkey.example.com"] = b"v=DKIM1; k=rsa; p=AAAA"
+    assert any("another than ours" in t for level, t in doctor() if level == "bad")
