@@ -219,11 +219,13 @@ static void rename_inbox(struct mail_ctx *c, struct box *inbox, struct span to)
 	enum { PAGE = 500 };
 	struct entry *page = arena_array(&c->v->arena, PAGE, sizeof *page);
 	struct mail_range all = {1, UINT32_MAX};
+	struct arena callers;
 	struct box made;
 	size_t n;
 
 	must(page);
 	make_one(c, to, &made);
+	callers = views_aside(c->v);
 	while ((n = entries_page(c->v, inbox->id, all, page, PAGE)) > 0 && c->v->rc == OK) {
 		for (size_t i = 0; i < n; i++) {
 			struct entry copy = page[i];
@@ -235,10 +237,10 @@ static void rename_inbox(struct mail_ctx *c, struct box *inbox, struct span to)
 			entry_remove(c->v, inbox, &page[i], made.modseq);
 			home_left(c->v, inbox, &page[i]);
 		}
-		all.first = page[n - 1].uid + 1;
-		if (all.first == 0)
-			break;
+		arena_reset(&c->v->arena);
+		all.first = page[n - 1].uid + 1; /* below UINT32_MAX: entry_add */
 	}
+	views_back(c->v, callers);
 	box_save(c->v, &made);
 	box_save(c->v, inbox);
 	c->out.box = made.id;

@@ -26,7 +26,7 @@ void range_add(struct views *v, struct ranges *r, uint32_t uid)
 	}
 	if (r->n == r->cap) {
 		size_t cap = r->cap ? 2 * r->cap : 8;
-		struct msg_uid_range *more = arena_array(&v->arena, cap, sizeof *more);
+		struct msg_uid_range *more = arena_array(&v->kept, cap, sizeof *more);
 
 		must(more);
 		if (r->n)
@@ -94,6 +94,7 @@ static void each_chosen(struct mail_ctx *c, const struct box *b,
 			void *to)
 {
 	struct entry *page = arena_array(&c->v->arena, PAGE, sizeof *page);
+	struct arena callers = views_aside(c->v);
 	uint32_t end = b->uidnext;
 
 	must(page);
@@ -109,8 +110,10 @@ static void each_chosen(struct mail_ctx *c, const struct box *b,
 				on_entry(c, to, &page[k]);
 			if (n > 0)
 				r.first = page[n - 1].uid + 1;
+			arena_reset(&c->v->arena);
 		}
 	}
+	views_back(c->v, callers);
 }
 
 /* ---- STORE ---- */
@@ -318,6 +321,7 @@ static void keep_verdict(struct mail_ctx *c)
 	if (c->v->ops.on_verdict)
 		c->v->ops.on_verdict(c->v->ops.arg, c->e->ref.lane_id, buf_span(&b));
 	buf_fini(&b);
+	arena_reset(&c->v->kept);
 }
 
 void verdicts_prune(struct views *v)

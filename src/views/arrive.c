@@ -152,14 +152,12 @@ static void copies_begin(struct views *v)
 	q = views_sql(v, "SELECT g.number, g.account, m.facts FROM given g JOIN message m USING"
 			 " (number) WHERE kind = 0 ORDER BY g.number, g.account");
 	while (views_row(v, q)) {
-		struct arena callers = v->arena;
+		struct arena callers = views_aside(v);
 
-		arena_init(&v->arena, 0);
 		if (msg_message_meta_decode(&v->arena, views_text(q, 2), &m) && m.message_id.n)
 			views_run(v, "INSERT OR IGNORE INTO given_mid VALUES (?, ?, ?, 0)", "iii",
 				  views_int(q, 1), message_id_hash(m.message_id), views_int(q, 0));
-		arena_fini(&v->arena);
-		v->arena = callers;
+		views_back(v, callers);
 	}
 }
 

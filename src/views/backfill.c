@@ -152,16 +152,14 @@ static void give_one(struct views *v, const struct given_pair *p, uint64_t since
 /* Each with an arena of its own: there may be many, and the caller's spans stay. */
 static void give_all(struct views *v, struct pairs *pairs, uint64_t since_us)
 {
-	struct arena callers = v->arena;
+	struct arena callers = views_aside(v);
 
-	arena_init(&v->arena, 64 << 20);
 	for (size_t i = 0; i < pairs->n && v->rc == OK; i++) {
 		if (i == 0 || by_number(&pairs->at[i], &pairs->at[i - 1]) != 0)
 			give_one(v, &pairs->at[i], since_us);
 		arena_reset(&v->arena);
 	}
-	arena_fini(&v->arena);
-	v->arena = callers;
+	views_back(v, callers);
 }
 
 /* Sorted, so that many rows share a page; only when somebody asks, so that mail does not pay for it. */

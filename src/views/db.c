@@ -66,7 +66,7 @@ static struct views *views_new(void)
 {
 	struct views *v = must_alloc(sizeof *v);
 
-	arena_init(&v->arena, 64 << 20);
+	arena_init(&v->arena, VIEWS_ARENA_BYTES);
 	arena_init(&v->kept, 16 << 20);
 	v->window_us = VIEWS_WINDOW_US;
 	map_init(&v->site_by_name);

@@ -317,6 +317,7 @@ static void each_of_box(struct views *v, const struct box *b, bool gone,
 			void (*call)(struct views *v, const struct box *b, const struct entry *e))
 {
 	struct entry *page = arena_array(&v->arena, PAGE, sizeof *page);
+	struct arena callers = views_aside(v);
 	uint32_t after = 0;
 	size_t n = PAGE;
 
@@ -338,7 +339,9 @@ static void each_of_box(struct views *v, const struct box *b, bool gone,
 			call(v, b, &page[i]);
 		if (n)
 			after = page[n - 1].uid;
+		arena_reset(&v->arena);
 	}
+	views_back(v, callers);
 }
 
 void home_box_leaves(struct views *v, const struct box *b)

@@ -86,6 +86,13 @@ bool views_plain(struct views *v, const char *sql); /* several statements, no pa
 int64_t views_int(sqlite3_stmt *q, int column);
 struct span views_text(sqlite3_stmt *q, int column); /* until the next step */
 void views_fail(struct views *v, int sqlite_code, const char *doing);
+/*
+ * Work on many rows within one record: an arena of its own, to be reset after each page, so that no act can use up the
+ * record's. views_back restores the caller's.
+ */
+enum { VIEWS_ARENA_BYTES = 64 << 20 };
+struct arena views_aside(struct views *v);
+void views_back(struct views *v, struct arena callers);
 /* Ends a call: the sticky result, with its text; the arena is reset. */
 enum rc views_end(struct views *v, struct fault *why);
 enum rc views_sqlite_rc(int sqlite_code);

@@ -114,7 +114,7 @@ void backfill(struct views *v, struct span address, uint64_t account, uint64_t a
 
 /* ---- act_mail.c, act_box.c ---- */
 struct ranges {
-	struct msg_uid_range *at; /* in the arena */
+	struct msg_uid_range *at; /* in v->kept: pages of the arena come and go */
 	size_t n, cap;
 	bool is_rough; /* too many: the last one covers more than was added */
 };

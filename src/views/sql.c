@@ -172,6 +172,20 @@ struct span views_text(sqlite3_stmt *q, int column)
 	return span_of(p, (size_t)sqlite3_column_bytes(q, column));
 }
 
+struct arena views_aside(struct views *v)
+{
+	struct arena callers = v->arena;
+
+	arena_init(&v->arena, VIEWS_ARENA_BYTES);
+	return callers;
+}
+
+void views_back(struct views *v, struct arena callers)
+{
+	arena_fini(&v->arena);
+	v->arena = callers;
+}
+
 enum rc views_end(struct views *v, struct fault *why)
 {
 	arena_reset(&v->arena);
