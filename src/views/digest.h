@@ -77,5 +77,12 @@ enum rc digest_try(struct digest_db *d, uint64_t first, uint64_t last, struct fa
 /* A message that is passed over for good: digest_get gives a leaf of `bytes` without details, so that nobody else reads it. */
 enum rc digest_skip(struct digest_db *d, uint64_t number, uint64_t bytes, struct span reason,
 		    struct fault *why) MUST_USE;
+/* Up to max numbers of messages that are there, ascending, from `from` on. */
+enum rc digest_numbers(struct digest_db *d, uint64_t from, uint64_t *out, size_t max, size_t *out_n,
+		       struct fault *why) MUST_USE;
+/* Removes all of a message that no view shows any more; in a transaction. */
+enum rc digest_forget(struct digest_db *d, uint64_t number, struct fault *why) MUST_USE;
+/* Nothing is to be done: gives the memory of the page cache back. */
+void digest_rest(struct digest_db *d);
 enum rc digest_counts(struct digest_db *d, uint64_t *out_digests, uint64_t *out_skipped,
 		      struct fault *why) MUST_USE;

@@ -391,6 +391,45 @@ enum rc digest_skip(struct digest_db *d, uint64_t number, uint64_t bytes, struct
 	return views_end(d->v, why);
 }
 
+enum rc digest_numbers(struct digest_db *d, uint64_t from, uint64_t *out, size_t max, size_t *out_n,
+		       struct fault *why)
+{
+	sqlite3_stmt *q = views_bind(d->v, "SELECT key FROM digest WHERE key >= ? ORDER BY key",
+				     "i", I(from * 4));
+	size_t n = 0;
+
+	while (n < max && views_row(d->v, q)) {
+		uint64_t number = (uint64_t)views_int(q, 0) / 4;
+
+		if (n == 0 || out[n - 1] != number)
+			out[n++] = number;
+	}
+	views_done(q);
+	*out_n = n;
+	return views_end(d->v, why);
+}
+
+enum rc digest_forget(struct digest_db *d, uint64_t number, struct fault *why)
+{
+	int64_t first = digest_key_of((struct digest_key){number, MAIL_AS_DELIVERED});
+	int64_t last = digest_key_of((struct digest_key){number, MAIL_ENCLOSED});
+
+	/* The trigrams of a text can be found by the text alone: nothing else of it is in the index. */
+	views_run(d->v,
+		  "INSERT INTO trigrams (trigrams, rowid, header, body) "
+		  "SELECT 'delete', key, CAST(header AS TEXT), CAST(body AS TEXT) FROM words WHERE "
+		  "key BETWEEN ? AND ?",
+		  "ii", first, last);
+	views_run(d->v, "DELETE FROM words WHERE key BETWEEN ? AND ?", "ii", first, last);
+	views_run(d->v, "DELETE FROM digest WHERE key BETWEEN ? AND ?", "ii", first, last);
+	return views_end(d->v, why);
+}
+
+void digest_rest(struct digest_db *d)
+{
+	(void)sqlite3_db_release_memory(d->v->db);
+}
+
 enum rc digest_counts(struct digest_db *d, uint64_t *out_digests, uint64_t *out_skipped,
 		      struct fault *why)
 {

@@ -13,11 +13,14 @@
 #include "mail/digest.h"
 #include "say/say.h"
 #include "views/digest.h"
+#include "views/mailbox.h"
+#include "views/views.h"
 
 enum {
 	BATCH_RECORDS = 256,
 	BATCH_BYTES = 4 << 20,
 	CRASHES_LIMIT = 2,
+	REST_MESSAGES = 256,
 	META_BYTES = 8 << 20,
 	PATH_BYTES = 1024
 };
@@ -30,6 +33,7 @@ struct index {
 	struct ledger_reader *reader;
 	struct arena scratch;
 	struct order_entry entries[BATCH_RECORDS];
+	uint64_t rest_from; /* index_rest looks at numbers from here on */
 	struct index_figures figures;
 	uint64_t
 		alone_below; /* numbers below this are taken one at a time: a process crashed among them */
@@ -149,7 +153,8 @@ static enum rc skip(struct index *x, const struct order_entry *e, struct fault *
 {
 	static const char reason[] = "the indexer ended twice while reading it";
 
-	say(SAY_ERROR, "message.skipped", "number", SAY_U64(e->number), "why", SAY_STR(reason), NULL);
+	say(SAY_ERROR, "message.skipped", "number", SAY_U64(e->number), "why", SAY_STR(reason),
+	    NULL);
 	x->figures.skipped++;
 	return digest_skip(x->db, e->number, e->length, span_str(reason), why);
 }
@@ -220,6 +225,67 @@ enum rc index_step(struct index *x, uint64_t until, struct fault *why)
 	rc = work(x, n, why);
 	if (rc == OK)
 		x->figures.next += n;
+	else if (rc != LATER)
+		digest_condemn(x->data_dir);
+	return rc == OK || rc == LATER ? rc : BROKEN;
+}
+
+/* ---- at rest ---- */
+
+static enum rc forget(struct index *x, const uint64_t *numbers, size_t n, struct fault *why)
+{
+	enum rc rc = digest_begin(x->db, why);
+
+	for (size_t i = 0; i < n && rc == OK; i++)
+		rc = digest_forget(x->db, numbers[i], why);
+	x->figures.forgotten += rc == OK ? n : 0;
+	return rc == OK ? digest_commit(x->db, why) : rc;
+}
+
+/* Of the numbers those that the views have applied and do not know any more. */
+static size_t gone_from_views(struct index *x, uint64_t *numbers, size_t n)
+{
+	struct views *v;
+	struct views_progress progress;
+	struct fault ignored;
+	size_t gone = 0;
+
+	if (views_open_read(x->data_dir, &v, &ignored) != OK)
+		return 0;
+	if (views_progress(v, &progress, &ignored) != OK)
+		n = 0;
+	for (size_t i = 0; i < n && numbers[i] < progress.next; i++) {
+		struct views_mail mail;
+		enum rc rc = views_mail_by_number(v, numbers[i], &mail, &ignored);
+
+		if (rc == REFUSED)
+			numbers[gone++] = numbers[i];
+		else if (rc != OK)
+			break;
+	}
+	views_close(v);
+	return gone;
+}
+
+enum rc index_rest(struct index *x, struct fault *why)
+{
+	uint64_t numbers[REST_MESSAGES], last;
+	size_t n = 0, gone;
+	enum rc rc = digest_numbers(x->db, x->rest_from, numbers, REST_MESSAGES, &n, why);
+
+	if (rc != OK)
+		return rc == LATER ? LATER : BROKEN;
+	if (n == 0) {
+		x->rest_from = 0;
+		digest_rest(x->db);
+		return MORE;
+	}
+	last = numbers[n - 1];
+	gone = gone_from_views(x, numbers, n);
+	if (gone > 0)
+		rc = forget(x, numbers, gone, why);
+	if (rc == OK)
+		x->rest_from = last + 1;
 	else if (rc != LATER)
 		digest_condemn(x->data_dir);
 	return rc == OK || rc == LATER ? rc : BROKEN;

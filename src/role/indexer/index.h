@@ -18,7 +18,7 @@ struct record;
 struct index_figures {
 	uint64_t next;	   /* order numbers below this are done */
 	uint64_t messages; /* digested since the start */
-	uint64_t skipped, unread;
+	uint64_t skipped, unread, forgotten;
 };
 
 /* *out_is_new: the database was made. BROKEN, LATER: as digest_open_write and the ledger say. */
@@ -31,6 +31,11 @@ void index_close(struct index *x); /* accepts NULL */
  * removed: close, open again. LATER: no space, or the order cannot be read yet.
  */
 enum rc index_step(struct index *x, uint64_t until, struct fault *why) MUST_USE;
+/*
+ * Nothing is to be done: gives memory back, and removes what no view shows any more, some messages at a time (they leave
+ * the views 30 days after they are finished and shown nowhere). Results as of index_step; OK: there may be more.
+ */
+enum rc index_rest(struct index *x, struct fault *why) MUST_USE;
 void index_figures(const struct index *x, struct index_figures *out);
 
 /* ---- form.c ---- */

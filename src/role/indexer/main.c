@@ -17,6 +17,9 @@
 #include "role/indexer/index.h"
 
 enum { NICE = 15, RETRY_US = 1000000, SCRATCH_BYTES = 1 << 20 };
+#define REST_AFTER_US 5000000u	  /* without work */
+#define REST_STEP_US  100000u	  /* between two looks at what may go */
+#define REST_AGAIN_US 3600000000u /* when all was looked at */
 
 static struct say_metric m_messages = {"holdfast_indexer_messages_total", "Messages digested.",
 				       SAY_COUNTER, 0};
@@ -30,7 +33,7 @@ static struct say_metric *const metrics[] = {&m_messages, &m_skipped, &m_lag};
 struct indexer {
 	struct role *role;
 	struct index *index; /* NULL: to be opened again */
-	struct loop_timer *timer;
+	struct loop_timer *timer, *rest_timer;
 	struct link *clerk;
 	struct arena scratch;
 	uint64_t until;
@@ -72,6 +75,14 @@ static void troubled(struct indexer *x, const struct fault *why)
 	loop_timer_set(x->timer, RETRY_US);
 }
 
+/* Whatever is wrong, a transaction may be open: begin with a fresh connection, or a new database. */
+static void give_up(struct indexer *x, const struct fault *why)
+{
+	index_close(x->index);
+	x->index = NULL;
+	troubled(x, why);
+}
+
 static void on_work(void *arg)
 {
 	struct indexer *x = arg;
@@ -87,12 +98,23 @@ static void on_work(void *arg)
 		tell_lag(x);
 		if (rc == OK)
 			loop_timer_set(x->timer, 0);
+		else
+			loop_timer_set(x->rest_timer, REST_AFTER_US);
 		return;
 	}
-	/* Whatever is wrong, a transaction may be open: begin with a fresh connection, or a new database. */
-	index_close(x->index);
-	x->index = NULL;
-	troubled(x, &why);
+	give_up(x, &why);
+}
+
+static void on_rest(void *arg)
+{
+	struct indexer *x = arg;
+	struct fault why = {0};
+	enum rc rc = x->index ? index_rest(x->index, &why) : MORE;
+
+	if (rc == OK || rc == MORE)
+		loop_timer_set(x->rest_timer, rc == OK ? REST_STEP_US : REST_AGAIN_US);
+	else
+		give_up(x, &why);
 }
 
 /* ---- the link to the clerk ---- */
@@ -151,6 +173,7 @@ static bool on_start(struct role *r, struct fault *why)
 	if (!open_index(x, why))
 		return false;
 	x->timer = loop_timer_new(role_loop(r), on_work, x);
+	x->rest_timer = loop_timer_new(role_loop(r), on_rest, x);
 	role_set_state(r, x);
 	return true;
 }
@@ -162,6 +185,7 @@ static void on_stop(struct role *r)
 	if (x->clerk)
 		link_close(x->clerk);
 	loop_timer_free(x->timer);
+	loop_timer_free(x->rest_timer);
 	index_close(x->index);
 	arena_fini(&x->scratch);
 	role_end(r);
@@ -170,7 +194,7 @@ static void on_stop(struct role *r)
 int main(int argc, char **argv)
 {
 	static const char *const write_below[] = {"index", NULL};
-	static const char *const read_below[] = {"ledger", NULL};
+	static const char *const read_below[] = {"ledger", "views", NULL};
 	static const struct role_sandbox sandbox = {.write_below = write_below,
 						    .read_below = read_below};
 	static const struct role_ops ops = {

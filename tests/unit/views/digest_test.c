@@ -319,6 +319,39 @@ static void what_was_begun_is_left_over(void **state)
 	assert_int_equal(skipped, 1);
 }
 
+static void what_is_forgotten_is_not_found(void **state)
+{
+	struct rig *r = *state;
+	struct fault why = {0};
+	struct mail_digest d;
+	uint64_t numbers[4];
+	size_t n;
+
+	fill(r);
+	assert_int_equal(digest_numbers(r->db, 7, numbers, 4, &n, &why), OK);
+	assert_int_equal(n, 4);
+	assert_int_equal(numbers[0], 7);
+	assert_int_equal(numbers[3], 10); /* 8 has two forms, and is one */
+	begin(r);
+	assert_int_equal(digest_forget(r->db, 7, &why), OK);
+	assert_int_equal(digest_forget(r->db, 8, &why), OK);
+	finish(r, MESSAGES);
+	assert_int_equal(digest_get(r->db, (struct digest_key){7, MAIL_AS_DELIVERED}, &d, &why),
+			 LATER);
+	assert_int_equal(look(r, MAIL_TEXT_BODY, "moon", 0, MESSAGES, MAIL_AS_DELIVERED).hits_n, 0);
+	assert_int_equal(look(r, MAIL_TEXT_BODY, "nothing", 0, MESSAGES, MAIL_AS_DELIVERED).hits_n,
+			 198);
+	/* Its trigrams are gone too: nothing but a new message with them brings them back. */
+	begin(r);
+	add(r, 7, MAIL_AS_DELIVERED, 0, "Subject: x\r\n\r\nmoonlight\r\n");
+	finish(r, MESSAGES);
+	assert_int_equal(look(r, MAIL_TEXT_BODY, "the moon", 0, MESSAGES, MAIL_AS_DELIVERED).hits_n,
+			 0);
+	assert_int_equal(look(r, MAIL_TEXT_BODY, "moonl", 0, MESSAGES, MAIL_AS_DELIVERED).hits_n,
+			 1);
+	digest_rest(r->db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +364,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_damaged_or_foreign_database_is_made_anew, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_was_begun_is_left_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_forgotten_is_not_found, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
