@@ -19,6 +19,8 @@
 #include "ledger/ledger.h"
 #include "os/os.h"
 #include "role/sequencer/follow.h"
+#include "queue/schedule.h"
+#include "views/apply.h"
 #include "views/digest.h"
 
 struct world {
@@ -306,6 +308,65 @@ static void a_lost_or_damaged_database_is_made_again(void **state)
 	assert_true(says(w, number, MAIL_AS_DELIVERED, "\"kept\""));
 }
 
+/* Views of another story, in which one message is none. */
+static void make_views(struct world *w, uint64_t no_message)
+{
+	static struct queue_schedule schedule;
+	struct ledger_reader *reader;
+	struct fault why = {0};
+	struct views *v;
+	bool is_new;
+
+	queue_schedule_default(&schedule);
+	assert_int_equal(ledger_reader_new(os_real(), w->ledger, &reader, &why), OK);
+	assert_int_equal(views_open_write(os_real(), w->dir, &schedule, NULL, &v, &is_new, &why),
+			 OK);
+	assert_int_equal(views_begin(v, &why), OK);
+	for (uint64_t i = 0; i < w->numbered; i++) {
+		struct order_entry e;
+		struct record r;
+		size_t n;
+
+		assert_int_equal(order_read(follow_order(w->follow), i, &e, 1, &n, &why), OK);
+		assert_int_equal(ledger_read(reader, e.ref, &r, &why), OK);
+		if (i == no_message) {
+			e.type = r.type = RECORD_ACT;
+			r.meta = SPAN_NONE;
+		}
+		assert_int_equal(views_apply(v, &e, &r, &why), OK);
+	}
+	assert_int_equal(views_commit(v, &why), OK);
+	assert_int_equal(views_publish(v, os_real(), &why), OK);
+	views_close(v);
+	ledger_reader_free(reader);
+}
+
+static void at_rest_what_no_view_knows_goes(void **state)
+{
+	struct world *w = *state;
+	uint64_t gone = message(w, "Subject: gone\r\n\r\n"),
+		 kept = message(w, "Subject: kept\r\n\r\n");
+	struct index_figures f;
+	struct fault why = {0};
+
+	open_index(w, os_real(), true);
+	work(w);
+	/* Without views nothing is known to be gone. */
+	while (index_rest(w->index, &why) == OK)
+		;
+	assert_true(is_there(w, gone, MAIL_AS_DELIVERED));
+	make_views(w, gone);
+	(void)message(w, "Subject: newer than the views\r\n\r\n");
+	work(w);
+	while (index_rest(w->index, &why) == OK)
+		;
+	index_figures(w->index, &f);
+	assert_int_equal(f.forgotten, 1);
+	assert_false(is_there(w, gone, MAIL_AS_DELIVERED));
+	assert_true(is_there(w, kept, MAIL_AS_DELIVERED));
+	assert_true(is_there(w, kept + 1, MAIL_AS_DELIVERED));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(k07_what_crashes_it_twice_is_passed_over, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(killed_it_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(at_rest_what_no_view_knows_goes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lost_or_damaged_database_is_made_again, set_up,
 						tear_down),
 	};
