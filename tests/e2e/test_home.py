@@ -15,13 +15,14 @@ from test_people import arrive
 class Home:
     """An office whose primary keeps its mail in a real Dovecot: a small SMTP server hands each message over by LMTP."""
 
-    def __init__(self, folder, started, names, **options):
+    def __init__(self, folder, started, names, master=True, **options):
         self.dovecot = dovecot.Dovecot({f"{n}@example.com": f"primary {n}" for n in names}, **options)
         started(self.dovecot)
         self.primary = ToDovecot(self.dovecot)
         started(self.primary)
         self.office = started(people.Office(os.path.join(folder, "office"), self.primary.port, self.dovecot))
-        self.office.set_master_password(dovecot.MASTER_PASSWORD)
+        if master:
+            self.office.set_master_password(dovecot.MASTER_PASSWORD)
         self.office.add(*names)
         self.office.wait_state("up")
 
@@ -160,3 +161,62 @@ def test_folders_of_the_servers_shape(folder, started, separator, prefix):
     m.logout()
     home.up()
     home.wait_primary("anna", {f"{prefix}Kunden{separator}Meyer": {draft["Message-ID"]: ["\\Seen"]}, f"{prefix}Sent": {sent: ["\\Seen"]}})
+
+
+def test_a_message_id_alone_is_not_enough(folder, started):
+    """G4: other mail with the same Message-ID at the primary is left alone; what is there already is not put there again."""
+    home = Home(folder, started, ("anna",))
+    anna = home.person("anna")
+    home.down()
+    (mid,) = arrive(home.office.port, anna.address, 1, "During")
+    m = anna.imap()
+    peers.wait_for(lambda: len(people.contents(m, "INBOX")) == 1, 10, "the mail here")
+    people.ok(m.uid("MOVE", people.find_uid(m, "INBOX", mid), "Archive"))
+    twin = anna.write(["someone@example.com"], "Sent")
+    anna.send(twin)
+    m.logout()
+    home.dovecot.start()
+    imposter = f"Message-ID: {mid}\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject: not it\r\n\r\nx\r\n".encode()
+    home.dovecot.append(anna.address, "INBOX", imposter)
+    own = f"Message-ID: {twin['Message-ID']}\r\nDate: {twin['Date']}\r\nSubject: my own program saved it\r\n\r\nx\r\n".encode()
+    home.dovecot.append(anna.address, "Sent", own, "(\\Seen)")
+    home.primary.start()
+    home.wait_primary("anna", {"INBOX": {mid: []}, "Archive": {mid: []}, "Sent": {twin["Message-ID"]: ["\\Seen"]}})
+    assert home.dovecot.state(anna.address, ["INBOX"])["INBOX"][0][3] == len(imposter)
+
+
+def test_the_views_are_deleted_on_the_way(folder, started):
+    """H2: what is left to do follows from the ledger alone."""
+    import shutil
+    home = Home(folder, started, ("anna",))
+    anna = home.person("anna")
+    home.down()
+    mids = arrive(home.office.port, anna.address, 3, "During")
+    m = anna.imap()
+    peers.wait_for(lambda: len(people.contents(m, "INBOX")) == 3, 10, "all mail here")
+    store(m, "INBOX", mids[0], "+FLAGS", "(\\Seen)")
+    people.ok(m.uid("MOVE", people.find_uid(m, "INBOX", mids[1]), "Trash"))
+    sent = anna.send(anna.write(["someone@example.com"], "Sent"))
+    m.logout()
+    home.office.stop()
+    shutil.rmtree(os.path.join(home.office.folder, "data", "views"))
+    home.office.start()
+    home.up()
+    home.wait_primary("anna", {"INBOX": {mids[0]: ["\\Seen"], mids[2]: []}, "Trash": {mids[1]: []}, "Sent": {sent: ["\\Seen"]}}, 90)
+
+
+def test_a_persons_own_password_by_consent(folder, started):
+    """Nobody has the master user's password: it waits, says so, and goes home with the password the person agreed to keep."""
+    home = Home(folder, started, ("anna",), master=False)
+    anna = home.person("anna")
+    home.down()
+    sent = anna.send(anna.write(["someone@example.com"], "Sent"))
+    home.up()
+    home.office.wait_state("up")
+    shown = peers.wait_for(lambda: (h := home.office.site()["home"])["waiting"] and h, 20, "the change waits")
+    assert shown["accounts"] == 1, shown
+    listed = home.office.json("queue", "home")
+    assert listed["waiting"] == 1 and listed["changes"][0]["account"] == anna.address, listed
+    home.office.run("user", "consent", anna.address, "--password-stdin", stdin=home.dovecot.users[anna.address] + "\n")
+    home.wait_primary("anna", {"Sent": {sent: ["\\Seen"]}}, 90)
+    assert peers.wait_for(lambda: home.office.json("queue", "home")["waiting"] == 0, 20, "nothing left")
