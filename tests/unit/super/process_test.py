@@ -453,6 +453,32 @@ class Closed(Case):
         self.assertNotEqual(gid, "0")
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
+    def test_secrets_are_auths_alone_whoever_put_them_there(self):
+        self.start()
+        uid = int(self.order("user")[1].split()[0])
+        self.assertEqual(self.stop(), 0)
+        for folder in ("secrets/auth", "secrets/dkim"):
+            st = os.stat(os.path.join(self.data, folder))
+            self.assertEqual((st.st_uid, st.st_mode & 0o777), (uid, 0o700), folder)
+        site = os.path.join(self.data, "secrets/auth/sites/head")  # by an operator, as root
+        os.makedirs(site, mode=0o700)
+        password, link = os.path.join(site, "master-password"), os.path.join(site, "link")
+        with open(password, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+            f.write("a word")
+        outside = os.path.join(self.folder, "outside")
+        with open(outside, "w") as f:
+            f.write("not ours")
+        os.symlink(outside, link)
+        os.link(outside, os.path.join(site, "hard"))
+        os.unlink(self.log)
+        self.start()
+        self.assertEqual(int(self.order("user")[1].split()[0]), uid)
+        self.assertEqual(self.stop(), 0)
+        self.assertEqual((os.stat(password).st_uid, os.stat(password).st_mode & 0o777), (uid, 0o600))
+        self.assertEqual(os.stat(site).st_uid, uid)
+        self.assertEqual(os.stat(outside).st_uid, 0, "root followed a link")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can change users")
     def test_a_role_cannot_lead_root_elsewhere(self):
         self.start()
         self.assertEqual(self.stop(), 0)
