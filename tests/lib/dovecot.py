@@ -99,6 +99,7 @@ service stats {{
 }}
 service imap-login {{
   chroot =
+  service_count = 0
   client_limit = 4000
   inet_listener imap {{
     port = {imap_port}
