@@ -101,6 +101,11 @@ static enum imap_run_step say_message(struct imap_server *s, struct imap_fetch *
 			put_plain(s, f, item);
 		}
 		f->at++;
+		if (f->bodies.cost >
+		    IMAP_STEP_BYTES) { /* I7: the same header may be asked for many times */
+			f->bodies.cost = 0;
+			return IMAP_RUN_LATER;
+		}
 	}
 	end_message(s, f);
 	return IMAP_RUN_AGAIN;

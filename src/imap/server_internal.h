@@ -19,6 +19,7 @@ enum {
 	IMAP_EARLY_LIMIT = 8 << 10,	/* of a command before login, literals counted */
 	IMAP_EARLY_LITERAL = 4096,	/* RFC 7888 s5 */
 	IMAP_COMMAND_LIMIT = 256 << 10, /* after login */
+	IMAP_STEP_BYTES = 1 << 20,	/* of bodies that one step reads, or little more */
 	IMAP_TAG_LIMIT = 64,
 	IMAP_OUT_FLUSH = 16 << 10,
 	IMAP_CHUNK = 16 << 10,	   /* of a body at a time */
@@ -339,6 +340,7 @@ struct imap_bodies {
 	struct mime *mime;
 	bool has_table, is_damaged, is_unknown_cte;
 	uint64_t fed;
+	uint64_t cost; /* bytes read in this step */
 	enum imap_section_stage stage;
 	struct mime_range range;
 	enum mime_encoding encoding;
@@ -404,7 +406,7 @@ enum imap_return_FLAGS {
 	IMAP_R_SAVE = 16
 };
 
-enum { IMAP_KEYS_LIMIT = 1000, IMAP_KEY_DEPTH = 60 };
+enum { IMAP_KEYS_LIMIT = 1000, IMAP_TEXTS_LIMIT = 200, IMAP_KEY_DEPTH = 60 };
 
 struct imap_node {
 	enum imap_key key;

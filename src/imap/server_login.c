@@ -223,6 +223,9 @@ static bool decode(struct imap_server *s, struct span text)
 {
 	buf_fini(&s->login_bytes);
 	buf_init(&s->login_bytes, SASL_LIMIT);
+	/* no copies of a secret on the way */
+	if (!buf_reserve(&s->login_bytes, text.n && text.n < SASL_LIMIT ? text.n : SASL_LIMIT))
+		return false;
 	return base64_decode(&s->login_bytes, text);
 }
 
@@ -268,6 +271,8 @@ void imap_on_login(struct imap_server *s, struct imap_work *w)
 		imap_finish(w, "NO [AUTHENTICATIONFAILED] Name or password is too long");
 	else
 		begin_login(s, w, SPAN_LIT("PLAIN"), true);
+	explicit_bzero((void *)(uintptr_t)password.p,
+		       password.n); /* in the command, or its unquoted copy */
 }
 
 const struct imap_login *imap_server_login_asked(const struct imap_server *s)

@@ -22,6 +22,7 @@ struct parse {
 	struct frame stack[IMAP_KEY_DEPTH];
 	size_t depth;
 	bool is_range_bad;
+	unsigned texts; /* keys that look into messages */
 };
 
 enum argument {
@@ -146,7 +147,11 @@ static bool get_uids(struct parse *p, struct imap_node *node, bool by_uid)
 
 static bool get_argument(struct parse *p, const struct word *word, struct imap_node *node)
 {
+	bool is_text = word->argument == ARG_TEXT || word->argument == ARG_HEADER;
+
 	if (word->argument != ARG_NONE && !imap_get_space(&p->c))
+		return false;
+	if (is_text && ++p->texts > IMAP_TEXTS_LIMIT)
 		return false;
 	switch (word->argument) {
 	case ARG_NONE:
@@ -373,8 +378,9 @@ void imap_on_search(struct imap_server *s, struct imap_work *w)
 		return;
 	if (!get_keys(&p)) {
 		imap_bad(s, w,
-			 p.is_range_bad ? "There are not so many messages"
-					: "That is nothing to search for");
+			 p.texts > IMAP_TEXTS_LIMIT ? "Too many texts to look for at once"
+			 : p.is_range_bad	    ? "There are not so many messages"
+						    : "That is nothing to search for");
 		return;
 	}
 	if ((q->is_extended || s->is_rev2) && q->returns == 0)

@@ -43,8 +43,10 @@ static bool open_body(struct imap_server *s, struct imap_bodies *b, const struct
 static bool read_at(struct imap_server *s, struct imap_bodies *b, uint64_t at, size_t max,
 		    struct span *out)
 {
-	if (s->store.ops->body_read(b->body, at, max, out, NULL) == OK && out->n > 0)
+	if (s->store.ops->body_read(b->body, at, max, out, NULL) == OK && out->n > 0) {
+		b->cost += out->n;
 		return true;
+	}
 	b->is_damaged = true;
 	return false;
 }

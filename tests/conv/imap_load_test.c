@@ -406,6 +406,41 @@ static void i_08_costly_messages(void **state)
 	buf_fini(&ask);
 }
 
+/* I7: one long header, asked for a hundred times in one command: no step reads it so often. */
+static void i_08_one_header_many_times(void **state)
+{
+	struct buf text = {0}, ask = {0};
+	struct span in, piece = SPAN_NONE;
+	enum imap_step step;
+	unsigned most = 0;
+
+	(void)state;
+	begin(0);
+	for (int i = 0; i < 40000; i++)
+		(void)buf_printf(&text, "X-%d: 0123456789\r\n", i);
+	(void)buf_printf(&text, "\r\nx\r\n");
+	rig.boxes[0].entries[0].text = imap_rig_add_text(&rig, buf_span(&text));
+	(void)buf_printf(&ask, "a FETCH 1 (UID");
+	for (int i = 0; i < 100; i++)
+		(void)buf_printf(&ask, " BODY.PEEK[HEADER.FIELDS (y%d)]", i);
+	(void)buf_printf(&ask, ")\r\n");
+	in = buf_span(&ask);
+	rig.reads = 0;
+	do {
+		unsigned before = rig.reads;
+
+		step = imap_server_step(rig.s, &in, &piece);
+		most = rig.reads - before > most ? rig.reads - before : most;
+		if (step == IMAP_FLUSH)
+			imap_server_sent(rig.s);
+	} while (step != IMAP_FEED);
+	assert_true(rig.reads >= 100 * (text.n >> 14));
+	assert_in_range(most, 1, (2 << 20) >> 14);
+	buf_fini(&text);
+	buf_fini(&ask);
+	imap_rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +451,7 @@ int main(void)
 		cmocka_unit_test(i_01_endless_line_ends),
 		cmocka_unit_test(i_01_bombs_after_login),
 		cmocka_unit_test(i_08_costly_messages),
+		cmocka_unit_test(i_08_one_header_many_times),
 		cmocka_unit_test(long_sets_are_split),
 		cmocka_unit_test(map_agrees_with_counting),
 	};
