@@ -90,7 +90,8 @@ static void on_login(struct dialogue *d, struct span response)
 	}
 	d->knows_user = true;
 	must(response.n < sizeof d->user);
-	memcpy(d->user, response.p, response.n);
+	if (response.n)
+		memcpy(d->user, response.p, response.n);
 	d->user[response.n] = '\0';
 	smtp_server_challenge(d->server, SPAN_LIT("Password:"));
 }
