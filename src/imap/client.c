@@ -157,6 +157,7 @@ static void on_greeting(struct imap_client *c, enum imap_status status)
 			       c->result_text);
 		imap_fail(c, why);
 	} else if (c->caps_told) {
+		c->command = COMMAND_CAPABILITY; /* what comes now is no greeting any more */
 		go_on(c);
 	} else {
 		imap_start_capability(c);

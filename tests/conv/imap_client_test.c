@@ -64,6 +64,18 @@ static void greetings(void **state)
 	PLAY(IMAP_CLIENT_TLS_NONE, "S * OK hi {5}\r\n", "C H1 CAPABILITY\r\n");
 }
 
+/* Found by fuzzing: a second OK was taken for a second greeting. */
+static void a_greeting_comes_once(void **state)
+{
+	PLAY(IMAP_CLIENT_TLS_NONE,
+	     "S * OK [CAPABILITY IMAP4rev1] x\r\n* OK again\r\n* OK [UIDNEXT 4] and again\r\n",
+	     "W command", "> noop", "C H1 NOOP\r\n", "S H1 OK x\r\n", "R done 0 x");
+	PLAY(IMAP_CLIENT_TLS_NONE, "S * OK [CAPABILITY IMAP4rev1] x\r\n* PREAUTH x\r\n", "W close",
+	     "F the server greets a second time");
+	PLAY(IMAP_CLIENT_TLS_NONE, "S * OK [CAPABILITY IMAP4rev1] x\r\n* BYE x\r\n", "W close",
+	     "F the server says goodbye: x");
+}
+
 static void t_01_nothing_in_clear_after_starttls(void **state)
 {
 	PLAY(IMAP_CLIENT_TLS_STARTTLS, "S * OK [CAPABILITY IMAP4rev1 STARTTLS] x\r\n",
@@ -284,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logs_in),
 		cmocka_unit_test(greetings),
+		cmocka_unit_test(a_greeting_comes_once),
 		cmocka_unit_test(t_01_nothing_in_clear_after_starttls),
 		cmocka_unit_test(t_03_nothing_from_before_tls_counts),
 		cmocka_unit_test(mailboxes),
