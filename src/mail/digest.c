@@ -13,6 +13,7 @@ enum { SLICE_BYTES = 16 << 10, TEXTS = MAIL_TEXT_BCC + 1 };
 struct digest_maker {
 	struct mime *mime;
 	bool wants_text;
+	uint64_t looked;		     /* bytes of text parts */
 	struct buf texts[TEXTS];	     /* folded; ALL is the header */
 	struct buf raw, utf8, plain, folded; /* of one slice */
 
@@ -95,8 +96,12 @@ static void on_body(void *arg, int part, struct span bytes)
 
 	if (part != d->part)
 		return;
-	while (bytes.n > 0 && !is_full(&d->texts[MAIL_TEXT_BODY])) {
-		struct span slice = span_first(bytes, SLICE_BYTES);
+	while (bytes.n > 0 && !is_full(&d->texts[MAIL_TEXT_BODY]) &&
+	       d->looked < DIGEST_LOOKED_BYTES) {
+		struct span slice = span_first(bytes, DIGEST_LOOKED_BYTES - d->looked);
+
+		slice = span_first(slice, SLICE_BYTES);
+		d->looked += slice.n;
 
 		bytes = span_from(bytes, slice.n);
 		buf_clear(&d->raw);
@@ -173,7 +178,7 @@ static void on_field(void *arg, int part, struct span name, struct span value)
 	enum mail_text also = part == 0 ? text_of(name) : MAIL_TEXT_ALL;
 
 	/* Of parts only what messages inside say: their bodies' fields say nothing to people. */
-	if (!p->is_message || (is_full(to) && also == MAIL_TEXT_ALL))
+	if (!p->is_message || (is_full(to) && (also == MAIL_TEXT_ALL || is_full(&d->texts[also]))))
 		return;
 	buf_clear(&d->utf8);
 	(void)text_header(span_first(value, DIGEST_HEADER_BYTES), &d->utf8);

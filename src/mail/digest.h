@@ -18,6 +18,7 @@
 enum {
 	DIGEST_LIMIT_BYTES = 4 << 20,
 	DIGEST_TEXT_BYTES = 256 << 10,	/* of decoded body text looked at by search */
+	DIGEST_LOOKED_BYTES = 16 << 20, /* of text parts, encoded: what they give may be nothing */
 	DIGEST_HEADER_BYTES = 64 << 10, /* of decoded header text */
 };
 

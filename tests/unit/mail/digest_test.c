@@ -237,6 +237,40 @@ static void text_is_bounded(void **state)
 	buf_fini(&b);
 }
 
+/* 32 MiB that decode to nothing, or look like encoded-words: each within seconds of nobody's time. */
+static void what_gives_nothing_costs_little(void **state)
+{
+	static const struct {
+		const char *head, *line;
+	} rows[] = {
+		{"Content-Transfer-Encoding: base64" LINE LINE, "====" LINE},
+		{"Content-Transfer-Encoding: quoted-printable" LINE LINE, "=" LINE},
+		{TYPE("text/html") LINE, "<!--<p>" LINE},
+		{TYPE("text/plain; charset=utf-16") LINE, "\xe2\x80\xae" LINE},
+		{"", "Subject: =?utf-8?q?=E2=80=AE?==?a?q?b=?c?q?d" LINE},
+		{"Subject: x" LINE, " =?a?q?b=?c?q?d" LINE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct digest_maker *d = digest_maker_new(true);
+		struct buf b;
+		double began = now();
+
+		buf_init(&b, 0);
+		while (b.n < 1 << 16)
+			(void)buf_append(&b, span_str(rows[i].line));
+		digest_maker_feed(d, span_str(rows[i].head));
+		for (size_t n = 0; n < 32 << 20; n += b.n)
+			digest_maker_feed(d, buf_span(&b));
+		digest_maker_end(d);
+		if (now() - began > 2)
+			fail_msg("%s: %.1f s", rows[i].line, now() - began);
+		digest_maker_free(d);
+		buf_fini(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +280,7 @@ int main(void)
 		cmocka_unit_test(m05_a_subject_of_a_million_words),
 		cmocka_unit_test(m01_m03_digests_of_the_nastiest_are_bounded),
 		cmocka_unit_test(text_is_bounded),
+		cmocka_unit_test(what_gives_nothing_costs_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
