@@ -9,6 +9,7 @@ is ended by pid. Users are known by address; their mail lies in maildirs.
     d.state("ann@example.com")         # {folder: [(message-id, flags, date, size, sha256)]}
     d.kill(); d.start(); d.close()
 """
+import atexit
 import contextlib
 import grp
 import hashlib
@@ -160,6 +161,7 @@ class Dovecot:
         self.write_users()
         self._own()
         self.process = None
+        atexit.register(self.close)
 
     def _path(self, name):
         return os.path.join(self.base, name)
