@@ -347,15 +347,24 @@ void throttle_save(struct throttle *t, struct buf *out)
 	t->is_dirty = false;
 }
 
+/* As tame() leaves them. */
+static bool is_tame(struct span key)
+{
+	for (size_t i = 0; i < key.n; i++) {
+		if (key.p[i] < ' ' || key.p[i] == 127)
+			return false;
+	}
+	return key.n > 0 && key.n < KEY_BYTES;
+}
+
 static bool load_line(struct throttle *t, struct span line)
 {
 	struct span letter = span_cut(&line, ' '), failures = span_cut(&line, ' ');
 	struct span last = span_cut(&line, ' '), not_before = span_cut(&line, ' ');
 	uint64_t f, l, n;
 
-	if (letter.n != 1 || !line.n || line.n >= KEY_BYTES ||
-	    !span_to_u64(failures, UINT32_MAX, &f) || !span_to_u64(last, UINT64_MAX, &l) ||
-	    !span_to_u64(not_before, UINT64_MAX, &n))
+	if (letter.n != 1 || !is_tame(line) || !span_to_u64(failures, UINT32_MAX, &f) ||
+	    !span_to_u64(last, UINT64_MAX, &l) || !span_to_u64(not_before, UINT64_MAX, &n))
 		return false;
 	for (unsigned k = 0; k < KINDS; k++) {
 		if (letter.p[0] == (unsigned char)rules[k].letter) {

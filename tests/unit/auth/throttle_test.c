@@ -254,6 +254,7 @@ static void a_name_cannot_write_into_the_file(void **state)
 	(void)throttle_ask(next, now_us, &victim, &good);
 	assert_false(good);
 	assert_int_equal(throttle_load(next, SPAN_LIT("x 1 1 1 k\ng\na b c d e\n\np 1 1 1 \n")), 4);
+	assert_int_equal(throttle_load(next, span_of("a 1 1 1 \0x\n", 11)), 1); /* found by fuzzing */
 	throttle_free(next);
 	buf_fini(&file);
 }
