@@ -28,6 +28,10 @@ struct digest_key {
 enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fault *why) MUST_USE;
 void digest_close(struct digest_db *d); /* accepts NULL */
 
+/* As views_read_begin. */
+void digest_read_begin(struct digest_db *d);
+void digest_read_end(struct digest_db *d);
+
 /* Order numbers below this are indexed. */
 enum rc digest_upto(struct digest_db *d, uint64_t *out_next, struct fault *why) MUST_USE;
 

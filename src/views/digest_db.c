@@ -111,6 +111,16 @@ enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fa
 
 /* ---- reading ---- */
 
+void digest_read_begin(struct digest_db *d)
+{
+	views_read_begin(d->v);
+}
+
+void digest_read_end(struct digest_db *d)
+{
+	views_read_end(d->v);
+}
+
 enum rc digest_upto(struct digest_db *d, uint64_t *out_next, struct fault *why)
 {
 	int64_t next;

@@ -266,7 +266,7 @@ enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, 
 	static const char some[] =
 		"SELECT * FROM (" ENTRY_COLUMNS "INDEXED BY entry_changed WHERE box = ?1 AND"
 		" modseq > ?4 AND modseq > born AND uid BETWEEN ?2 AND ?3 AND uid < ?5 AND gone = 0"
-		" UNION ALL " ENTRY_COLUMNS "WHERE box = ?1 AND uid >= ?5 AND uid BETWEEN ?2 AND ?3"
+		" UNION ALL " ENTRY_COLUMNS "WHERE box = ?1 AND uid BETWEEN max(?2, ?5) AND ?3"
 		" AND modseq > ?4 AND gone = 0) ORDER BY uid";
 	sqlite3_stmt *q;
 
@@ -336,10 +336,38 @@ enum rc views_each_gone(struct views *v, uint64_t box, uint64_t since,
 		on_gone, to, why);
 }
 
+/* Nothing is missing between the first and the last: two looks instead of all rows. */
+static bool is_one_range(struct views *v, uint64_t box, struct mail_range *out)
+{
+	sqlite3_stmt *q = views_bind(
+		v,
+		"SELECT total, (SELECT uid FROM entry WHERE box = ?1 AND gone = 0 ORDER BY uid"
+		" LIMIT 1), (SELECT uid FROM entry WHERE box = ?1 AND gone = 0 ORDER BY uid DESC"
+		" LIMIT 1) FROM mailbox WHERE id = ?1",
+		"i", I(box));
+	bool is_one = false;
+
+	if (views_row(v, q)) {
+		int64_t total = views_int(q, 0), first = views_int(q, 1), last = views_int(q, 2);
+
+		is_one = total > 0 && last - first + 1 == total;
+		if (is_one)
+			*out = (struct mail_range){(uint32_t)first, (uint32_t)last};
+	}
+	views_done(q);
+	return is_one;
+}
+
 enum rc views_each_range(struct views *v, uint64_t box,
 			 bool (*on_range)(void *to, struct mail_range uids), void *to,
 			 struct fault *why)
 {
+	struct mail_range all;
+
+	if (is_one_range(v, box, &all)) {
+		(void)on_range(to, all);
+		return views_end(v, why);
+	}
 	return each_joined(
 		v,
 		views_bind(v, "SELECT uid, uid FROM entry WHERE box = ? AND gone = 0 ORDER BY uid",

@@ -160,6 +160,24 @@ bool views_plain(struct views *v, const char *sql)
 	return code == SQLITE_OK;
 }
 
+void views_read_begin(struct views *v)
+{
+	must(!v->is_writer && !v->in_transaction);
+	views_run(v, "BEGIN", "");
+	v->in_transaction = v->rc == OK;
+}
+
+void views_read_end(struct views *v)
+{
+	if (!v->in_transaction)
+		return;
+	if (v->rc == OK)
+		views_run(v, "COMMIT", "");
+	else
+		(void)sqlite3_exec(v->db, "ROLLBACK", NULL, NULL, NULL);
+	v->in_transaction = false;
+}
+
 int64_t views_int(sqlite3_stmt *q, int column)
 {
 	return sqlite3_column_int64(q, column);

@@ -30,6 +30,13 @@ struct views;
 enum rc views_open_read(const char *data_dir, struct views **out, struct fault *why) MUST_USE;
 void views_close(struct views *v); /* accepts NULL */
 
+/*
+ * One moment for several reads of a reader, and one lock instead of one each. What others commit meanwhile is not seen, and
+ * the log they write cannot be shortened: ends before anybody is waited for. An error comes from the read that follows.
+ */
+void views_read_begin(struct views *v);
+void views_read_end(struct views *v);
+
 /* How far the views are. Lag = the order's size minus next; from another process: now minus
  * newest_received_us says little when no mail comes, so compare with the clerk's condition line. */
 struct views_progress {

@@ -18,8 +18,12 @@ enum desk_turn desk_imap_step(struct desk_session *s, struct span *in)
 {
 	const struct imap_login *login;
 	struct span piece = SPAN_NONE;
+	enum imap_step asked;
 
-	switch (imap_server_step(s->imap, in, &piece)) {
+	desk_store_step(s->desk);
+	asked = imap_server_step(s->imap, in, &piece);
+	desk_store_rest(s->desk);
+	switch (asked) {
 	case IMAP_FEED:
 		send_output(s);
 		return TURN_CLIENT;

@@ -101,6 +101,8 @@ struct desk {
 	uint64_t views_tried_us;
 	bool views_are_bad; /* closed when no call is inside them */
 	unsigned views_depth;
+	bool is_stepping;			     /* an engine is at work */
+	bool views_are_in_step, digests_are_in_step; /* one moment is read until it rests */
 	struct digest_db *digests;
 	uint64_t digests_tried_us;
 	struct digest_maker *made; /* the last digest that was made here */
@@ -239,6 +241,9 @@ enum rc desk_store_account(struct desk *d, struct span name, uint64_t *out_id,
 void desk_store_tick(struct desk *d); /* closes what is old */
 void desk_store_fini(struct desk *d);
 /* For body.c. views_leave after each views_enter that was OK. */
+/* Around a step of an engine: what it reads is of one moment. Before anything is sent the moment ends. */
+void desk_store_step(struct desk *d);
+void desk_store_rest(struct desk *d);
 enum rc desk_views_enter(struct desk *d, struct fault *why) MUST_USE;
 enum rc desk_views_leave(struct desk *d, enum rc rc); /* rc of the call, looked at and passed on */
 

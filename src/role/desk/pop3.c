@@ -10,8 +10,12 @@ static void send_output(struct desk_session *s)
 enum desk_turn desk_pop3_step(struct desk_session *s, struct span *in)
 {
 	const struct pop3_login *login;
+	enum pop3_step asked;
 
-	switch (pop3_server_step(s->pop3, in)) {
+	desk_store_step(s->desk);
+	asked = pop3_server_step(s->pop3, in);
+	desk_store_rest(s->desk);
+	switch (asked) {
 	case POP3_FEED:
 		send_output(s);
 		return TURN_CLIENT;

@@ -1,6 +1,6 @@
 /*
- * struct mail_store over the views, the digests and the ledger. All is read-only; no read transaction outlives a call
- * (views.h), so none spans a socket write. Views that were rebuilt, or that answer BROKEN, are closed when no call is inside
+ * struct mail_store over the views, the digests and the ledger. All is read-only; no read transaction outlives a step of an
+ * engine, so none spans a socket write. Views that were rebuilt, or that answer BROKEN, are closed when no call is inside
  * them any more and opened again when the next one comes: ids, UIDs and modseqs are the same in the new ones.
  */
 #include <stdlib.h>
@@ -14,6 +14,7 @@ static void close_views(struct desk *d)
 {
 	views_close(d->views);
 	d->views = NULL;
+	d->views_are_in_step = false;
 	d->views_are_bad = false;
 }
 
@@ -36,6 +37,10 @@ enum rc desk_views_enter(struct desk *d, struct fault *why)
 		d->views_tried_us = 0;
 	}
 	d->views_depth++;
+	if (d->is_stepping && !d->views_are_in_step) {
+		views_read_begin(d->views);
+		d->views_are_in_step = true;
+	}
 	return OK;
 }
 
@@ -46,6 +51,22 @@ enum rc desk_views_leave(struct desk *d, enum rc rc)
 	if (rc == BROKEN || rc == LATER)
 		d->views_are_bad = true;
 	return rc == BROKEN ? LATER : rc;
+}
+
+void desk_store_step(struct desk *d)
+{
+	must(!d->is_stepping);
+	d->is_stepping = true;
+}
+
+void desk_store_rest(struct desk *d)
+{
+	d->is_stepping = false;
+	if (d->views_are_in_step)
+		views_read_end(d->views);
+	if (d->digests_are_in_step)
+		digest_read_end(d->digests);
+	d->views_are_in_step = d->digests_are_in_step = false;
 }
 
 enum rc desk_store_account(struct desk *d, struct span name, uint64_t *out_id, struct fault *why)
@@ -143,18 +164,25 @@ static bool open_digests(struct desk *d)
 	uint64_t now_us = loop_now_us(d->loop);
 	struct fault why = {0};
 
-	if (d->digests)
-		return true;
-	if (d->digests_tried_us && now_us - d->digests_tried_us < DESK_TICK_US)
-		return false;
-	d->digests_tried_us = now_us;
-	return digest_open_read(role_data(d->role), &d->digests, &why) == OK;
+	if (!d->digests) {
+		if (d->digests_tried_us && now_us - d->digests_tried_us < DESK_TICK_US)
+			return false;
+		d->digests_tried_us = now_us;
+		if (digest_open_read(role_data(d->role), &d->digests, &why) != OK)
+			return false;
+	}
+	if (d->is_stepping && !d->digests_are_in_step) {
+		digest_read_begin(d->digests);
+		d->digests_are_in_step = true;
+	}
+	return true;
 }
 
 static void close_digests(struct desk *d)
 {
 	digest_close(d->digests);
 	d->digests = NULL;
+	d->digests_are_in_step = false;
 }
 
 /* The index lags: reads the message here. */

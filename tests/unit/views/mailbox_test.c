@@ -377,6 +377,8 @@ static void messages_are_copied_moved_and_expunged(void **state)
 	(void)state;
 	letters(&w, 6); /* 2 to 7 */
 	after(w.s, w.v);
+	assert_string_equal(there(w.v, inbox), "1:6");
+	assert_string_equal(there(w.v, archive), "");
 	before = box_of(w.v, ANNA, "INBOX").highest_modseq;
 	a = story_change(w.s, ANNA, ACT(.kind = MAIL_ACT_COPY, .box = inbox, .to = archive), 2, 3);
 	b = story_change(w.s, ANNA, ACT(.kind = MAIL_ACT_MOVE, .box = inbox, .to = archive), 3, 4);
@@ -396,6 +398,8 @@ static void messages_are_copied_moved_and_expunged(void **state)
 	assert_string_equal(verdict_on(w.v, e), "0 from 1 to 10");
 	assert_string_equal(shows(w.v, ANNA, "INBOX"), "2:3 6:7 7:2 8:3 9:7 10:2");
 	assert_string_equal(shows(w.v, ANNA, "Archive"), "1:3 2:4 3:4 4:5");
+	assert_string_equal(there(w.v, inbox), "2,6:10");
+	assert_string_equal(there(w.v, archive), "1:4");
 	assert_string_equal(gone_since(w.v, inbox, 0), "1,3:5");
 	assert_string_equal(gone_since(w.v, inbox, before), "1,3:5");
 	assert_string_equal(gone_since(w.v, inbox, before + 2), "1,5");

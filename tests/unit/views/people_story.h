@@ -181,6 +181,17 @@ static inline const char *gone_since(struct views *v, uint64_t box, uint64_t sin
 	return buf_cstr(&text);
 }
 
+/* "1:3,5": the UIDs that are there. */
+static inline const char *there(struct views *v, uint64_t box)
+{
+	static struct buf text;
+	struct fault why = {0};
+
+	buf_clear(&text);
+	assert_int_equal(views_each_range(v, box, range_text, &text, &why), OK);
+	return buf_cstr(&text);
+}
+
 static inline void ranges_text(struct buf *out, const char *what, const struct msg_uid_range *at,
 			       size_t n)
 {
