@@ -1,9 +1,12 @@
 """The whole day: a normal morning in gateway mode, the server dies, ten people go on working, the server returns, and
 every mailbox on it is as if it had been there all the time."""
+import imaplib
 import os
 import random
+import re
 import signal
 import threading
+import time
 
 import dovecot
 import peers
@@ -14,6 +17,7 @@ from test_people import arrive
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private Postfix needs root")
 NAMES = ("anna", "bert", "carl", "dora", "emil", "fritz", "gerda", "hans", "ida", "jonas")
+SEED = int(os.environ.get("HOLDFAST_SEED", "5"))
 KILL_ROUNDS = 60 if SOAK else 8
 
 
@@ -44,7 +48,8 @@ class Day:
         self.dovecot = dovecot.Dovecot({f"{n}@example.com": f"primary {n}" for n in NAMES})
         started(self.dovecot)
         self.postfix = started(peers.Postfix(os.path.join(folder, "postfix"),
-                                             extra=f"virtual_transport = lmtp:inet:127.0.0.1:{self.dovecot.lmtp_port}\n"))
+                                             extra=f"virtual_transport = lmtp:inet:127.0.0.1:{self.dovecot.lmtp_port}\n"
+                                             "queue_run_delay = 2s\nminimal_backoff_time = 2s\nmaximal_backoff_time = 4s\n"))
         self.office = people.Office(os.path.join(folder, "office"), self.postfix.port, self.dovecot, world_port=self.world.port)
         started(self.office)
         self.office.set_master_password(dovecot.MASTER_PASSWORD)
@@ -130,6 +135,22 @@ class Day:
         assert not twice, f"doubled at {name}'s: {twice}"
         return {f: {mid: flags for mid, flags, _ in c} for f, c in found.items() if c}
 
+    def here(self, name):
+        """All that L7 speaks of: {folder: (UIDVALIDITY, [(Message-ID, flags, UID)])}."""
+        m = peers.wait_for(lambda: self.try_imap(name), 30, f"{name} to be let in", every=0.3)
+        found = {}
+        for f in people.folders(m):
+            _, answer = m.status(people.quoted(f), "(UIDVALIDITY)")
+            found[f] = (int(re.search(rb"UIDVALIDITY (\d+)", answer[0]).group(1)), people.contents(m, f))
+        m.logout()
+        return found
+
+    def try_imap(self, name):
+        try:
+            return self.person(name).imap()
+        except (OSError, imaplib.IMAP4.error):
+            return None
+
     def wait_primary(self, what, seconds=120):
         for name in NAMES:
             peers.wait_for(lambda: self.at_primary(name) == self.model.of(name), seconds,
@@ -157,9 +178,9 @@ def difference(expected, found):
     return "\n".join(lines) + "\n"
 
 
-def settle(day):
-    peers.wait_for(lambda: day.office.site()["held"] == 0, 120, "nothing held any more", every=0.5)
-    day.wait_primary("everything at home")
+def settle(day, seconds=120):
+    peers.wait_for(lambda: day.office.site()["held"] == 0, seconds, lambda: "nothing held any more" + day.office.tail(), every=0.5)
+    day.wait_primary("everything at home", seconds)
     day.check_world()
     # Nothing comes after: what is there stays as it is.
     assert day.postfix.queued() == 0
@@ -179,31 +200,69 @@ def test_the_whole_day(folder, started):
     day.office.run("log", "verify", timeout=120)
 
 
-def test_the_whole_day_with_roles_killed_at_the_end(folder, started):
-    """I-18 with kill -9 of each role at random while everything goes home."""
+class Trouble(threading.Thread):
+    """Kills and stops roles at random; with primary, ends its Postfix and Dovecot too. Join it: what it met is in `done`."""
+
+    def __init__(self, day, rounds, pauses, primary=False):
+        super().__init__()
+        self.day, self.rounds, self.pauses, self.primary, self.done, self.failed = day, rounds, pauses, primary, [], None
+        self.rng = random.Random(SEED)
+
+    def run(self):
+        try:
+            for i in range(self.rounds):
+                time.sleep(self.rng.uniform(*self.pauses))
+                if self.primary and self.rng.random() < 0.12:
+                    self.end_primary()
+                else:
+                    self.end_role()
+        except BaseException as e:  # told by the test that joins
+            self.failed = e
+
+    def end_role(self):
+        roles = self.day.office.roles()
+        if not roles:
+            return
+        name, how = self.rng.choice(sorted(roles)), self.rng.choice(["kill"] * 5 + ["stop"])
+        self.done.append(f"{how} {name}")
+        try:
+            if how == "kill":
+                os.kill(roles[name], signal.SIGKILL)
+                return
+            os.kill(roles[name], signal.SIGSTOP)
+            time.sleep(3)
+            os.kill(roles[name], signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def end_primary(self):
+        server = self.rng.choice(("dovecot", "postfix"))
+        self.done.append(f"kill {server}")
+        getattr(self.day, server).kill()
+        time.sleep(self.rng.uniform(0, 2))
+        getattr(self.day, server).start()
+
+
+def working_day(folder, started):
     day = Day(folder, started)
     day.morning()
     day.outage()
     for i, name in enumerate(NAMES):
         day.work(i, name)
-    day.recovery()
-    stop, rng, killed = threading.Event(), random.Random(int(os.environ.get("HOLDFAST_SEED", "5"))), []
+    return day
 
-    def kill():
-        for _ in range(KILL_ROUNDS):
-            if stop.wait(rng.uniform(0.3, 1.5)):
-                return
-            roles = day.office.roles()
-            name = rng.choice(sorted(roles))
-            try:
-                os.kill(roles[name], signal.SIGKILL)
-                killed.append(name)
-            except ProcessLookupError:
-                pass
-    thread = threading.Thread(target=kill)
-    thread.start()
-    thread.join()
-    stop.set()
-    assert killed
-    print("killed:", killed)
-    settle(day)
+
+def test_the_whole_day_with_roles_killed_at_the_end(folder, started):
+    """I-18 with kill -9 of each role at random while everything goes home."""
+    day = working_day(folder, started)
+    here = {n: day.here(n) for n in NAMES}
+    day.recovery()
+    trouble = Trouble(day, KILL_ROUNDS, (0.1, 0.8) if SOAK else (0.3, 1.5), primary=SOAK)
+    trouble.start()
+    trouble.join()
+    print("trouble:", trouble.done)
+    if trouble.failed:
+        raise trouble.failed
+    settle(day, 240)
+    for n in NAMES:
+        assert day.here(n) == here[n], f"{n}'s mailboxes at ours have changed"  # L7

@@ -1,5 +1,6 @@
 """People at work while their server is down, with the protocols of Python's library: read, answer, move, send."""
 import os
+import signal
 import time
 
 import oracle
@@ -164,3 +165,20 @@ def test_no_one_sends_as_another(office):
         s = smtplib.SMTP("127.0.0.1", office.ports["submission"], timeout=30)
         s.starttls(context=people.trusting())
         s.sendmail(anna.address, ["bert@example.com"], message.as_bytes())
+
+
+def test_a_login_right_after_the_account_was_made_waits_for_its_mailboxes(office):
+    """Auth knows an account before the views have it."""
+    import threading
+    clerk = office.roles()["clerk"]
+    os.kill(clerk, signal.SIGSTOP)
+    threading.Timer(1.5, os.kill, (clerk, signal.SIGCONT)).start()
+    began = time.monotonic()
+    [carl] = office.add("carl")
+    m = carl.imap()
+    assert people.contents(m, "INBOX") == []
+    m.logout()
+    p = carl.pop()
+    assert p.stat() == (0, 0)
+    p.quit()
+    assert time.monotonic() - began > 1.4, "the login did not have to wait"

@@ -147,7 +147,7 @@ void login_succeed(struct attempt *t, struct member *m, const char *by)
 
 	if (t->is_counted)
 		throttle_passed(t->auth->throttle, auth_wall(t->auth), &who);
-	answer(t, LOGIN_FINE, m, by, t->delay_ms);
+	answer(t, LOGIN_FINE, m, by, 0);
 }
 
 /* ---- changes that a login brings ---- */

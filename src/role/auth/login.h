@@ -15,7 +15,6 @@ struct attempt {
 	bool is_counted, is_known_good, was_kept;
 	bool is_held; /* a change is on its way to the disk; it ends when that does */
 	unsigned tries;
-	uint32_t delay_ms; /* of the answer when it is let in */
 	struct gate_job *job;
 	struct primary_ask *ask;
 	struct buf final;

@@ -13,9 +13,6 @@
 #include "base/must.h"
 #include "os/os.h"
 
-/* Until the views have an account that was just made: a desk that is told at once would not find its mailboxes. */
-enum { NEW_MS = 1000 };
-
 #define RENEW_US   (600 * AUTH_SECOND_US)
 #define CONFIRM_US (3600 * AUTH_SECOND_US)
 #define OWN_US                                                                                     \
@@ -34,7 +31,6 @@ struct keeping {
 	struct auth *auth;
 	struct attempt *attempt; /* NULL: nobody waits */
 	char name[LOGIN_NAME_LIMIT_BYTES + 1];
-	bool is_new;
 	struct password password;
 };
 
@@ -55,7 +51,6 @@ static void on_kept(void *arg, bool is_recorded)
 	}
 	if (m && is_recorded) {
 		cache_add(k->auth, m, &k->password);
-		k->attempt->delay_ms = k->is_new ? NEW_MS : 0;
 		login_succeed(k->attempt, m, "primary");
 	} else {
 		login_give_up(k->attempt, LOGIN_LATER, 0);
@@ -76,7 +71,6 @@ static void keep_verifier(struct keeping *k, const struct gate_job *job)
 	} else {
 		(void)snprintf(next->name, sizeof next->name, "%s", k->name);
 		next->passthrough = true;
-		k->is_new = true;
 		next->made_us = auth_wall(a);
 		os_random(a->os, next->salt, sizeof next->salt);
 	}

@@ -31,6 +31,8 @@ enum {
 		64 << 10,	 /* of output on its way to one client; then its engine waits */
 	DESK_STEPS = 8,		 /* of one engine before the others have their turn */
 	DESK_STOP_US = 8000000,	 /* for open acts and appends at the end; less than ROLE_STOP_S */
+	DESK_ENTER_US = 10000000,     /* that a login waits for its mailboxes */
+	DESK_ENTER_AGAIN_US = 50000,  /* between looks for them */
 	DESK_REOPEN_US = 200000, /* between tries to open the views */
 	DESK_DIGESTS_US = 10000000, /* the index is opened anew now and then */
 	DESK_BODIES_KEPT = 4,	    /* open messages that nobody reads just now */

@@ -1,6 +1,7 @@
 /*
  * Who somebody is: asked of auth, with a deadline. Desk sees passwords on their way and keeps none. Auth away, or no answer in
  * LOGIN_WAIT_MS: [UNAVAILABLE], the client may try again. An answer is given no sooner than it says (delay_ms).
+ * Auth may know an account before the clerk has applied its record, and views may be made anew: that is waited for here.
  */
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@ struct desk_login {
 	struct loop_timer *timer; /* the deadline, then the delay */
 	bool is_answered;	  /* waits for the delay */
 	bool is_final; /* the mechanism's last word is with the client, whose empty response must come */
+	uint64_t enter_until_us; /* let in, but its mailboxes are not there yet; 0: not so */
 	enum login_verdict verdict;
 	struct buf account, text, final;
 };
@@ -56,13 +58,7 @@ static void challenge(struct desk_session *s, struct span data)
 static void enter(struct desk_session *s, struct span account)
 {
 	struct mail_store store;
-	struct fault why = {0};
-	enum rc rc = desk_store_account(s->desk, account, &s->account_id, &why);
 
-	if (rc != OK) {
-		refuse(s, LOGIN_LATER, SPAN_LIT("Mailboxes are being made; come back in a moment"));
-		return;
-	}
 	if (!desk_session_enter_account(s, account)) {
 		refuse(s, LOGIN_LATER,
 		       SPAN_LIT("Too many sessions of this account; close some first"));
@@ -82,19 +78,47 @@ static void enter(struct desk_session *s, struct span account)
 	desk_session_go_on(s);
 }
 
+/* True: its mailboxes are not there yet, and are looked for again soon. */
+static bool must_wait(struct desk_login *l)
+{
+	struct desk *d = l->session->desk;
+	uint64_t now_us = loop_now_us(d->loop);
+	struct fault why = {0};
+
+	if (l->verdict != LOGIN_FINE || !l->account.n)
+		return false;
+	if (desk_store_account(d, buf_span(&l->account), &l->session->account_id, &why) == OK)
+		return false;
+	if (!l->enter_until_us)
+		l->enter_until_us = now_us + DESK_ENTER_US;
+	if (now_us < l->enter_until_us) {
+		loop_timer_set(l->timer, DESK_ENTER_AGAIN_US);
+		return true;
+	}
+	l->verdict = LOGIN_LATER;
+	buf_fini(&l->text);
+	(void)buf_append(&l->text, SPAN_LIT("Mailboxes are being made; come back in a moment"));
+	return false;
+}
+
 /* The delay is over. */
 static void settle(struct desk_login *l)
 {
 	struct desk_session *s = l->session;
-	enum login_verdict v = l->verdict;
-	struct buf account = l->account, text = l->text;
+	enum login_verdict v;
+	struct buf account, text;
 
-	if (v == LOGIN_FINE && l->final.n && !l->is_final) {
+	if (l->verdict == LOGIN_FINE && l->final.n && !l->is_final) {
 		l->is_final = true;
 		loop_timer_clear(l->timer); /* the engine has a deadline */
 		challenge(s, buf_span(&l->final));
 		return;
 	}
+	if (must_wait(l))
+		return;
+	v = l->verdict;
+	account = l->account;
+	text = l->text;
 	l->account = l->text = (struct buf){0};
 	login_free(l);
 	if (v == LOGIN_FINE && account.n)
