@@ -9,7 +9,7 @@ static void put_digest(struct imap_server *s, struct imap_fetch *f, const struct
 
 	if (rc != OK) {
 		f->has_damage = true;
-		imap_put(s, "NIL");
+		imap_put_span(s, SPAN_LIT("NIL"));
 		return;
 	}
 	text = item->kind == IMAP_F_ENVELOPE ? d.envelope
@@ -32,7 +32,7 @@ static void put_plain(struct imap_server *s, struct imap_fetch *f, const struct 
 	const struct mail_entry *e = f->e;
 
 	imap_put_span(s, item->label);
-	imap_put(s, " ");
+	imap_put_span(s, SPAN_LIT(" "));
 	switch (item->kind) {
 	case IMAP_F_FLAGS:
 		imap_put_flags(&s->out, e->flags, e->keywords);
@@ -41,10 +41,10 @@ static void put_plain(struct imap_server *s, struct imap_fetch *f, const struct 
 		imap_put_date_time(&s->out, e->received_us);
 		break;
 	case IMAP_F_SIZE:
-		imap_put(s, "%llu", (unsigned long long)e->bytes);
+		imap_put_number(s, e->bytes);
 		break;
 	case IMAP_F_UID:
-		imap_put(s, "%u", e->uid);
+		imap_put_number(s, e->uid);
 		break;
 	case IMAP_F_MODSEQ:
 		imap_put(s, "(%llu)", (unsigned long long)e->modseq);
@@ -53,7 +53,7 @@ static void put_plain(struct imap_server *s, struct imap_fetch *f, const struct 
 		put_emailid(s, e);
 		break;
 	case IMAP_F_THREADID:
-		imap_put(s, "NIL");
+		imap_put_span(s, SPAN_LIT("NIL"));
 		break;
 	case IMAP_F_ENVELOPE:
 	case IMAP_F_BODY:
@@ -75,7 +75,7 @@ static bool is_section(const struct imap_item *item)
 
 static void end_message(struct imap_server *s, struct imap_fetch *f)
 {
-	imap_put(s, ")\r\n");
+	imap_put_span(s, SPAN_LIT(")\r\n"));
 	f->has_damage = f->has_damage || f->bodies.is_damaged;
 	f->has_unknown_cte = f->has_unknown_cte || f->bodies.is_unknown_cte;
 	if (f->marks_seen && !(f->e->flags & MAIL_SEEN))
@@ -91,7 +91,7 @@ static enum imap_run_step say_message(struct imap_server *s, struct imap_fetch *
 		const struct imap_item *item = &f->items[f->at];
 
 		if (f->at && f->bodies.stage == IMAP_S_NEW)
-			imap_put(s, " ");
+			imap_put_span(s, SPAN_LIT(" "));
 		if (is_section(item)) {
 			enum imap_run_step step = imap_say_section(s, &f->bodies, f->e, item);
 
@@ -148,7 +148,9 @@ static enum imap_run_step next_message(struct imap_server *s, struct imap_work *
 	enum rc rc = imap_batch_next(s, &f->batch, f->since, &f->e, &seq, NULL);
 
 	if (rc == OK) {
-		imap_put(s, "* %u FETCH (", seq);
+		imap_put_span(s, SPAN_LIT("* "));
+		imap_put_number(s, seq);
+		imap_put_span(s, SPAN_LIT(" FETCH ("));
 		f->at = 0;
 		return IMAP_RUN_AGAIN;
 	}

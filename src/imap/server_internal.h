@@ -225,6 +225,8 @@ void imap_text_done(struct imap_server *s); /* the present command is over: the 
 /* ---- server_out.c ---- */
 void imap_put(struct imap_server *s, const char *format, ...) PRINTF_LIKE(2, 3);
 void imap_put_span(struct imap_server *s, struct span bytes);
+void imap_put_number(struct imap_server *s,
+		     uint64_t n); /* decimal; said so often that printf's way is too long */
 void imap_put_string(struct buf *out, struct span text);  /* quoted, or a literal */
 void imap_put_astring(struct buf *out, struct span text); /* as an atom where it may */
 void imap_put_mailbox(struct imap_server *s,

@@ -26,6 +26,18 @@ void imap_put_span(struct imap_server *s, struct span bytes)
 		(void)buf_append(&s->out, bytes);
 }
 
+void imap_put_number(struct imap_server *s, uint64_t n)
+{
+	unsigned char text[20];
+	size_t at = sizeof text;
+
+	do {
+		text[--at] = (unsigned char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	imap_put_span(s, span_of(text + at, sizeof text - at));
+}
+
 bool imap_is_full(const struct imap_server *s)
 {
 	return s->out.n >= IMAP_OUT_FLUSH;

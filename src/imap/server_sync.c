@@ -118,11 +118,15 @@ enum rc imap_batch_next(struct imap_server *s, struct imap_batch *b, uint64_t si
 
 void imap_put_news(struct imap_server *s, uint32_t seq, const struct mail_entry *e)
 {
-	imap_put(s, "* %u FETCH (UID %u FLAGS ", seq, e->uid);
+	imap_put_span(s, SPAN_LIT("* "));
+	imap_put_number(s, seq);
+	imap_put_span(s, SPAN_LIT(" FETCH (UID "));
+	imap_put_number(s, e->uid);
+	imap_put_span(s, SPAN_LIT(" FLAGS "));
 	imap_put_flags(&s->out, e->flags, e->keywords);
 	if (s->has_condstore)
 		imap_put(s, " MODSEQ (%llu)", (unsigned long long)e->modseq);
-	imap_put(s, ")\r\n");
+	imap_put_span(s, SPAN_LIT(")\r\n"));
 }
 
 /* ---- stages ---- */

@@ -98,6 +98,7 @@ enum rc digest_open_read(const char *data_dir, struct digest_db **out, struct fa
 	rc = open_file(path, SQLITE_OPEN_READONLY, &d, why);
 	if (rc != OK)
 		return rc;
+	views_plain(d->v, "PRAGMA cache_size = -16384"); /* a mailbox's digests, until it rests */
 	rc = check_version(d, path, why);
 	if (rc != OK) {
 		digest_close(d);

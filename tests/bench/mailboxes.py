@@ -49,11 +49,12 @@ def make(i, rng):
 
 class Raw:
     """A client that costs next to nothing: sends a line, reads to the tagged answer, keeps the last bytes only."""
+    trust = people.trusting()  # one for all: to make it takes longer than a login
 
     def __init__(self, port, user, password, tls="imaps"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=300)
         if tls == "imaps":
-            self.socket = people.trusting().wrap_socket(self.socket)
+            self.socket = self.trust.wrap_socket(self.socket)
         self.buffer, self.n, self.bytes = bytearray(1 << 20), 0, 0
         self.until(b"\n")
         self.command(f'LOGIN "{user}" "{password}"')

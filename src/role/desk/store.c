@@ -161,10 +161,10 @@ static enum rc each_range(void *arg, uint64_t box,
 
 static bool open_digests(struct desk *d)
 {
-	uint64_t now_us = loop_now_us(d->loop);
-	struct fault why = {0};
-
 	if (!d->digests) {
+		uint64_t now_us = loop_now_us(d->loop);
+		struct fault why = {0};
+
 		if (d->digests_tried_us && now_us - d->digests_tried_us < DESK_TICK_US)
 			return false;
 		d->digests_tried_us = now_us;
