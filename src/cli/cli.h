@@ -119,6 +119,8 @@ int cmd_user_consent(struct cli *c);
 int cmd_user_import(struct cli *c);
 int cmd_user_list(struct cli *c);
 int cmd_user_show(struct cli *c);
+int cmd_site_password(struct cli *c);
+int cmd_smarthost_password(struct cli *c);
 int cmd_log_verify(struct cli *c);
 int cmd_reload(struct cli *c);
 int cmd_version(struct cli *c);

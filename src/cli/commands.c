@@ -98,6 +98,11 @@ static const struct cli_option user_consent_options[] = {
 	{"for", "TIME", "how long it is kept (30d)"},
 	END,
 };
+static const struct cli_option server_password_options[] = {
+	{"password-stdin", NULL, "the password is the first line of stdin"},
+	{"remove", NULL, "forget it"},
+	END,
+};
 
 #define MATCH_HELP                                                                                 \
 	"EXPR is one or more of these, joined by commas; all of them must hold:\n"                 \
@@ -372,6 +377,24 @@ const struct cli_command cli_commands[] = {
 	 .options = user_consent_options,
 	 .has_json = true,
 	 .run = cmd_user_consent},
+	{.name = "site password",
+	 .args = "SITE",
+	 .help = "Give auth the password of a site's master user",
+	 .least = 1,
+	 .most = 1,
+	 .options = server_password_options,
+	 .has_json = true,
+	 .run = cmd_site_password,
+	 .more = "With it what people did here goes home. The user's name is `master` of the "
+		 "site.\n"
+		 "Asks on a terminal. It is not tried at once: see holdfast queue home.\n"},
+	{.name = "smarthost password",
+	 .args = "",
+	 .help = "Give auth the password for the smarthost",
+	 .options = server_password_options,
+	 .has_json = true,
+	 .run = cmd_smarthost_password,
+	 .more = "The user's name is `smarthost.user` of the configuration. Asks on a terminal.\n"},
 	{.name = "log verify",
 	 .args = "",
 	 .help = "Read the whole ledger and check every byte",

@@ -1,9 +1,7 @@
 /* Can people log in, read and write here while the primary is down, and does what they did go home? */
-#include <errno.h>
-#include <unistd.h>
-
 #include "cli/autoconfig.h"
 #include "cli/doctor.h"
+#include "cli/people.h"
 #include "config/units.h"
 #include "tls/tls.h"
 
@@ -58,17 +56,33 @@ static void check_clear_text(struct doctor *d)
 			   "passwords are taken without TLS, on loopback");
 }
 
-/* Only what is known for sure: somebody who may not look there is told nothing. */
-static bool lacks_password(struct doctor *d, const struct msg_site *site, const char **out_path)
+static void check_master(struct doctor *d, const char *topic, const struct msg_site *site)
 {
-	*out_path = doctor_text(d, "%s/secrets/auth/sites/%.*s/master-password", d->data,
-				SPAN_FMT(site->name));
-	return access(*out_path, F_OK) < 0 && errno == ENOENT;
+	const char *command = doctor_text(d, "holdfast site password %.*s", SPAN_FMT(site->name));
+
+	switch (cli_site_has_password(d->c, d->data, site)) {
+	case CLI_HAS:
+		doctor_say(d, DOCTOR_GOOD, topic, "",
+			   "what people did here goes home as %.*s, by IMAP on %.*s",
+			   SPAN_FMT(site->master_user), SPAN_FMT(site->imap[0].host));
+		return;
+	case CLI_LACKS:
+		doctor_say(d, DOCTOR_WARN, topic, command,
+			   "there is no password of the master user %.*s: what people did here "
+			   "cannot go home",
+			   SPAN_FMT(site->master_user));
+		return;
+	case CLI_UNKNOWN:
+		doctor_say(d, DOCTOR_NOTE, topic, "ask again as root, or while Holdfast runs",
+			   "whether there is a password of the master user %.*s only auth knows",
+			   SPAN_FMT(site->master_user));
+		return;
+	}
 }
 
 static void check_home(struct doctor *d, const struct msg_site *site)
 {
-	const char *topic = doctor_text(d, "%.*s, people", SPAN_FMT(site->name)), *path;
+	const char *topic = doctor_text(d, "%.*s, people", SPAN_FMT(site->name));
 
 	if (!site->imap_n)
 		doctor_say(
@@ -80,17 +94,8 @@ static void check_home(struct doctor *d, const struct msg_site *site)
 		doctor_say(d, DOCTOR_NOTE, topic, "name a master user of the primary: master",
 			   "no `master`: what people did here goes home when they log in after the "
 			   "outage, or stored their password by consent");
-	else if (lacks_password(d, site, &path))
-		doctor_say(
-			d, DOCTOR_WARN, topic,
-			doctor_text(d, "put it there, for holdfast-auth alone to read: %s", path),
-			"the password of the master user %.*s is not there: what people did here "
-			"cannot go home",
-			SPAN_FMT(site->master_user));
 	else
-		doctor_say(d, DOCTOR_GOOD, topic, "",
-			   "what people did here goes home as %.*s, by IMAP on %.*s",
-			   SPAN_FMT(site->master_user), SPAN_FMT(site->imap[0].host));
+		check_master(d, topic, site);
 }
 
 /* Programs find us by SRV; whether they are ours is not looked at, only whether there are any. */

@@ -1,164 +1,14 @@
 /*
  * holdfast user ...: people, their aliases and passwords. All of it is asked of auth, which needs nothing else to run.
- * Passwords come from the terminal or from stdin (--password-stdin), never from arguments, where others could read them.
  */
-#include "cli/control.h"
+#include "cli/people.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <termios.h>
-#include <unistd.h>
 
-#include "auth/login.h"
-#include "base/must.h"
 #include "ipc/msg.h"
 #include "ipc/stream_frame.h"
 
 enum { ANSWER_MS = 30000, IMPORT_MS = 3600000, CSV_BYTES = STREAM_FRAME_LIMIT_BYTES - 1024 };
-
-/* ---- passwords ---- */
-
-/* One line without its end. False: printed. */
-static bool read_line(struct cli *c, FILE *from, struct span *out)
-{
-	char line[LOGIN_PASSWORD_LIMIT_BYTES + 16];
-	size_t n;
-
-	if (!fgets(line, sizeof line, from)) {
-		(void)cli_no(c, "no password came");
-		return false;
-	}
-	n = strcspn(line, "\r\n");
-	if (n > LOGIN_PASSWORD_LIMIT_BYTES) {
-		(void)cli_no(c, "a password has at most %d bytes", LOGIN_PASSWORD_LIMIT_BYTES);
-		return false;
-	}
-	*out = arena_span(&c->arena, span_of(line, n));
-	explicit_bzero(line, sizeof line);
-	return true;
-}
-
-static bool read_hidden(struct cli *c, const char *prompt, struct span *out)
-{
-	FILE *tty = fopen("/dev/tty", "r+e");
-	struct termios was, quiet;
-	bool ok = false;
-
-	if (!tty || tcgetattr(fileno(tty), &was) < 0) {
-		if (tty)
-			(void)fclose(tty);
-		(void)cli_no(c,
-			     "there is no terminal to ask for the password; use --password-stdin");
-		return false;
-	}
-	quiet = was;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	(void)fprintf(tty, "%s", prompt);
-	(void)fflush(tty);
-	if (tcsetattr(fileno(tty), TCSAFLUSH, &quiet) == 0)
-		ok = read_line(c, tty, out);
-	(void)tcsetattr(fileno(tty), TCSAFLUSH, &was);
-	(void)fprintf(tty, "\n");
-	(void)fclose(tty);
-	return ok;
-}
-
-/* Asked twice. may_be_none: an empty one (or no terminal) is none. */
-static bool take_password(struct cli *c, bool may_be_none, struct span *out)
-{
-	struct span again;
-
-	*out = SPAN_NONE;
-	if (cli_flag(c, "password-stdin"))
-		return read_line(c, stdin, out);
-	if (may_be_none && !isatty(STDIN_FILENO))
-		return true;
-	if (!read_hidden(c, may_be_none ? "Password (empty: none): " : "New password: ", out))
-		return false;
-	if (!out->n)
-		return may_be_none || (cli_no(c, "nothing was changed"), false);
-	if (!read_hidden(c, "Once more: ", &again))
-		return false;
-	if (span_eq(*out, again))
-		return true;
-	(void)cli_no(c, "the two are not the same; nothing was changed");
-	return false;
-}
-
-/* ---- asking ---- */
-
-static bool has_people(const struct msg_config *config)
-{
-	static const char *const services[] = {"imap",	     "imaps",	    "pop3", "pop3s",
-					       "submission", "submissions", "https"};
-
-	for (size_t i = 0; i < config->listen_n; i++) {
-		for (size_t k = 0; k < sizeof services / sizeof *services; k++) {
-			if (span_eq(config->listen[i].service, span_str(services[k])))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Asks; when there was no answer that is said, with the way out. Wipes and frees the request. */
-static bool ask(struct cli *c, unsigned type, struct buf *body, unsigned timeout_ms,
-		struct msg_people_answer *out)
-{
-	struct msg_config config = {0};
-	struct fault why = {0};
-	bool is_complete;
-	const char *data;
-	enum rc rc = REFUSED;
-
-	if (cli_find_data(c, &data, &config, &is_complete)) {
-		rc = people_ask(c, data, type, buf_span(body), timeout_ms, out, &why);
-		if (rc != OK && is_complete && !has_people(&config))
-			fault_set(&why,
-				  "accounts are kept once people can log in: add imaps or "
-				  "submissions "
-				  "to `listen` in %s, then restart Holdfast",
-				  c->config_path);
-		if (rc != OK && c->is_json)
-			cli_print_json(json_pack("{s:b, s:s}", "ok", false, "text", why.text));
-		if (rc != OK)
-			(void)cli_no(c, "%s", why.text);
-	}
-	if (body->p)
-		explicit_bzero(body->p, body->n);
-	buf_fini(body);
-	return rc == OK;
-}
-
-static int say_answer(struct cli *c, const struct msg_people_answer *answer)
-{
-	json_t *more;
-
-	if (c->is_json) {
-		more = answer->json.n
-			       ? json_loadb((const char *)answer->json.p, answer->json.n, 0, NULL)
-			       : NULL;
-		if (!json_is_object(more)) {
-			json_decref(more);
-			more = json_object();
-		}
-		(void)json_object_set_new(more, "ok", json_boolean(answer->ok));
-		(void)json_object_set_new(more, "text", cli_json_span(answer->text));
-		cli_print_json(more);
-	} else if (answer->ok) {
-		(void)printf("%.*s\n", SPAN_FMT(answer->text));
-	} else {
-		(void)cli_no(c, "%.*s", SPAN_FMT(answer->text));
-	}
-	return answer->ok ? CLI_FINE : CLI_NO;
-}
-
-static int ask_and_say(struct cli *c, unsigned type, struct buf *body, unsigned timeout_ms)
-{
-	struct msg_people_answer answer;
-
-	return ask(c, type, body, timeout_ms, &answer) ? say_answer(c, &answer) : CLI_NO;
-}
 
 /* ---- the commands ---- */
 
@@ -172,10 +22,10 @@ int cmd_user_add(struct cli *c)
 
 	if (m.passthrough && cli_flag(c, "password-stdin"))
 		return cli_usage(c, "either a password of its own or --passthrough");
-	if (!m.passthrough && !cli_flag(c, "no-password") && !take_password(c, true, &m.password))
+	if (!m.passthrough && !cli_flag(c, "no-password") && !cli_password(c, true, &m.password))
 		return CLI_NO;
 	msg_user_add_encode(&body, &m);
-	return ask_and_say(c, MSG_USER_ADD, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_USER_ADD, &body, ANSWER_MS);
 }
 
 int cmd_user_passwd(struct cli *c)
@@ -184,10 +34,10 @@ int cmd_user_passwd(struct cli *c)
 				      .short_ok = cli_flag(c, "allow-short")};
 	struct buf body = {0};
 
-	if (!take_password(c, false, &m.password))
+	if (!cli_password(c, false, &m.password))
 		return CLI_NO;
 	msg_user_password_encode(&body, &m);
-	return ask_and_say(c, MSG_USER_PASSWORD, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_USER_PASSWORD, &body, ANSWER_MS);
 }
 
 static int set(struct cli *c, const char *account, const char *verb, const char *argument)
@@ -198,7 +48,7 @@ static int set(struct cli *c, const char *account, const char *verb, const char 
 	struct buf body = {0};
 
 	msg_user_set_encode(&body, &m);
-	return ask_and_say(c, MSG_USER_SET, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_USER_SET, &body, ANSWER_MS);
 }
 
 /* enable, disable, delete: the command's second word is the verb. */
@@ -260,7 +110,7 @@ int cmd_user_invite(struct cli *c)
 	if (!cli_duration(c, "for", &m.for_ms))
 		return CLI_USAGE;
 	msg_user_invite_encode(&body, &m);
-	return ask_and_say(c, MSG_USER_INVITE, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_USER_INVITE, &body, ANSWER_MS);
 }
 
 int cmd_user_app_password(struct cli *c)
@@ -274,7 +124,7 @@ int cmd_user_app_password(struct cli *c)
 		return cli_usage(c, "add or remove, not `%s`; `holdfast user show` lists them",
 				 c->words[1]);
 	msg_app_password_encode(&body, &m);
-	return ask_and_say(c, MSG_APP_PASSWORD, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_APP_PASSWORD, &body, ANSWER_MS);
 }
 
 int cmd_user_totp(struct cli *c)
@@ -282,10 +132,16 @@ int cmd_user_totp(struct cli *c)
 	struct msg_second_factor m = {.account = span_str(c->words[0]),
 				      .verb = span_str(c->words[1]),
 				      .code = span_str(c->words_n > 2 ? c->words[2] : "")};
+	const char *verb = c->words[1];
 	struct buf body = {0};
 
+	if (strcmp(verb, "begin") != 0 && strcmp(verb, "confirm") != 0 &&
+	    strcmp(verb, "codes") != 0 && strcmp(verb, "remove") != 0)
+		return cli_usage(c, "begin, confirm CODE, codes or remove, not `%s`", verb);
+	if (strcmp(verb, "confirm") == 0 && !m.code.n)
+		return cli_usage(c, "confirm needs the CODE that the authenticator shows");
 	msg_second_factor_encode(&body, &m);
-	return ask_and_say(c, MSG_SECOND_FACTOR, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_SECOND_FACTOR, &body, ANSWER_MS);
 }
 
 int cmd_user_consent(struct cli *c)
@@ -295,10 +151,10 @@ int cmd_user_consent(struct cli *c)
 
 	if (!cli_duration(c, "for", &m.for_ms))
 		return CLI_USAGE;
-	if (!take_password(c, false, &m.password))
+	if (!cli_password(c, false, &m.password))
 		return CLI_NO;
 	msg_home_consent_encode(&body, &m);
-	return ask_and_say(c, MSG_HOME_CONSENT, &body, ANSWER_MS);
+	return cli_people_do(c, MSG_HOME_CONSENT, &body, ANSWER_MS);
 }
 
 /* "-" is stdin. */
@@ -332,7 +188,7 @@ int cmd_user_import(struct cli *c)
 	if (read_file(c, c->words[0], &csv)) {
 		m.csv = buf_span(&csv);
 		msg_user_import_encode(&body, &m);
-		result = ask_and_say(c, MSG_USER_IMPORT, &body, IMPORT_MS);
+		result = cli_people_do(c, MSG_USER_IMPORT, &body, IMPORT_MS);
 	}
 	if (csv.p)
 		explicit_bzero(csv.p, csv.n);

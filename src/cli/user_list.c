@@ -95,6 +95,8 @@ static void print_one(const struct cli *c, const json_t *o)
 		(void)printf("  %-16s%s\n", "primary said so",
 			     term_time(&t, number_of(o, "confirmed_us"), now));
 	(void)printf("  %-16s%s\n", "made", term_time(&t, number_of(o, "made_us"), now));
+	if (is_set(o, "invited"))
+		(void)printf("  %-16sa code that was not used yet\n", "invited");
 	print_words("aliases", json_object_get(o, "aliases"), NULL);
 	print_words("app passwords", json_object_get(o, "app_passwords"), "name");
 	if (is_set(o, "totp"))
@@ -160,9 +162,13 @@ int cmd_user_list(struct cli *c)
 				json_string_value(json_array_get(json_object_get(each, "to"), k)));
 		(void)printf("\n");
 	}
-	(void)printf("%zu of %zu can log in%s\n", good, json_array_size(list),
-		     number_of(root, "left_out") ? "; there are more: name a part of the address"
-						 : "");
+	if (c->words_n && !i && !json_array_size(list))
+		(void)printf("nothing has `%s` in its address\n", c->words[0]);
+	else
+		(void)printf("%zu of %zu can log in%s\n", good, json_array_size(list),
+			     number_of(root, "left_out")
+				     ? "; there are more: name a part of the address"
+				     : "");
 	json_decref(root);
 	return CLI_FINE;
 }

@@ -830,12 +830,26 @@ static void credentials_by_lease(void **state)
 	assert_int_equal(auth_host_stop(&h), 0);
 }
 
+static struct msg_people_answer server_password(struct auth_host *h, const char *place,
+						const char *verb, const char *password)
+{
+	struct msg_people_answer answer;
+	struct buf body = {0};
+
+	msg_server_password_encode(&body,
+				   &(struct msg_server_password){.place = span_str(place),
+								 .verb = span_str(verb),
+								 .password = span_str(password)});
+	answer = auth_people(h, MSG_SERVER_PASSWORD, &body);
+	buf_fini(&body);
+	return answer;
+}
+
 static void the_master_users_credential(void **state)
 {
 	struct msg_credential_answer m;
+	struct msg_people_answer answer;
 	struct auth_host h;
-	char path[200];
-	FILE *f;
 
 	(void)state;
 	auth_host_init(&h, program);
@@ -845,12 +859,18 @@ static void the_master_users_credential(void **state)
 	h.site.master_login = SPAN_LIT("%u*%m");
 	auth_host_start(&h);
 	assert_int_equal(lease(&h, ANNA).kind, 0);
-	(void)snprintf(path, sizeof path, "%s/secrets/auth/sites/head", h.host.folder);
-	assert_int_equal(mkdir(path, 0700), 0);
-	(void)strcat(path, "/master-password");
-	f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs("the master's word\n", f) >= 0 && fclose(f) == 0);
+	assert_false(server_password(&h, "hea", "set", "x").ok);	/* no such site */
+	assert_false(server_password(&h, "@smarthost", "set", "x").ok); /* it has no user */
+	assert_false(server_password(&h, "head", "set", "").ok);
+	assert_false(server_password(&h, "head", "set", "two\nlines").ok);
+	answer = server_password(&h, "head", "ask", "");
+	assert_true(answer.ok && contains(answer.json, "\"is_set\":false"));
+	assert_true(server_password(&h, "head", "set", "the master's word").ok);
+	answer = server_password(&h, "head", "ask", "");
+	assert_true(answer.ok && contains(answer.json, "\"is_set\":true"));
+	assert_false(contains(answer.json, "word"));
+	auth_host_kill(&h);
+	auth_host_start(&h);
 	m = lease(&h, ANNA);
 	assert_int_equal(m.kind, 1);
 	assert_true(span_eq(m.user, SPAN_LIT(ANNA "*master")) && m.authorize.n == 0);
@@ -861,6 +881,8 @@ static void the_master_users_credential(void **state)
 		(void)usleep(10000);
 	m = lease(&h, ANNA);
 	assert_true(span_eq(m.user, SPAN_LIT("master")) && span_eq(m.authorize, SPAN_LIT(ANNA)));
+	assert_true(server_password(&h, "head", "remove", "").ok);
+	assert_int_equal(lease(&h, ANNA).kind, 0);
 	assert_int_equal(auth_host_stop(&h), 0);
 }
 

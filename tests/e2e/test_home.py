@@ -220,3 +220,20 @@ def test_a_persons_own_password_by_consent(folder, started):
     home.office.run("user", "consent", anna.address, "--password-stdin", stdin=home.dovecot.users[anna.address] + "\n")
     home.wait_primary("anna", {"Sent": {sent: ["\\Seen"]}}, 90)
     assert peers.wait_for(lambda: home.office.json("queue", "home")["waiting"] == 0, 20, "nothing left")
+
+
+def test_a_master_password_that_comes_late_brings_everything_home(folder, started):
+    """What waits says what it waits for; `site password` ends the wait, is in the history, and is never shown."""
+    home = Home(folder, started, ("anna", "bert"), master=False)
+    run = home.office.run
+    home.down()
+    sent = home.person("anna").send(home.person("anna").write(["bert@example.com"], "Before the password"))
+    home.up()
+    peers.wait_for(lambda: "holdfast site password" in run("queue", "home").stdout, 60, lambda: run("queue", "home").stdout)
+    assert run("site", "password", "head-offic", "--password-stdin", stdin="x\n", check=False).returncode == 1
+    assert run("site", "password", "head-office", "--password-stdin", stdin="\n", check=False).returncode == 1
+    home.office.set_master_password(dovecot.MASTER_PASSWORD)
+    home.wait_primary("anna", {"Sent": {sent: ["\\Seen"]}})
+    history = home.office.json("history")["history"]
+    assert [(a["object"], a["argument"]) for a in history if a["verb"] == "site.password"] == [("head-office", "set")]
+    assert dovecot.MASTER_PASSWORD not in str(history) + home.office.tail(10000)

@@ -77,16 +77,7 @@ class Office(peers.Holdfast):
             return False
 
     def set_master_password(self, password, site="head-office"):
-        """As an operator does: the password of the site's master user is a file that only auth reads."""
-        auth = os.path.join(os.path.realpath(self.folder), "data", "secrets", "auth")
-        owner = os.stat(auth)
-        for name in (os.path.join(auth, "sites"), os.path.join(auth, "sites", site)):
-            os.makedirs(name, mode=0o700, exist_ok=True)
-            os.chown(name, owner.st_uid, owner.st_gid)
-        path = os.path.join(auth, "sites", site, "master-password")
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400), "w") as f:
-            f.write(password + "\n")
-        os.chown(path, owner.st_uid, owner.st_gid)
+        self.run("site", "password", site, "--password-stdin", stdin=password + "\n")
 
     def add(self, *names):
         """Accounts name@example.com, each with a password of its own."""

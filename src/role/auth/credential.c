@@ -1,7 +1,7 @@
 /*
  * Credentials for going home: what a courier needs to write into a person's mailbox on the primary, for one lease.
  *
- *   master user   the site has one in the configuration and its password in secrets/auth/sites/<site>/master-password
+ *   master user   the site has one in the configuration and its password here (`holdfast site password`)
  *   the person's  seen to be right at the primary at their login (an hour, in memory, sealed), or kept by their consent
  *                 (a file sealed with our key: it keeps the word out of backups of that file alone, and no more)
  */
@@ -140,18 +140,89 @@ static bool own_password(struct auth *a, struct span account, struct buf *out)
 	return ok;
 }
 
-static bool master_password(struct auth *a, const struct msg_site *site, struct buf *out)
+static const struct msg_site *site_named(const struct auth *a, struct span name)
+{
+	for (size_t i = 0; i < a->config->sites_n; i++) {
+		if (span_eq(a->config->sites[i].name, name))
+			return &a->config->sites[i];
+	}
+	return NULL;
+}
+
+/* ---- ours ---- */
+
+bool credential_user(const struct auth *a, struct span place, struct span *out_user)
+{
+	const struct msg_site *site = site_named(a, place);
+	struct span user = SPAN_NONE;
+
+	if (span_eq(place, SPAN_LIT(CREDENTIAL_SMARTHOST)))
+		user = a->config->smarthost.user;
+	else if (site)
+		user = site->master_user;
+	if (!user.n)
+		return false;
+	*out_user = user;
+	return true;
+}
+
+/* The names of sites are good in a file (config/fill_sites.c). */
+static void place_name(struct span place, const char *file, char out[AUTH_PATH_BYTES])
+{
+	if (span_eq(place, SPAN_LIT(CREDENTIAL_SMARTHOST)))
+		(void)snprintf(out, AUTH_PATH_BYTES, "smarthost-password");
+	else
+		(void)snprintf(out, AUTH_PATH_BYTES, "sites/%.*s%s", SPAN_FMT(place), file);
+}
+
+bool credential_password(struct auth *a, struct span place, struct buf *out)
 {
 	char name[AUTH_PATH_BYTES];
+	struct span user;
 
-	if (!site->master_user.n)
-		return false;
-	(void)snprintf(name, sizeof name, "sites/%.*s/master-password", SPAN_FMT(site->name));
-	if (!store_read(a, name, out, LOGIN_PASSWORD_LIMIT_BYTES))
+	place_name(place, "/master-password", name);
+	if (!credential_user(a, place, &user) ||
+	    !store_read(a, name, out, LOGIN_PASSWORD_LIMIT_BYTES + 2))
 		return false;
 	while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
 		out->n--;
 	return out->n > 0;
+}
+
+/* Who waited for it waits no longer: no account is named. */
+static void tell_it_came(struct auth *a, struct span place)
+{
+	const struct msg_own_credential m = {.site = place};
+	struct buf body = {0};
+
+	if (!a->clerk)
+		return;
+	msg_own_credential_encode(&body, &m);
+	(void)link_send(a->clerk, MSG_OWN_CREDENTIAL, buf_span(&body));
+	buf_fini(&body);
+}
+
+bool credential_put(struct auth *a, struct span place, struct span password, struct fault *why)
+{
+	char name[AUTH_PATH_BYTES], folder[AUTH_PATH_BYTES];
+	struct buf line = {0};
+	bool ok;
+
+	place_name(place, "/master-password", name);
+	if (!password.n) {
+		store_remove(a, name);
+		return true;
+	}
+	place_name(place, "", folder);
+	if (strcmp(name, folder) != 0 && !store_folder(a, folder, why))
+		return false;
+	buf_append(&line, password);
+	buf_append_byte(&line, '\n');
+	ok = store_write(a, name, buf_span(&line), why);
+	secret_wipe_buf(&line);
+	if (ok && !span_eq(place, SPAN_LIT(CREDENTIAL_SMARTHOST)))
+		tell_it_came(a, place);
+	return ok;
 }
 
 /* "%u*%m" */
@@ -168,26 +239,6 @@ static void master_login(const struct msg_site *site, struct span account, struc
 	}
 }
 
-static const struct msg_site *site_named(const struct auth *a, struct span name)
-{
-	for (size_t i = 0; i < a->config->sites_n; i++) {
-		if (span_eq(a->config->sites[i].name, name))
-			return &a->config->sites[i];
-	}
-	return NULL;
-}
-
-/* Put there by the operator, one line. */
-static bool smarthost_password(struct auth *a, struct buf *out)
-{
-	if (!a->config->smarthost.user.n ||
-	    !store_read(a, "smarthost-password", out, LOGIN_PASSWORD_LIMIT_BYTES))
-		return false;
-	while (out->n && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
-		out->n--;
-	return out->n > 0;
-}
-
 void credential_answer(struct peer *p, const struct msg_credential_ask *m)
 {
 	struct auth *a = p->auth;
@@ -195,15 +246,15 @@ void credential_answer(struct peer *p, const struct msg_credential_ask *m)
 	struct msg_credential_answer out = {.id = m->id};
 	struct buf password = {0}, user = {0}, body = {0};
 
-	if (span_eq(m->site, SPAN_LIT("@smarthost"))) {
-		if (smarthost_password(a, &password)) {
+	if (span_eq(m->site, SPAN_LIT(CREDENTIAL_SMARTHOST))) {
+		if (credential_password(a, m->site, &password)) {
 			out.kind = 1;
 			out.user = a->config->smarthost.user;
 		} else {
-			out.why = SPAN_LIT("the smarthost's password is not in "
-					   "secrets/auth/smarthost-password");
+			out.why = SPAN_LIT("there is no password for the smarthost: holdfast "
+					   "smarthost password");
 		}
-	} else if (site && master_password(a, site, &password)) {
+	} else if (site && credential_password(a, m->site, &password)) {
 		out.kind = 1;
 		if (span_eq(site->master_login, SPAN_LIT("sasl"))) {
 			buf_append(&user, site->master_user);
@@ -217,11 +268,10 @@ void credential_answer(struct peer *p, const struct msg_credential_ask *m)
 		out.kind = 2;
 		out.user = m->account;
 	} else {
-		out.why =
-			site && site->master_user.n
-				? SPAN_LIT(
-					  "the master user's password is not in secrets/auth/sites")
-				: SPAN_LIT("the person has not logged in since, nor consented");
+		out.why = site && site->master_user.n
+				  ? SPAN_LIT("there is no password of the site's master user: "
+					     "holdfast site password")
+				  : SPAN_LIT("the person has not logged in since, nor consented");
 	}
 	out.password = buf_span(&password);
 	msg_credential_answer_encode(&body, &out);

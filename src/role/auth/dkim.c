@@ -17,7 +17,7 @@
 #include "base/must.h"
 #include "mail/address.h"
 #include "os/os.h"
-#include "role/auth/internal.h"
+#include "role/auth/orders.h"
 
 enum { SIGNERS_MOST = 4, KEYS_MOST = 1000, PEM_BYTES = 32 << 10, SHOW_MOST = 64 };
 
@@ -317,6 +317,8 @@ static bool create(struct auth *a, const struct msg_dkim_create *m, struct creat
 		fault_set(why, "that is no domain");
 		return false;
 	}
+	if (!people_domain_is_ours(a, span_str(k->domain), why))
+		return false;
 	if (m->selector.n)
 		(void)snprintf(selector, selector_n, "%.*s", SPAN_FMT(m->selector));
 	else

@@ -112,6 +112,8 @@ void alias_recorded(struct auth *a, struct alias *x);
 bool store_read(struct auth *a, const char *name, struct buf *out,
 		size_t limit); /* below secrets/auth */
 bool store_write(struct auth *a, const char *name, struct span bytes, struct fault *why);
+bool store_folder(struct auth *a, const char *name,
+		  struct fault *why); /* made when it is missing */
 void store_remove(struct auth *a, const char *name);
 /* "accounts/anna@example.com.account"; false: too long for a file name. */
 bool store_file_name(const char *folder, struct span name, const char *suffix,
@@ -161,6 +163,15 @@ void credential_keep(struct auth *a, const struct msg_site *site, struct span ac
 void credential_consent(struct auth *a, struct span account, struct span password, uint64_t for_ms,
 			struct fault *why, bool *out_ok);
 void credential_forget(struct auth *a, struct span account);
+/*
+ * The password we have ourselves at a server: of a site's master user, or for the place "@smarthost". credential_user: false
+ * where the configuration has no such place, or names no user there. credential_put: an empty password removes it.
+ */
+#define CREDENTIAL_SMARTHOST "@smarthost"
+bool credential_user(const struct auth *a, struct span place, struct span *out_user);
+bool credential_password(struct auth *a, struct span place,
+			 struct buf *out); /* false: there is none */
+bool credential_put(struct auth *a, struct span place, struct span password, struct fault *why);
 void credential_answer(struct peer *p, const struct msg_credential_ask *m);
 void credential_tell_all(struct auth *a); /* to a clerk that is new */
 void credential_free_all(struct auth *a);

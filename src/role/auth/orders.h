@@ -34,6 +34,8 @@ void order_json(struct order *o, json_t *object);
 bool people_new_name(struct client *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1]);
 bool people_name_is_good(struct auth *a, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1],
 			 struct fault *why);
+/* False: why has a suggestion. */
+bool people_domain_is_ours(const struct auth *a, struct span domain, struct fault *why);
 /* NULL: answered, with a suggestion. */
 struct member *people_member(struct client *c, struct span given);
 bool people_password(struct client *c, struct span given, struct span account, bool short_ok,
@@ -46,3 +48,4 @@ void people_list(struct client *c, struct span match);
 void people_enrolment(struct client *c);
 void people_import(struct client *c, const struct msg_user_import *m);
 bool people_factor(struct client *c, const struct msg_second_factor *m);
+bool people_server(struct client *c, const struct msg_server_password *m);

@@ -148,6 +148,16 @@ static void no_domain(const struct auth *a, struct span domain, struct fault *wh
 	arena_fini(&names);
 }
 
+bool people_domain_is_ours(const struct auth *a, struct span domain, struct fault *why)
+{
+	for (size_t i = 0; i < a->config->domains_n; i++) {
+		if (span_eq_nocase(a->config->domains[i].name, domain))
+			return true;
+	}
+	no_domain(a, domain, why);
+	return false;
+}
+
 bool people_name_is_good(struct auth *a, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1],
 			 struct fault *why)
 {

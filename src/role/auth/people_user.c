@@ -125,11 +125,27 @@ static bool user_invite(struct client *c, struct arena *a, struct span body)
 
 /* ---- UserSet ---- */
 
+static size_t aliases_of(const struct auth *a, const char *account)
+{
+	size_t cursor = 0, n = 0;
+	struct span address;
+	void *value;
+
+	while (map_next(&a->aliases, &cursor, &address, &value)) {
+		const struct alias *x = value;
+
+		for (size_t i = 0; i < x->targets_n; i++)
+			n += strcmp(x->targets[i], account) == 0;
+	}
+	return n;
+}
+
 static void set_state(struct client *c, struct member *who, enum account_state state,
 		      const char *verb, const char *said)
 {
 	struct order *o;
 	char text[500];
+	size_t aliases;
 
 	if (who->account.state == state) {
 		(void)snprintf(text, sizeof text, "%s is %s already", who->account.name,
@@ -155,6 +171,11 @@ static void set_state(struct client *c, struct member *who, enum account_state s
 	if (state != ACCOUNT_ACTIVE)
 		credential_forget(people_auth(c), span_str(who->account.name));
 	(void)snprintf(o->text, sizeof o->text, "%s is %s", who->account.name, said);
+	aliases = state == ACCOUNT_DELETED ? aliases_of(o->auth, o->next.name) : 0;
+	if (aliases)
+		(void)snprintf(o->text + strlen(o->text), sizeof o->text - strlen(o->text),
+			       ". %zu aliases or groups lead there still: holdfast user unalias",
+			       aliases);
 	order_commit(o);
 }
 
@@ -473,6 +494,7 @@ static bool home_consent(struct client *c, struct arena *a, struct span body)
 bool people_user(struct client *c, struct arena *m, unsigned type, struct span body)
 {
 	struct msg_second_factor factor;
+	struct msg_server_password server;
 	struct msg_user_import import;
 	struct msg_enrolment_ask ask;
 	struct msg_user_list list;
@@ -507,6 +529,8 @@ bool people_user(struct client *c, struct arena *m, unsigned type, struct span b
 		return true;
 	case MSG_HOME_CONSENT:
 		return home_consent(c, m, body);
+	case MSG_SERVER_PASSWORD:
+		return msg_server_password_decode(m, body, &server) && people_server(c, &server);
 	case MSG_DKIM_CREATE:
 	case MSG_DKIM_LIST:
 		return dkim_people(c, m, type, body);

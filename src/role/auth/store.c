@@ -2,7 +2,7 @@
  * The files of auth, below <data>/secrets/auth, 0600 in folders of 0700:
  *
  *   accounts/<name>.account   one account each (auth/account.h)     aliases/<address>.alias   one alias or group each
- *   sites/<site>/master-password   of the primary's master user (put there by the operator)
+ *   sites/<site>/master-password   of the primary's master user    smarthost-password
  *   consent/<name>            a person's password for going home, sealed with key     throttle   counts of failures
  *   key                       32 random bytes
  *
@@ -61,6 +61,16 @@ bool store_write(struct auth *a, const char *name, struct span bytes, struct fau
 	if (os_replace_file(a->os, path, bytes, 0600))
 		return true;
 	fault_sys(why, "write %s", path);
+	return false;
+}
+
+bool store_folder(struct auth *a, const char *name, struct fault *why)
+{
+	char path[AUTH_PATH_BYTES * 2];
+
+	if (path_of(a, name, path) && (os_mkdir(a->os, path, 0700) == 0 || errno == EEXIST))
+		return true;
+	fault_sys(why, "folder %s", path);
 	return false;
 }
 

@@ -116,9 +116,10 @@ void recipients_publish(struct clerk *c);
 /* home.c */
 void homes_init(struct clerk *c);
 void homes_free(struct clerk *c);
-void homes_look(struct clerk *c); /* after each batch and each second: ends and grants what can be */
+void homes_look(
+	struct clerk *c); /* after each batch and each second: ends and grants what can be */
 bool home_on_done(struct clerk *c, unsigned courier, struct span body);
-void home_credential_came(struct clerk *c, struct span account);
+void home_credential_came(struct clerk *c, struct span account); /* none: a site's, for all */
 
 /* readers.c */
 void readers_init(struct clerk *c);

@@ -218,7 +218,7 @@ bool world_credential(struct courier *c, const struct msg_credential_answer *m)
 	world_forget(c);
 	if (m->kind == 0) {
 		world_unreached(
-			s, "the smarthost's password is not in secrets/auth/smarthost-password");
+			s, "there is no password for the smarthost: holdfast smarthost password");
 		return true;
 	}
 	(void)!buf_reserve(&c->smarthost_password, m->password.n + 1);

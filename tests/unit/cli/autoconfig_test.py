@@ -112,7 +112,7 @@ class Autoconfig(unittest.TestCase):
         self.assertIn("MX 20 mx2.example.net", behind["mx"])
         said = {(c["topic"], c["level"]): c["text"] for c in got["checks"]}
         self.assertIn("self-signed", said["people", "warn"])
-        self.assertIn("password of the master user boss is not there", said["s, people", "warn"])
+        self.assertIn("there is no password of the master user boss", said["s, people", "warn"])
         self.assertIn("goes home as boss", said["t, people", "good"])
 
     def test_refusals(self):
