@@ -32,6 +32,7 @@ enum { SENDER_SLOTS = 128 };
 
 struct qsite {
 	uint32_t id;
+	bool is_empty; /* as the views say; it goes when nothing is out */
 	enum site_phase phase;
 	bool is_stopped;
 	struct queue_site_limits limits;
@@ -60,8 +61,12 @@ struct qsite {
 struct courier {
 	bool is_here;
 	uint32_t room;
-	uint32_t *site_room; /* by site id - 1; UINT32_MAX: not said */
-	size_t site_room_n;
+	struct map site_room; /* site id -> struct room: of those it said */
+};
+
+struct room {
+	uint64_t site;
+	uint32_t room;
 };
 
 struct lease {
@@ -76,8 +81,7 @@ struct lease {
 };
 
 struct queue {
-	struct qsite **sites;
-	size_t sites_n;
+	struct map sites; /* by id */
 	struct courier couriers[QUEUE_COURIERS_MAX];
 	uint64_t next_lease;
 	struct map leases;  /* by id */
@@ -97,6 +101,8 @@ struct rcpt_key {
 struct rcpt_key rcpt_key(uint64_t number, uint32_t rcpt);
 
 struct qsite *qsite_of(struct queue *q, uint32_t site);
+void qsite_free(void *site);
+void qsite_drop_if_empty(struct queue *q, struct qsite *s);
 struct flow *flow_of(struct qsite *s, uint64_t addr);
 /* NULL: the window is full. */
 struct flow *flow_make(struct qsite *s, uint64_t addr, bool is_live);
@@ -106,7 +112,8 @@ void flow_take(struct flow *f, size_t i);
 /* Leases that may be out at a time: as configured, less while the site refuses for now. */
 uint64_t most_out(const struct qsite *s);
 void narrow_by(struct qsite *s, enum attempt attempt, uint64_t now_us);
-void window_clear(struct qsite *s); /* all that is not out */
+void window_clear(struct qsite *s);				/* all that is not out */
+struct room *room_said(const struct courier *c, uint32_t site); /* NULL: it did not say */
 uint32_t courier_room(const struct queue *q, unsigned courier, uint32_t site);
 void courier_room_take(struct queue *q, unsigned courier, uint32_t site);
 struct lease *lease_of(const struct queue *q, uint64_t id);

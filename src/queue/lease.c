@@ -15,6 +15,9 @@ struct queue *queue_new(uint64_t first_lease)
 	map_init(&q->leases);
 	map_init(&q->by_rcpt);
 	map_init(&q->deaths);
+	map_init(&q->sites);
+	for (size_t c = 0; c < QUEUE_COURIERS_MAX; c++)
+		map_init(&q->couriers[c].site_room);
 	return q;
 }
 
@@ -33,18 +36,9 @@ void queue_free(struct queue *q)
 	map_fini(&q->leases, on_lease_value);
 	map_fini(&q->by_rcpt, NULL);
 	map_fini(&q->deaths, free);
-	for (size_t i = 0; i < q->sites_n; i++) {
-		struct qsite *s = q->sites[i];
-
-		while (!list_is_empty(&s->flows))
-			free(LIST_ENTRY(list_shift(&s->flows), struct flow, in_site));
-		map_fini(&s->by_addr, NULL);
-		free(s->again);
-		free(s);
-	}
+	map_fini(&q->sites, qsite_free);
 	for (size_t c = 0; c < QUEUE_COURIERS_MAX; c++)
-		free(q->couriers[c].site_room);
-	free(q->sites);
+		map_fini(&q->couriers[c].site_room, free);
 	free(q);
 }
 
@@ -116,10 +110,14 @@ static void suspect_back(struct queue *q, uint64_t number, bool is_cleared)
 
 static void end(struct queue *q, struct lease *l)
 {
+	struct qsite *s = l->site ? qsite_of(q, l->site) : NULL;
+
 	while (l->n > 0)
 		drop_rcpt(q, l, l->n - 1);
-	if (l->site)
-		qsite_of(q, l->site)->out--;
+	if (s) {
+		s->out--;
+		qsite_drop_if_empty(q, s);
+	}
 	map_remove(&q->leases, map_key_u64(&l->id));
 	free(l->rcpts);
 	free(l);
@@ -261,26 +259,26 @@ void queue_courier_join(struct queue *q, unsigned courier, uint32_t room)
 	must(courier < QUEUE_COURIERS_MAX);
 	c->is_here = true;
 	c->room = room;
-	for (size_t i = 0; i < c->site_room_n; i++)
-		c->site_room[i] = UINT32_MAX;
+	map_fini(&c->site_room, free);
+	map_init(&c->site_room);
 }
 
 void queue_courier_room(struct queue *q, unsigned courier, uint32_t site, uint32_t room)
 {
 	struct courier *c = &q->couriers[courier];
+	struct room *r;
 
 	if (site == 0) {
 		c->room = room;
 		return;
 	}
-	(void)qsite_of(q, site);
-	if (site > c->site_room_n) {
-		c->site_room = realloc(c->site_room, site * sizeof *c->site_room);
-		must(c->site_room);
-		while (c->site_room_n < site)
-			c->site_room[c->site_room_n++] = UINT32_MAX;
+	r = room_said(c, site);
+	if (!r) {
+		r = must_alloc(sizeof *r);
+		r->site = qsite_of(q, site)->id;
+		map_put(&c->site_room, map_key_u64(&r->site), r);
 	}
-	c->site_room[site - 1] = room;
+	r->room = room;
 }
 
 void queue_courier_leave(struct queue *q, unsigned courier)
@@ -393,7 +391,10 @@ size_t queue_leases(const struct queue *q)
 
 size_t queue_leases_of(const struct queue *q, uint32_t site)
 {
-	return site <= q->sites_n ? q->sites[site - 1]->out : 0;
+	uint64_t id = site;
+	const struct qsite *s = map_get(&q->sites, map_key_u64(&id));
+
+	return s ? s->out : 0;
 }
 
 /* A recipient that the OUTCOME left out would wait for ever. With an INTENT it is the lane's end that decides. */

@@ -36,25 +36,31 @@ static uint64_t start_of(const struct qsite *s, const struct flow *f)
 
 /* ---- couriers ---- */
 
+struct room *room_said(const struct courier *c, uint32_t site)
+{
+	uint64_t id = site;
+
+	return c->site_room.n ? map_get(&c->site_room, map_key_u64(&id)) : NULL;
+}
+
 uint32_t courier_room(const struct queue *q, unsigned courier, uint32_t site)
 {
 	const struct courier *c = &q->couriers[courier];
 	uint32_t room = c->is_here ? c->room : 0;
+	const struct room *said = room ? room_said(c, site) : NULL;
 
-	if (site <= c->site_room_n && c->site_room[site - 1] < room)
-		room = c->site_room[site - 1];
-	return room;
+	return said && said->room < room ? said->room : room;
 }
 
 void courier_room_take(struct queue *q, unsigned courier, uint32_t site)
 {
 	struct courier *c = &q->couriers[courier];
+	struct room *said = room_said(c, site);
 
 	if (c->room > 0)
 		c->room--;
-	if (site <= c->site_room_n && c->site_room[site - 1] != UINT32_MAX &&
-	    c->site_room[site - 1] > 0)
-		c->site_room[site - 1]--;
+	if (said && said->room > 0)
+		said->room--;
 }
 
 /* The courier with the most room; QUEUE_COURIERS_MAX: none has any. */

@@ -44,7 +44,7 @@ struct queue *queue_new(
 		first_lease); /* lease ids count up from there; random, so that none is used twice */
 void queue_free(struct queue *q);
 
-/* ---- sites: small numbers, as the views have them ---- */
+/* ---- sites: ids as the views have them ---- */
 
 struct queue_site_limits {
 	uint32_t concurrency; /* connections; 0: 20 */
@@ -54,6 +54,8 @@ void queue_site_limits(struct queue *q, uint32_t site, const struct queue_site_l
 /* Whether and how fast to grant. A change to UP or PROBATION begins anew: all candidates are asked for again. */
 void queue_site_phase(struct queue *q, uint32_t site, enum site_phase phase, uint64_t up_number,
 		      bool is_stopped);
+/* Nothing is open there: it is forgotten when no lease of it is out. Its id may come back, with queue_site_limits first. */
+void queue_site_empty(struct queue *q, uint32_t site);
 /* Forget what was given and ask again (a hold of a domain ended). */
 void queue_site_rescan(struct queue *q, uint32_t site);
 
@@ -143,7 +145,8 @@ struct queue_grant {
 	uint32_t rcpt;
 	uint64_t addr;
 	bool is_orphan, set_aside; /* as picked; a joining recipient is neither */
-	uint32_t wanted_by; /* the queue's own: the site it was moved to while it was out; 0: none */
+	uint32_t
+		wanted_by; /* the queue's own: the site it was moved to while it was out; 0: none */
 };
 /* The picked one and those that may join. Returns the lease. */
 uint64_t queue_grant(struct queue *q, const struct queue_pick *pick,

@@ -11,21 +11,54 @@
 
 struct qsite *qsite_of(struct queue *q, uint32_t site)
 {
-	struct qsite *s;
+	uint64_t id = site;
+	struct qsite *s = map_get(&q->sites, map_key_u64(&id));
 
-	must(site >= 1 && site < 1 << 20);
-	while (q->sites_n < site) {
-		q->sites = realloc(q->sites, (q->sites_n + 1) * sizeof *q->sites);
-		must(q->sites);
-		s = must_alloc(sizeof *s);
-		s->id = (uint32_t)++q->sites_n;
-		list_init(&s->flows);
-		map_init(&s->by_addr);
-		pace_set(&s->pace, 0, 0);
-		s->all = s->live = (struct cursor){.number = UINT64_MAX, .rcpt = -1};
-		q->sites[s->id - 1] = s;
-	}
-	return q->sites[site - 1];
+	if (s)
+		return s;
+	must(site >= 1);
+	s = must_alloc(sizeof *s);
+	s->id = site;
+	list_init(&s->flows);
+	map_init(&s->by_addr);
+	pace_set(&s->pace, 0, 0);
+	s->all = s->live = (struct cursor){.number = UINT64_MAX, .rcpt = -1};
+	map_put(&q->sites, map_key_u64(&id), s);
+	return s;
+}
+
+void qsite_free(void *site)
+{
+	struct qsite *s = site;
+
+	while (!list_is_empty(&s->flows))
+		free(LIST_ENTRY(list_shift(&s->flows), struct flow, in_site));
+	map_fini(&s->by_addr, NULL);
+	free(s->again);
+	free(s);
+}
+
+void qsite_drop_if_empty(struct queue *q, struct qsite *s)
+{
+	uint64_t id = s->id;
+
+	if (!s->is_empty || s->out > 0)
+		return;
+	map_remove(&q->sites, map_key_u64(&id));
+	for (unsigned c = 0; c < QUEUE_COURIERS_MAX; c++)
+		free(map_remove(&q->couriers[c].site_room, map_key_u64(&id)));
+	qsite_free(s);
+}
+
+void queue_site_empty(struct queue *q, uint32_t site)
+{
+	uint64_t id = site;
+	struct qsite *s = map_get(&q->sites, map_key_u64(&id));
+
+	if (!s)
+		return;
+	s->is_empty = true;
+	qsite_drop_if_empty(q, s);
 }
 
 /* ---- flows ---- */
@@ -293,6 +326,7 @@ void queue_site_limits(struct queue *q, uint32_t site, const struct queue_site_l
 {
 	struct qsite *s = qsite_of(q, site);
 
+	s->is_empty = false;
 	s->limits = *limits;
 	pace_set(&s->pace, limits->per_minute, limits->per_hour);
 }

@@ -29,6 +29,8 @@ struct views_ops {
 	void (*on_intent)(void *arg, uint64_t lease, uint64_t number, uint32_t rcpt);
 	/* State, stop or hold of a site changed (site 0: of a domain). */
 	void (*on_site)(void *arg, uint32_t site);
+	/* Nothing is open at this site (of the world, or a redirection); its id comes back when something is. */
+	void (*on_site_empty)(void *arg, uint32_t site);
 	/* A line for the log: an ACT was judged, a receipt was written. */
 	void (*on_history)(void *arg, const struct views_act *line);
 	/* Entries of a mailbox changed; box 0: an account's list of mailboxes. To be told after the commit. */
@@ -81,10 +83,13 @@ enum rc views_check(struct views *v, struct fault *why) MUST_USE;
 
 /* ---- for the queue ---- */
 
-/* The writer's own idea of its sites, without reading the database. Ids are small and stay. */
+/*
+ * The writer's own idea of its sites, without reading the database. Ids stay. Of the world, and of redirections, only
+ * those with something open are here.
+ */
 struct views_site_now {
 	uint32_t id;
-	struct span name; /* until views_close */
+	struct span name; /* until the next commit */
 	enum site_phase phase;
 	bool is_redirect, is_world, is_stopped;
 	uint64_t up_number, ready, offered, deferred, decide, bytes;

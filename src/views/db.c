@@ -70,6 +70,7 @@ static struct views *views_new(void)
 	arena_init(&v->kept, 16 << 20);
 	v->window_us = VIEWS_WINDOW_US;
 	map_init(&v->site_by_name);
+	map_init(&v->site_by_id);
 	map_init(&v->resolved);
 	map_init(&v->hot);
 	return v;
@@ -85,7 +86,6 @@ void views_close(struct views *v)
 		sqlite3_finalize(v->statements[i].q);
 	sqlite3_close(v->db);
 	sites_free(v);
-	map_fini(&v->site_by_name, NULL);
 	map_fini(&v->resolved, free);
 	map_fini(&v->hot, free);
 	arena_fini(&v->arena);
@@ -400,8 +400,10 @@ enum rc views_commit(struct views *v, struct fault *why)
 	views_run(v, "UPDATE progress SET next = ?, newest_us = ?", "ii", I(v->next),
 		  I(v->newest_us));
 	views_run(v, "COMMIT", "");
-	if (v->rc == OK)
+	if (v->rc == OK) {
 		v->in_transaction = false;
+		sites_forget(v);
+	}
 	return views_end(v, why);
 }
 

@@ -45,6 +45,7 @@ static enum rc open_file(const char *path, int flags, struct digest_db **out, st
 	d->v = must_alloc(sizeof *d->v);
 	arena_init(&d->v->arena, 1 << 20);
 	map_init(&d->v->site_by_name);
+	map_init(&d->v->site_by_id);
 	arena_init(&d->kept, 0);
 	code = sqlite3_open_v2(path, &d->v->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (code != SQLITE_OK) {

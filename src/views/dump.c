@@ -77,6 +77,23 @@ static int64_t count(struct views *v, const char *sql, const struct site *s)
 	return n;
 }
 
+/* Every site with a delivery is in memory. */
+static bool all_are_known(struct views *v, struct fault *why)
+{
+	sqlite3_stmt *q = views_sql(v, "SELECT DISTINCT site FROM delivery");
+	bool all = true;
+
+	while (all && views_row(v, q)) {
+		uint64_t id = (uint64_t)views_int(q, 0);
+
+		all = map_get(&v->site_by_id, map_key_u64(&id)) != NULL;
+		if (!all)
+			fault_set(why, "site %llu has deliveries and was forgotten", (unsigned long long)id);
+	}
+	views_done(q);
+	return all;
+}
+
 enum rc views_check(struct views *v, struct fault *why)
 {
 	for (size_t i = 0; i < v->sites_n && v->rc == OK; i++) {
@@ -109,5 +126,7 @@ enum rc views_check(struct views *v, struct fault *why)
 			return REFUSED;
 		}
 	}
+	if (v->rc == OK && !all_are_known(v, why))
+		return REFUSED;
 	return v->rc == OK ? mailboxes_check(v, why) : views_end(v, why);
 }

@@ -1,8 +1,8 @@
 /*
  * Inside src/views only.
  *
- * The object keeps the sites in memory (few; their counters change with every record) and writes those that changed at
- * commit. Everything else goes through prepared statements. The first error sticks: later statements do nothing, and the
+ * The object keeps the sites with something open in memory (few; their counters change with every record) and writes
+ * those that changed at commit. Everything else goes through prepared statements. The first error sticks: later statements do nothing, and the
  * call that began it returns it.
  */
 #pragma once
@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 5, VIEWS_STATEMENTS = 384 };
+enum { VIEWS_SCHEMA = 6, VIEWS_STATEMENTS = 384 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2, SITE_WORLD = 3 };
@@ -56,7 +56,7 @@ struct views {
 	uint64_t next, newest_us, recipients_version, indexed_upto;
 	struct site **sites;
 	size_t sites_n;
-	struct map site_by_name;
+	struct map site_by_name, site_by_id; /* those in memory */
 	struct {
 		uint32_t lane_id;
 		uint64_t seq;
@@ -99,11 +99,13 @@ enum rc views_sqlite_rc(int sqlite_code);
 #define I(x) ((int64_t)(x))
 
 /* ---- sites.c ---- */
+/* An id from a row. Of a damaged database: an empty site, and the call fails. */
 struct site *site_by_id(struct views *v, uint32_t id);
 /* Made when it is new. */
 struct site *site_of(struct views *v, struct span name, enum site_kind kind);
 bool sites_load(struct views *v);
 void sites_save(struct views *v);
+void sites_forget(struct views *v); /* after the commit: those where nothing is open */
 void sites_free(struct views *v);
 void site_text(char **where, struct span text);
 

@@ -31,8 +31,8 @@ enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct
 		   " UNION ALL SELECT min(number) FROM delivery WHERE site = t.id AND state = 3"
 		   " UNION ALL SELECT min(number) FROM delivery INDEXED BY delivery_offered"
 		   "  WHERE state = 1 AND site = t.id)))"
-		   " FROM site t WHERE kind = 0 OR ready + offered + deferred + decide > 0 ORDER "
-		   "BY kind, name");
+		   " FROM site t WHERE (kind IN (0, 2) OR ready + offered + deferred + decide > 0)"
+		   " AND (kind = 0 OR ready + offered + deferred + decide > 0) ORDER BY kind, name");
 
 	while (views_row(v, q)) {
 		struct views_site s = {

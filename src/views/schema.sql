@@ -50,6 +50,8 @@ CREATE TABLE site (
 	o_discarded INTEGER NOT NULL,
 	o_receipt TEXT NOT NULL
 );
+-- What is looked at; destinations of the world keep their row, and their id, when nothing is open there.
+CREATE INDEX site_open ON site (kind, name) WHERE kind IN (0, 2) OR ready + offered + deferred + decide > 0;
 
 -- Which site takes a domain, and an operator's hold on the domain alone ('' on off).
 CREATE TABLE domain (

@@ -1,4 +1,8 @@
-/* The sites in memory, and their rows. */
+/*
+ * The sites in memory, and their rows. A row stays for ever, so that ids do; what is in memory follows what is open: a
+ * destination of the world, or a host mail was redirected to, is forgotten at the commit that finds nothing open there,
+ * and read again when a record names it. So the content is the same whoever is in memory (V1).
+ */
 #include <stdlib.h>
 
 #include "base/must.h"
@@ -14,17 +18,20 @@ void site_text(char **where, struct span text)
 	*where = copy;
 }
 
-struct site *site_by_id(struct views *v, uint32_t id)
+#define IS_OPEN                                                                                    \
+	"kind IN (0, 2) OR ready + offered + deferred + decide > 0" /* as the index site_open */
+
+static struct site *known(const struct views *v, uint64_t id)
 {
-	must(id >= 1 && id <= v->sites_n);
-	return v->sites[id - 1];
+	return map_get(&v->site_by_id, map_key_u64(&id));
 }
 
-static struct site *add(struct views *v, struct span name, enum site_kind kind)
+static struct site *add(struct views *v, uint32_t id, struct span name, enum site_kind kind)
 {
 	struct site *s = must_alloc(sizeof *s);
+	uint64_t key = id;
 
-	s->id = (uint32_t)v->sites_n + 1;
+	s->id = id;
 	s->kind = kind;
 	site_text(&s->name, name);
 	site_text(&s->state, SPAN_LIT("unknown"));
@@ -35,26 +42,87 @@ static struct site *add(struct views *v, struct span name, enum site_kind kind)
 	must(v->sites);
 	v->sites[v->sites_n++] = s;
 	map_put(&v->site_by_name, span_str(s->name), s);
+	map_put(&v->site_by_id, map_key_u64(&key), s);
 	return s;
+}
+
+static struct site *from_row(struct views *v, sqlite3_stmt *q)
+{
+	struct site *s = add(v, (uint32_t)views_int(q, 0), views_text(q, 1),
+			     (enum site_kind)views_int(q, 2));
+	int c = 3;
+
+	s->phase = (enum site_phase)views_int(q, c++);
+	site_text(&s->state, views_text(q, c++));
+	s->since_us = (uint64_t)views_int(q, c++);
+	site_text(&s->reason, views_text(q, c++));
+	site_text(&s->stopped, views_text(q, c++));
+	s->up_us = (uint64_t)views_int(q, c++);
+	s->up_number = (uint64_t)views_int(q, c++);
+	for (int i = 0; i <= QUEUE_DECIDE; i++)
+		s->open[i] = views_int(q, c++);
+	s->bytes = views_int(q, c++);
+	s->done = views_int(q, c++);
+	s->o_open = views_int(q, c++) != 0;
+	s->o_began_us = (uint64_t)views_int(q, c++);
+	s->o_began_number = (uint64_t)views_int(q, c++);
+	s->o_total = views_int(q, c++);
+	s->o_handed = views_int(q, c++);
+	s->o_unsure = views_int(q, c++);
+	s->o_decide = views_int(q, c++);
+	s->o_deferred = views_int(q, c++);
+	s->o_returned = views_int(q, c++);
+	s->o_discarded = views_int(q, c++);
+	site_text(&s->receipt, views_text(q, c++));
+	return s;
+}
+
+/* It was forgotten and is wanted again. */
+static struct site *read_again(struct views *v, sqlite3_stmt *q)
+{
+	struct site *s;
+
+	if (!views_row(v, q))
+		return NULL;
+	s = from_row(v, q);
+	views_done(q);
+	if (v->ops.on_site)
+		v->ops.on_site(v->ops.arg, s->id);
+	return s;
+}
+
+struct site *site_by_id(struct views *v, uint32_t id)
+{
+	struct site *s = known(v, id);
+
+	if (!s)
+		s = read_again(v, views_bind(v, "SELECT * FROM site WHERE id = ?", "i", I(id)));
+	if (s)
+		return s;
+	views_fail(v, SQLITE_CORRUPT, "a site is not there");
+	return add(v, id, SPAN_NONE, SITE_NONE); /* to go on with until the call ends */
 }
 
 struct site *site_of(struct views *v, struct span name, enum site_kind kind)
 {
 	struct site *s = map_get(&v->site_by_name, name);
 
+	if (!s && (kind == SITE_WORLD || kind == SITE_REDIRECT))
+		s = read_again(v, views_bind(v, "SELECT * FROM site WHERE name = ?", "s", name));
 	if (s)
 		return s;
-	s = add(v, name, kind);
+	views_run(v,
+		  "INSERT INTO site VALUES (NULL, ?, ?, 0, 'unknown', 0, '', '', 0, 0, 0, 0, 0, 0, "
+		  "0, 0, 0, 0, 0,"
+		  " 0, 0, 0, 0, 0, 0, 0, '')",
+		  "si", name, I(kind));
+	s = add(v, (uint32_t)sqlite3_last_insert_rowid(v->db), name, kind);
 	if (kind == SITE_REDIRECT ||
 	    kind == SITE_WORLD) { /* no health state: an operator, or an author, said so */
 		s->phase = PHASE_UP;
 		site_text(&s->state, SPAN_LIT("up"));
+		s->is_dirty = true;
 	}
-	views_run(v,
-		  "INSERT INTO site VALUES (?, ?, ?, ?, ?, 0, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, "
-		  "0, 0,"
-		  " 0, 0, 0, 0, 0, 0, 0, '')",
-		  "isiiz", I(s->id), name, I(kind), I(s->phase), s->state);
 	if (v->ops.on_site)
 		v->ops.on_site(v->ops.arg, s->id);
 	return s;
@@ -62,37 +130,10 @@ struct site *site_of(struct views *v, struct span name, enum site_kind kind)
 
 bool sites_load(struct views *v)
 {
-	sqlite3_stmt *q = views_sql(v, "SELECT * FROM site ORDER BY id");
+	sqlite3_stmt *q = views_sql(v, "SELECT * FROM site WHERE " IS_OPEN " ORDER BY id");
 
-	while (views_row(v, q)) {
-		struct site *s = add(v, views_text(q, 1), (enum site_kind)views_int(q, 2));
-		int c = 3;
-
-		s->phase = (enum site_phase)views_int(q, c++);
-		site_text(&s->state, views_text(q, c++));
-		s->since_us = (uint64_t)views_int(q, c++);
-		site_text(&s->reason, views_text(q, c++));
-		site_text(&s->stopped, views_text(q, c++));
-		s->up_us = (uint64_t)views_int(q, c++);
-		s->up_number = (uint64_t)views_int(q, c++);
-		for (int i = 0; i <= QUEUE_DECIDE; i++)
-			s->open[i] = views_int(q, c++);
-		s->bytes = views_int(q, c++);
-		s->done = views_int(q, c++);
-		s->o_open = views_int(q, c++) != 0;
-		s->o_began_us = (uint64_t)views_int(q, c++);
-		s->o_began_number = (uint64_t)views_int(q, c++);
-		s->o_total = views_int(q, c++);
-		s->o_handed = views_int(q, c++);
-		s->o_unsure = views_int(q, c++);
-		s->o_decide = views_int(q, c++);
-		s->o_deferred = views_int(q, c++);
-		s->o_returned = views_int(q, c++);
-		s->o_discarded = views_int(q, c++);
-		site_text(&s->receipt, views_text(q, c++));
-		if (views_int(q, 0) != I(s->id))
-			views_fail(v, SQLITE_CORRUPT, "ids of sites");
-	}
+	while (views_row(v, q))
+		(void)from_row(v, q);
 	return v->rc == OK;
 }
 
@@ -121,18 +162,53 @@ void sites_save(struct views *v)
 	}
 }
 
-void sites_free(struct views *v)
+static void site_free(struct site *s)
 {
+	free(s->name);
+	free(s->state);
+	free(s->reason);
+	free(s->stopped);
+	free(s->receipt);
+	free(s);
+}
+
+static bool is_empty(const struct site *s)
+{
+	if ((s->kind != SITE_WORLD && s->kind != SITE_REDIRECT) || s->is_dirty || s->stopped[0])
+		return false;
+	for (int i = 0; i <= QUEUE_DECIDE; i++)
+		if (s->open[i])
+			return false;
+	return true;
+}
+
+void sites_forget(struct views *v)
+{
+	size_t kept = 0;
+
 	for (size_t i = 0; i < v->sites_n; i++) {
 		struct site *s = v->sites[i];
+		uint64_t key = s->id;
 
-		free(s->name);
-		free(s->state);
-		free(s->reason);
-		free(s->stopped);
-		free(s->receipt);
-		free(s);
+		if (!is_empty(s)) {
+			v->sites[kept++] = s;
+			continue;
+		}
+		if (v->ops.on_site_empty)
+			v->ops.on_site_empty(v->ops.arg, s->id);
+		map_remove(&v->site_by_id, map_key_u64(&key));
+		map_remove(&v->site_by_name, span_str(s->name));
+		site_free(s);
 	}
+	v->sites_n = kept;
+}
+
+void sites_free(struct views *v)
+{
+	for (size_t i = 0; i < v->sites_n; i++)
+		site_free(v->sites[i]);
+	map_fini(&v->site_by_name, NULL);
+	map_fini(&v->site_by_id, NULL);
 	free(v->sites);
 	v->sites = NULL;
 	v->sites_n = 0;

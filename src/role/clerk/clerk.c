@@ -96,6 +96,13 @@ static void on_site(void *arg, uint32_t site)
 	c->are_sites_changed = true;
 }
 
+static void on_site_empty(void *arg, uint32_t site)
+{
+	struct clerk *c = arg;
+
+	queue_site_empty(c->queue, site);
+}
+
 static void on_history(void *arg, const struct views_act *line)
 {
 	struct clerk *c = arg;
@@ -261,7 +268,7 @@ enum rc clerk_new(struct loop *loop, struct os *os, const char *data_dir,
 {
 	struct clerk *c = must_alloc(sizeof *c);
 	struct views_ops views_ops = {
-		on_ready,   on_outcome,	    on_intent,	     on_site,
+		on_ready,   on_outcome,	    on_intent,	     on_site, on_site_empty,
 		on_history, on_mail_change, on_mail_verdict, c,
 	};
 	uint64_t lease;

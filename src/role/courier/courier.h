@@ -54,6 +54,7 @@ struct courier {
 	struct list homes; /* home leases; home.h */
 	uint64_t last_question;
 	struct list signings;
+	uint64_t swept_us;	       /* when idle sites were looked for */
 	struct buf smarthost_password; /* of auth; wiped */
 	bool is_stopping, is_ending;
 	bool is_room_due;
@@ -84,8 +85,9 @@ struct primary {
 struct signing;
 struct site {
 	struct courier *c;
+	char *key;  /* in courier.sites */
 	char *name; /* as in the configuration; for a redirection that of the lease */
-	struct list primaries, sessions;
+	struct list primaries, sessions, in_sweep;
 	struct list waiting; /* jobs */
 	size_t waiting_n, sessions_n;
 	unsigned concurrency;
@@ -101,7 +103,8 @@ struct site {
 	char answered_by[256];	     /* the host of the last one */
 	struct msg_site_limits told; /* what watch knows; site empty: nothing */
 	char last_fault[300];
-	bool is_pushing;
+	bool is_pushing, is_used;
+	uint64_t used_us; /* the last lease of a redirection or of the world came */
 
 	/* world.c */
 	bool is_world, is_smarthost;
@@ -114,6 +117,8 @@ struct site {
 
 /* Reads the configuration again. */
 void sites_configure(struct courier *c);
+/* A redirection or a destination of the world has a lease. Those that had none for long, and nothing to do, are freed. */
+void site_used(struct site *s);
 /* NULL: no such site. */
 struct site *site_new(struct courier *c, struct span key, struct span name);
 struct primary *site_primary(struct site *s, struct span host, uint16_t port); /* makes it */

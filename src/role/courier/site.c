@@ -19,6 +19,8 @@
 #define MOST_PAUSE_US  30000000u
 #define PATIENCE_US    1000000u
 #define SMTP_PORT      25
+#define IDLE_US	       300000000u /* as long as a route is fresh */
+#define SWEEP_EVERY_US 60000000u
 
 /* ---- configuration ---- */
 
@@ -27,6 +29,8 @@ struct site *site_new(struct courier *c, struct span key, struct span name)
 	struct site *s = must_alloc(sizeof *s);
 
 	s->c = c;
+	s->key = must_alloc(key.n + 1);
+	memcpy(s->key, key.p, key.n);
 	s->name = must_alloc(name.n + 1);
 	if (name.n)
 		memcpy(s->name, name.p, name.n);
@@ -155,6 +159,7 @@ static struct site *site_redirected(struct courier *c, const struct msg_lease *l
 		(void)site_primary(s, host, port);
 	}
 	site_set_tls(s, home ? home : &none);
+	site_used(s);
 	buf_fini(&key);
 	return s;
 }
@@ -400,8 +405,64 @@ static void site_free(void *value)
 	loop_timer_free(s->route_deadline);
 	results_fini(s);
 	tls_context_unref(s->tls);
+	free(s->key);
 	free(s->name);
 	free(s);
+}
+
+/* What has a job, waiting or recorded, stays. */
+static void mark_used(struct courier *c)
+{
+	size_t cursor = 0;
+	struct span name;
+	void *value;
+
+	while (map_next(&c->sites, &cursor, &name, &value))
+		((struct site *)value)->is_used = false;
+	cursor = 0;
+	while (map_next(&c->jobs, &cursor, &name, &value))
+		if (((struct job *)value)->site)
+			((struct job *)value)->site->is_used = true;
+}
+
+static bool is_idle(const struct site *s, uint64_t now_us)
+{
+	return s->is_redirect && !s->is_used && !s->sessions_n && !s->waiting_n && !s->question &&
+	       !s->is_pushing && now_us - s->used_us >= IDLE_US;
+}
+
+/* Very many destinations cost no memory for longer than they are written to. */
+static void sweep(struct courier *c, uint64_t now_us)
+{
+	struct list idle;
+	struct list *first;
+	size_t cursor = 0;
+	struct span name;
+	void *value;
+
+	list_init(&idle);
+	mark_used(c);
+	while (map_next(&c->sites, &cursor, &name, &value))
+		if (is_idle(value, now_us))
+			list_append(&idle, &((struct site *)value)->in_sweep);
+	while ((first = list_shift(&idle))) {
+		struct site *s = LIST_ENTRY(first, struct site, in_sweep);
+
+		map_remove(&c->sites, span_str(s->key));
+		site_free(s);
+	}
+}
+
+void site_used(struct site *s)
+{
+	struct courier *c = s->c;
+	uint64_t now_us = loop_now_us(c->loop);
+
+	s->used_us = now_us;
+	if (now_us - c->swept_us < SWEEP_EVERY_US)
+		return;
+	c->swept_us = now_us;
+	sweep(c, now_us);
 }
 
 void sites_free(struct courier *c)

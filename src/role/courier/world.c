@@ -301,6 +301,7 @@ struct site *world_site(struct courier *c, struct span name)
 		s->tls = primary_tls_for(c->tls, &opportunistic);
 		s->route_deadline = loop_timer_new(c->loop, on_deadline, s);
 	}
+	site_used(s);
 	configure(s);
 	return s;
 }

@@ -782,6 +782,34 @@ static void play_one(uint64_t seed)
 	free(p);
 }
 
+/* A site that the views forgot goes when its last lease does, and comes back as a new one. */
+static void a_site_with_nothing_open_is_forgotten(void **state)
+{
+	struct queue *q = queue_new(1);
+	struct queue_pick pick = {.site = 7, .number = 5};
+	struct queue_grant grant = {.addr = 3};
+	struct queue_site_limits limits = {.concurrency = 4};
+	struct queue_need need;
+	uint64_t lease;
+
+	(void)state;
+	queue_courier_join(q, 0, 10);
+	queue_site_limits(q, 7, &limits);
+	queue_site_phase(q, 7, PHASE_UP, 0, false);
+	queue_courier_room(q, 0, 7, 0);
+	assert_false(queue_need(q, 7, 1000000, &need)); /* it said: no room there */
+	lease = queue_grant(q, &pick, &grant, 1, 1000000);
+	queue_site_empty(q, 7);
+	assert_int_equal(queue_leases_of(q, 7), 1);
+	assert_true(queue_on_done(q, 0, lease, false, false, 1000000));
+	assert_int_equal(queue_leases_of(q, 7), 0);
+	assert_false(queue_need(q, 7, 1000000, &need)); /* forgotten: not up until it is said */
+	queue_site_limits(q, 7, &limits);
+	queue_site_phase(q, 7, PHASE_UP, 0, false);
+	assert_true(queue_need(q, 7, 1000000, &need)); /* and what was said of its room, too */
+	queue_free(q);
+}
+
 static void property_q1_q2_all_arrive(void **state)
 {
 	(void)state;
@@ -809,6 +837,7 @@ int main(void)
 		cmocka_unit_test(refusals_narrow_what_is_out),
 		cmocka_unit_test(rates_are_never_passed),
 		cmocka_unit_test(retry_times_follow_the_schedule),
+		cmocka_unit_test(a_site_with_nothing_open_is_forgotten),
 		cmocka_unit_test(property_q1_q2_all_arrive),
 	};
 

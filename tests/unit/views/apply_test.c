@@ -587,6 +587,74 @@ static void mail_for_no_site_waits_for_a_decision(void **state)
 	story_free(s);
 }
 
+/* One letter to each of many domains, delivered; every 1,000th stays. */
+static struct story *many_destinations(void)
+{
+	static const unsigned domains = 20000;
+	struct story *s = story_new();
+
+	for (unsigned i = 0; i < domains; i++) {
+		char to[64];
+		uint64_t m;
+
+		snprintf(to, sizeof to, "a@d%u.example", i);
+		m = story_message(s, VIEWS_WORLD, "me@x.example", 100, to, NULL);
+		if (i % 1000 != 0)
+			story_outcome(s, LANE_COURIER, i + 1, m, 0, ATTEMPT_ACCEPTED,
+				      DISPOSE_DELIVERED);
+	}
+	return s;
+}
+
+static void destinations_with_nothing_open_are_forgotten(void **state)
+{
+	struct story *s = many_destinations();
+	char *dir = story_dir(), *other_dir = story_dir(), *dump, *other_dump;
+	struct views *v = story_open(dir, NULL), *other = story_open(other_dir, NULL);
+	struct views_site_now site;
+	struct seen seen;
+	uint32_t first;
+
+	(void)state;
+	story_apply(s, v, s->n, 500);
+	assert_int_equal(views_sites(v), 20);
+	views_site_at(v, 0, &site);
+	assert_int_equal(site.ready, 1);
+	seen = list(v, "site=world:d1000.example");
+	assert_int_equal(seen.rows, 1);
+
+	/* One comes back: as the same site, which counts on. */
+	views_site_at(v, 1, &site);
+	first = site.id;
+	story_message(s, VIEWS_WORLD, "me@x.example", 100, "b@d1.example", NULL);
+	story_apply(s, v, s->n, 500);
+	assert_int_equal(views_sites(v), 21);
+	views_site_at(v, 20, &site);
+	assert_true(span_eq(site.name, SPAN_LIT("world:d1.example")));
+	assert_int_equal(site.phase, PHASE_UP);
+	assert_true(site.id < first);
+
+	/* V1: whoever is in memory, the content is the same; opened again, too. */
+	for (size_t until = 1; until < s->n; until += s->n / 5) {
+		story_apply(s, other, until, 7);
+		views_close(other);
+		other = story_open(other_dir, NULL);
+	}
+	story_apply(s, other, s->n, 3000);
+	assert_int_equal(views_sites(other), 21);
+	dump = story_dump(v);
+	other_dump = story_dump(other);
+	assert_int_equal(lines_of(dump, "|site|"), 20000);
+	assert_string_equal(dump, other_dump);
+	free(dump);
+	free(other_dump);
+	views_close(v);
+	views_close(other);
+	story_rm(dir);
+	story_rm(other_dir);
+	story_free(s);
+}
+
 static bool on_recipient(void *arg, struct span key, uint32_t verdict)
 {
 	buf_printf(arg, "%.*s=%u ", SPAN_FMT(key), verdict);
@@ -641,6 +709,7 @@ int main(void)
 		cmocka_unit_test(unsure_outside_a_drain_is_named),
 		cmocka_unit_test(finished_messages_leave_after_a_month),
 		cmocka_unit_test(mail_for_no_site_waits_for_a_decision),
+		cmocka_unit_test(destinations_with_nothing_open_are_forgotten),
 		cmocka_unit_test(recipients_are_listed_and_learned),
 	};
 

@@ -19,7 +19,7 @@
 #include "os/os.h"
 #include "views/apply.h"
 
-enum { STORY_MAX = 4096, LANE_EDGE = 11, LANE_COURIER = 22, LANE_COURIER_2 = 33, LANE_WATCH = 44 };
+enum { STORY_MAX = 4096, STORY_ROOM = 40100, LANE_EDGE = 11, LANE_COURIER = 22, LANE_COURIER_2 = 33, LANE_WATCH = 44 };
 
 struct story {
 	struct {
@@ -27,7 +27,7 @@ struct story {
 		enum record_type type;
 		uint64_t at_us, body_bytes;
 		struct buf meta;
-	} records[STORY_MAX];
+	} records[STORY_ROOM];
 	size_t n;
 	uint64_t now_us;
 };
@@ -55,7 +55,7 @@ static inline uint64_t story_add(struct story *s, uint32_t lane, enum record_typ
 {
 	size_t i = s->n++;
 
-	must(i < STORY_MAX);
+	must(i < STORY_ROOM);
 	s->now_us += SECOND / 100;
 	s->records[i].type = type;
 	s->records[i].at_us = s->now_us;
