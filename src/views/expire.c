@@ -1,7 +1,9 @@
 /*
  * The window: entries of messages older than it leave their mailboxes, unless they wait for something: a delivery that is
- * not finished, or a person's change that has not gone home. By the time of records, when the hour of the newest one
- * changes, so that a rebuild ends with the same (V1).
+ * not finished, or a person's change that has not gone home. Changes that cannot go there, because the site has no IMAP
+ * (DIRECTORY records say so), are not waited for, as long as the primary has the message itself: what was written here is
+ * nowhere else and stays. By the time of records, when the hour of the newest one changes, so that a rebuild ends with
+ * the same (V1).
  */
 #include "base/must.h"
 #include "views/people.h"
@@ -26,6 +28,14 @@ static uint64_t first_young(struct views *v, uint64_t before_us)
 	return number;
 }
 
+/* Of entry e in mailbox b: nothing is waited for. */
+#define WAITS_FOR_NOTHING                                                                          \
+	"(e.home != 1 OR EXISTS (SELECT 1 FROM home h JOIN account a ON a.id = h.account JOIN"     \
+	" domain d ON d.name = substr(a.name, instr(a.name, '@') + 1) JOIN fact f ON f.kind ="     \
+	" 'site' AND f.scope = d.site AND f.key = 'imap' AND f.value = 'no' WHERE h.account ="     \
+	" b.account AND h.number = e.number AND h.form = e.form AND h.copy = 0 AND h.at_home = "   \
+	"1))"
+
 /* In order of arrival. Looks at old messages only, so that it costs nothing while a million young ones are held. */
 static size_t find_old(struct views *v, uint64_t before_us, struct old_entry *out)
 {
@@ -33,9 +43,9 @@ static size_t find_old(struct views *v, uint64_t before_us, struct old_entry *ou
 		v,
 		"SELECT e.box, b.account, e.uid FROM message m CROSS JOIN entry e"
 		" ON e.number = m.number AND e.gone = 0 JOIN mailbox b ON b.id = e.box"
-		" WHERE m.number < ? AND m.received_us < ? AND e.home != 1 AND NOT EXISTS"
-		" (SELECT 1 FROM delivery d WHERE d.number = m.number) ORDER BY m.number, e.box,"
-		" e.uid",
+		" WHERE m.number < ? AND m.received_us < ? AND " WAITS_FOR_NOTHING
+		" AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.number = m.number) ORDER BY"
+		" m.number, e.box, e.uid",
 		"ii", I(first_young(v, before_us)), I(before_us));
 	size_t n = 0;
 
@@ -46,6 +56,16 @@ static size_t find_old(struct views *v, uint64_t before_us, struct old_entry *ou
 	}
 	views_done(q);
 	return n;
+}
+
+/* What was left to do for a message that no mailbox of the account shows any more: it must not be seen as deleted. */
+static void forget_plan(struct views *v, uint64_t account, const struct entry *e)
+{
+	views_run(v,
+		  "DELETE FROM home WHERE account = ?1 AND number = ?2 AND form = ?3 AND NOT EXISTS"
+		  " (SELECT 1 FROM entry e JOIN mailbox b ON b.id = e.box WHERE e.number = ?2 AND"
+		  " e.form = ?3 AND e.gone = 0 AND b.account = ?1)",
+		  "iii", I(account), I(e->number), I(e->form));
 }
 
 static void leave(struct views *v, const struct old_entry *o)
@@ -59,6 +79,8 @@ static void leave(struct views *v, const struct old_entry *o)
 		return;
 	entry_remove(v, &b, &e, account_modseq(v, &a));
 	box_save(v, &b);
+	if (e.home == ENTRY_HOME_WAITS)
+		forget_plan(v, a.id, &e);
 }
 
 void expire(struct views *v, uint64_t newest_before_us)

@@ -4,6 +4,7 @@ import imaplib
 import os
 import random
 import re
+import shutil
 import signal
 import threading
 import time
@@ -266,3 +267,108 @@ def test_the_whole_day_with_roles_killed_at_the_end(folder, started):
     settle(day, 240)
     for n in NAMES:
         assert day.here(n) == here[n], f"{n}'s mailboxes at ours have changed"  # L7
+
+
+def test_the_views_are_deleted_in_the_middle_of_the_day(folder, started):
+    """P9, L7, H2: same UIDs and flags before and after, and everything goes home from the new ones."""
+    day = working_day(folder, started)
+    here = {n: day.here(n) for n in NAMES}
+    day.office.stop()
+    shutil.rmtree(os.path.join(day.office.folder, "data", "views"))
+    day.office.start()
+    for n in NAMES:
+        assert day.here(n) == here[n], f"{n}'s mailboxes have changed"
+    day.check_world()
+    day.recovery()
+    # Once more while everything goes home: what is done already follows from the records.
+    peers.wait_for(lambda: sum(len(c) for n in NAMES[:3] for c in day.at_primary(n).values()) > 25, 60, "the way home to begin")
+    day.office.kill()
+    shutil.rmtree(os.path.join(day.office.folder, "data", "views"))
+    day.office.start()
+    settle(day)
+    for n in NAMES:
+        assert day.here(n) == here[n], f"{n}'s mailboxes have changed"
+
+
+class Busy(threading.Thread):
+    """A person who goes on working here while everything goes home: marks and takes back, files, sends, drafts and throws away."""
+
+    def __init__(self, day, name, rounds, seed):
+        super().__init__()
+        self.day, self.name, self.rounds, self.rng, self.failed = day, name, rounds, random.Random(seed), None
+
+    def run(self):
+        try:
+            m = self.day.person(self.name).imap()
+            for _ in range(self.rounds):
+                self.rng.choice((self.mark, self.mark, self.unmark, self.file, self.send, self.draft))(m)
+                time.sleep(self.rng.uniform(0, 0.4))
+            m.logout()
+        except BaseException as e:  # told by the test that joins
+            self.failed = e
+
+    def any_of(self, folders):
+        box = self.day.model.boxes[self.name]
+        found = [(f, mid) for f in folders for mid in box.get(f, {})]
+        return self.rng.choice(found) if found else (None, None)
+
+    def mark(self, m, how="+FLAGS"):
+        folder, mid = self.any_of(("INBOX", "Archive", "Projects", "Sent"))
+        flag = self.rng.choice(("\\Seen", "\\Flagged", "$Forwarded"))
+        if not mid:
+            return
+        people.ok(m.uid("STORE", people.find_uid(m, folder, mid), how, f"({flag})"))
+        flags = self.day.model.boxes[self.name][folder][mid]
+        (flags.add if how == "+FLAGS" else flags.discard)(flag)
+
+    def unmark(self, m):
+        self.mark(m, "-FLAGS")
+
+    def file(self, m):
+        folder, mid = self.any_of(("INBOX", "Archive", "Projects", "Trash", "Drafts"))
+        to = self.rng.choice(("INBOX", "Archive", "Projects", "Trash"))
+        if not mid or folder == to or mid in self.day.model.boxes[self.name].get(to, {}):
+            return
+        people.ok(m.uid("MOVE", people.find_uid(m, folder, mid), to))
+        self.day.model.move(self.name, mid, folder, to)
+
+    def send(self, m):
+        self.day.write(self.name, ["partner@world.example.net"], "Meanwhile", own_copy=self.rng.random() < 0.5)
+
+    def draft(self, m):
+        draft = self.day.person(self.name).write(["partner@world.example.net"], "Another draft")
+        people.ok(m.append("Drafts", "(\\Draft)", None, draft.as_bytes().replace(b"\n", b"\r\n")))
+        self.day.model.put(self.name, "Drafts", draft["Message-ID"], ["\\Draft"])
+
+
+def at_work(day, rounds, seed):
+    busy = [Busy(day, n, rounds, seed * 100 + i) for i, n in enumerate(NAMES)]
+    for b in busy:
+        b.start()
+    return busy
+
+
+def leave_work(busy):
+    for b in busy:
+        b.join()
+    for b in busy:
+        if b.failed:
+            raise b.failed
+
+
+def test_people_go_on_working_while_everything_goes_home(folder, started):
+    """I-18: steps home and new changes race; then the site fails again in the middle, and people still go on."""
+    day = working_day(folder, started)
+    day.recovery()
+    busy = at_work(day, 15, SEED)
+    time.sleep(6)  # some of it is at home, some is on its way
+    day.dovecot.kill()
+    day.postfix.kill()
+    leave_work(busy)
+    for name in NAMES:
+        for mid in arrive(day.office.port, day.person(name).address, 1, "Second"):
+            day.model.put(name, "INBOX", mid)
+    busy = at_work(day, 5, SEED + 1)
+    day.recovery()
+    leave_work(busy)
+    settle(day, 240)

@@ -166,17 +166,16 @@ def contents(m, folder):
     total = int(ok(m.select(quoted(folder), readonly=True))[0])
     if total == 0:
         return []
-    found, flags, uid = [], None, None
+    found, mid = [], None
     for part in ok(m.fetch("1:*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")):
-        line = part[0] if isinstance(part, tuple) else part
-        flags = FLAGS.search(line) or flags
-        uid = UID.search(line) or uid
         if isinstance(part, tuple):
-            mid = MESSAGE_ID.search(part[1])
-            pending = mid.group(1).decode() if mid else ""
-        else:  # the closing line: flags may stand after the literal
-            found.append((pending, frozenset(flags.group(1).decode().split()) - {"\\Recent"}, int(uid.group(1))))
-            flags = uid = None
+            mid, flags, uid = MESSAGE_ID.search(part[1]), FLAGS.search(part[0]), UID.search(part[0])
+            mid = mid.group(1).decode() if mid else ""
+        elif mid is not None:  # the closing line: flags may stand after the literal
+            flags, uid = flags or FLAGS.search(part), uid or UID.search(part)
+            found.append((mid, frozenset(flags.group(1).decode().split()) - {"\\Recent"}, int(uid.group(1))))
+            mid = None
+        # else: news about another message, told in between
     return found
 
 

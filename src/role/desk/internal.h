@@ -28,16 +28,16 @@ enum {
 	DESK_VERDICT_US = 30000000,   /* from an act to its verdict; later: nobody knows */
 	DESK_UNREAD_US = 60000000, /* a client that takes nothing for so long is dropped (I-16) */
 	DESK_UNREAD_BYTES =
-		64 << 10,	 /* of output on its way to one client; then its engine waits */
-	DESK_STEPS = 8,		 /* of one engine before the others have their turn */
-	DESK_STOP_US = 8000000,	 /* for open acts and appends at the end; less than ROLE_STOP_S */
-	DESK_ENTER_US = 10000000,     /* that a login waits for its mailboxes */
-	DESK_ENTER_AGAIN_US = 50000,  /* between looks for them */
-	DESK_REOPEN_US = 200000, /* between tries to open the views */
-	DESK_DIGESTS_US = 10000000, /* the index is opened anew now and then */
-	DESK_BODIES_KEPT = 4,	    /* open messages that nobody reads just now */
-	DESK_SESSIONS_MOST = 50000, /* whatever descriptors there are */
-	DESK_ASKS_MOST = 100000,    /* acts on their way, of all sessions */
+		64 << 10,	  /* of output on its way to one client; then its engine waits */
+	DESK_STEPS = 8,		  /* of one engine before the others have their turn */
+	DESK_STOP_US = 8000000,	  /* for open acts and appends at the end; less than ROLE_STOP_S */
+	DESK_ENTER_US = 10000000, /* that a login waits for its mailboxes */
+	DESK_ENTER_AGAIN_US = 50000, /* between looks for them */
+	DESK_REOPEN_US = 200000,     /* between tries to open the views */
+	DESK_DIGESTS_US = 10000000,  /* the index is opened anew now and then */
+	DESK_BODIES_KEPT = 4,	     /* open messages that nobody reads just now */
+	DESK_SESSIONS_MOST = 50000,  /* whatever descriptors there are */
+	DESK_ASKS_MOST = 100000,     /* acts on their way, of all sessions */
 	DESK_ACCOUNT_BYTES = LOGIN_NAME_LIMIT_BYTES,
 };
 

@@ -9,7 +9,8 @@
  *     domain     ""         domain -> site
  *     policy     domain     mode, unknown, learn
  *     recipient  domain     address -> good; "@domain" -> good for a catch-all
- *     site       site       "host:port" -> "priority weight"; tls, concurrency, rate_per_minute, rate_per_hour
+ *     site       site       "host:port" -> "priority weight"; tls, concurrency, rate_per_minute, rate_per_hour; imap -> yes,
+ *                           no: whether people's changes can go home
  *     limits     ""         queue_lifetime_ms
  *
  *   call-ahead      one fact at a time, from scout: kept once each, at most LEARN_PER_SECOND of them (a dictionary
@@ -247,6 +248,7 @@ static void write_site(struct watch *w, const struct msg_site *m)
 		set_add(&s, key, arena_span(&s.arena, span_str(text)));
 	}
 	set_add(&s, SPAN_LIT("tls"), m->tls);
+	set_add(&s, SPAN_LIT("imap"), m->imap_n ? SPAN_LIT("yes") : SPAN_LIT("no"));
 	set_add_number(&s, "concurrency", m->concurrency);
 	set_add_number(&s, "rate_per_minute", m->rate_per_minute);
 	set_add_number(&s, "rate_per_hour", m->rate_per_hour);

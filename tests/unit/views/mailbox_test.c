@@ -606,6 +606,50 @@ static void the_window_ends_what_waits_for_nothing(void **state)
 	world_free(&w);
 }
 
+/* A site without IMAP: changes cannot go home, so they are not waited for, also in a rebuild; what is only here stays. */
+static void the_window_waits_for_no_home_that_cannot_be_reached(void **state)
+{
+	struct world w = world_new();
+	char *dir = story_dir(), *want, *got;
+	struct views *again = story_open(dir, NULL);
+	uint64_t inbox = inbox_of(&w), m;
+
+	(void)state;
+	m = story_letter(w.s, LETTER(ID("<1>")), 10, ANNA, NULL); /* 2 */
+	story_intent(w.s, LANE_COURIER, 1, m, 0);
+	story_outcome(w.s, LANE_COURIER, 1, m, 0, ATTEMPT_ACCEPTED, DISPOSE_DELIVERED);
+	story_change(w.s, ANNA,
+		     ACT(.kind = MAIL_ACT_STORE, .box = inbox, .how = MAIL_HOW_ADD,
+			 .flags = MAIL_FLAGGED, .unchanged_since = UINT64_MAX),
+		     1, 1);
+	story_change(w.s, ANNA,
+		     ACT(.kind = MAIL_ACT_COPY, .box = inbox, .to = box_id(w.anna, ARCHIVE)), 1, 1);
+	story_put(w.s, ANNA, box_id(w.anna, DRAFTS), MAIL_DRAFT, "<4>", 10); /* 7 */
+	story_fact(w.s, "domain", "", "x.example", "hq");
+	story_fact(w.s, "site", "hq", "imap", "yes");
+	w.s->now_us += 31 * DAY;
+	letters(&w, 1); /* 10 */
+	after(w.s, w.v);
+	assert_string_equal(shows(w.v, ANNA, "INBOX"), "1:2/4 2:10");
+	story_fact(w.s, "site", "hq", "imap", "no");
+	w.s->now_us += DAY / 12;
+	letters(&w, 1); /* 12 */
+	after(w.s, w.v);
+	assert_string_equal(shows(w.v, ANNA, "INBOX"), "2:10 3:12");
+	assert_string_equal(shows(w.v, ANNA, "Archive"), "");
+	assert_string_equal(shows(w.v, ANNA, "Drafts"), "1:7/16");
+	want = story_dump(w.v);
+	assert_null(strstr(want, "|home|2|2|")); /* nothing that would be taken for a deletion */
+	after(w.s, again);
+	got = story_dump(again);
+	assert_string_equal(got, want);
+	free(want);
+	free(got);
+	views_close(again);
+	story_rm(dir);
+	world_free(&w);
+}
+
 /* ---- L7 ---- */
 
 struct dice {
@@ -824,6 +868,7 @@ int main(void)
 		cmocka_unit_test(mailboxes_come_go_and_change_names),
 		cmocka_unit_test(a_person_puts_a_message),
 		cmocka_unit_test(the_window_ends_what_waits_for_nothing),
+		cmocka_unit_test(the_window_waits_for_no_home_that_cannot_be_reached),
 		cmocka_unit_test(l7_a_rebuild_gives_the_same_numbers),
 		cmocka_unit_test(l7_numbers_only_grow),
 		cmocka_unit_test(the_indexer_sees_each_message_once),
