@@ -157,7 +157,7 @@ static void on_recorded(void *arg, const struct lane_result *result)
 {
 	struct pin *pin = arg;
 
-	pin->desk->appends_pending--;
+	pin->desk->acts_pending--;
 	desk_ask_recorded(pin->desk, pin->ask, result->rc);
 	free(pin);
 }
@@ -178,7 +178,7 @@ static void record(struct desk_session *s, uint64_t ask, const struct mail_act *
 					   .detail = buf_span(&detail),
 				   });
 	record.meta = buf_span(&meta);
-	d->appends_pending++;
+	d->acts_pending++;
 	lane_append(d->lane, &record, 1, 0, false, on_recorded, pin);
 	buf_fini(&meta);
 	buf_fini(&detail);

@@ -15,6 +15,7 @@
 #include "mail/store.h"
 #include "pop3/server.h"
 #include "role/common/durable.h"
+#include "role/common/intake.h"
 #include "role/common/net.h"
 #include "role/common/role.h"
 #include "role/common/sources.h"
@@ -43,7 +44,6 @@ enum {
 
 struct desk_session;
 struct desk_login;
-struct desk_append;
 struct tls_context;
 
 /* What sessions go by, made from one configuration and the mechanisms auth offers; replaced as a whole. */
@@ -78,9 +78,9 @@ struct desk {
 
 	struct durable *durable;
 	struct lane *lane;
-	size_t appends_pending; /* records that call back */
-	uint64_t buffered;	/* bytes of messages in memory, until they are durable or dropped */
-	struct list hungry;	/* sessions that wait for buffered to fall */
+	size_t acts_pending; /* records that call back, beside those of the hall */
+	struct intake_hall hall;
+	struct list hungry; /* sessions that wait for room in the hall */
 
 	struct list runnable; /* sessions whose engine has work left */
 	struct loop_wake *run;
@@ -181,9 +181,9 @@ struct desk_session {
 	uint64_t deaf_until_us;
 	unsigned pins; /* acts and appends that may call back */
 
-	struct desk_login *login;   /* going on */
-	struct desk_append *append; /* coming in */
-	struct span account;	    /* name, owned; "" before the login */
+	struct desk_login *login; /* going on */
+	struct intake *append;	  /* a message coming in */
+	struct span account;	  /* name, owned; "" before the login */
 	uint64_t account_id;
 	char peer[48];
 };
@@ -233,7 +233,6 @@ void desk_append_begin(struct desk_session *s);
 void desk_append_piece(struct desk_session *s, struct span piece);
 void desk_append_drop(struct desk_session *s); /* accepts that there is none */
 void desk_append_end(struct desk_session *s);
-bool desk_append_is_hungry(const struct desk_session *s);
 
 /* ---- store.c: struct mail_store over views, digests and ledger ---- */
 void desk_store(struct desk_session *s, struct mail_store *out);

@@ -78,10 +78,15 @@ static void end_if_idle(void *arg)
 {
 	struct desk *d = arg;
 
-	if (d->sessions_n == 0 && d->appends_pending == 0)
+	if (d->sessions_n == 0 && d->acts_pending == 0 && d->hall.pending == 0)
 		end_now(d);
 	else
 		loop_timer_set(d->stop_timer, 10000);
+}
+
+static void on_room(void *arg)
+{
+	desk_feed_hungry(arg);
 }
 
 static bool open_ledger(struct desk *d, struct fault *why)
@@ -92,7 +97,7 @@ static bool open_ledger(struct desk *d, struct fault *why)
 
 	if (durable_open(d->role, &options, &d->durable, why) != OK)
 		return false;
-	d->lane = durable_lane(d->durable);
+	d->lane = d->hall.lane = durable_lane(d->durable);
 	(void)snprintf(dir, sizeof dir, "%s/ledger", role_data(d->role));
 	return ledger_reader_new(d->os, dir, &d->reader, why) == OK;
 }
@@ -107,6 +112,8 @@ static bool on_start(struct role *r, struct fault *why)
 	list_init(&d->listeners);
 	list_init(&d->sessions);
 	list_init(&d->hungry);
+	d->hall = (struct intake_hall){
+		.os = d->os, .gauge = desk_metrics[METRIC_BUFFERED], .on_room = on_room, .arg = d};
 	list_init(&d->runnable);
 	list_init(&d->bodies);
 	map_init(&d->accounts);
@@ -117,7 +124,7 @@ static bool on_start(struct role *r, struct fault *why)
 	d->next_ask = os_wall_us(d->os); /* of no process before us */
 	text_warm();			 /* iconv loads code late */
 	(void)load_tls(d);
-	d->policy = desk_policy_new(d);
+	desk_policy_use_newest(d);
 	d->tick = loop_timer_new(d->loop, on_tick, d);
 	d->stop_timer = loop_timer_new(d->loop, end_if_idle, d);
 	return open_ledger(d, why);

@@ -95,6 +95,7 @@ void desk_policy_use_newest(struct desk *d)
 	struct desk_policy *was = d->policy;
 
 	d->policy = desk_policy_new(d);
+	d->hall.budget_bytes = d->policy->buffer_bytes;
 	LIST_EACH (at, &d->sessions) {
 		struct desk_session *s = LIST_ENTRY(at, struct desk_session, link);
 

@@ -149,7 +149,7 @@ static void look_if_deaf(struct desk_session *s)
 
 static void settle_pause(struct desk_session *s)
 {
-	bool is_hungry = desk_append_is_hungry(s);
+	bool is_hungry = intake_is_hungry(s->append);
 	bool pauses = is_hungry || s->is_deaf || s->is_waiting || !list_is_empty(&s->run);
 
 	if (is_hungry && list_is_empty(&s->hunger))
@@ -196,7 +196,7 @@ static bool goes_on(const struct desk_session *s, enum desk_turn turn, unsigned 
 	if (turn == TURN_OTHERS && (is_forced || ++steps > DESK_STEPS))
 		return false;
 	return (turn == TURN_AGAIN || turn == TURN_OTHERS) && (!s->is_deaf || is_forced) &&
-	       !desk_append_is_hungry(s);
+	       !intake_is_hungry(s->append);
 }
 
 static size_t pump(struct desk_session *s, struct span bytes, bool is_forced)
@@ -259,7 +259,7 @@ void desk_feed_hungry(struct desk *d)
 	while ((at = list_shift(&waiting)) != NULL) {
 		struct desk_session *s = LIST_ENTRY(at, struct desk_session, hunger);
 
-		if (desk_append_is_hungry(s))
+		if (intake_is_hungry(s->append))
 			list_append(&d->hungry, &s->hunger);
 		else
 			queue_run(s);

@@ -12,6 +12,7 @@
 #include "mail/header.h"
 #include "publish/publish.h"
 #include "role/common/durable.h"
+#include "role/common/intake.h"
 #include "role/common/role.h"
 #include "role/edge/policy.h"
 #include "role/common/sources.h"
@@ -23,9 +24,7 @@ enum {
 	EDGE_TLS_US = 30000000,	   /* for the handshake where TLS comes first */
 	EDGE_STOP_US = 28000000,   /* for open transactions at the end; less than ROLE_STOP_S */
 	EDGE_TICK_US = 1000000,
-	EDGE_ID_BYTES = 33,	 /* 128 bit in hexadecimal and NUL */
-	EDGE_CHUNKS_PENDING = 4, /* of one session; more and it waits */
-	EDGE_SPILL_BYTES = 4096, /* over budget, parts at least so large become chunks early */
+	EDGE_ID_BYTES = 33, /* 128 bit in hexadecimal and NUL */
 	EDGE_UNREAD_BYTES =
 		64
 		<< 10, /* of replies that a client has not read: it is not listened to meanwhile */
@@ -79,9 +78,8 @@ struct edge {
 
 	struct durable *durable;
 	struct lane *lane; /* its */
-	size_t appends_pending;
-	uint64_t buffered;  /* bytes of bodies in memory, until they are durable or dropped */
-	struct list hungry; /* sessions that wait for buffered to fall */
+	struct intake_hall hall;
+	struct list hungry; /* sessions that wait for room in the hall */
 
 	struct scout *scout;
 	struct publish_view *recipients, *sites, *limits;
@@ -133,18 +131,6 @@ void edge_session_go_on(struct edge_session *s);
 void edge_session_unpin(struct edge_session *s); /* may free it */
 void edge_feed_hungry(struct edge *e);
 
-/* One body in reception. Dropped as a whole between transactions. */
-struct edge_body {
-	struct buf part;
-	uint64_t bytes;
-	struct header_walk header;
-	struct record_ref *chunks;
-	size_t chunks_n, chunks_cap, chunks_pending;
-	uint64_t epoch;
-	enum rc chunk_rc; /* of the first chunk that failed */
-	bool is_complete; /* SMTP_STORE was asked */
-};
-
 struct edge_session {
 	struct list link;   /* edge.sessions */
 	struct list hunger; /* edge.hungry */
@@ -154,7 +140,7 @@ struct edge_session {
 	struct smtp_server *smtp;
 	struct source *source;
 	uint64_t armed_at_us; /* the conn's deadline; 0: none */
-	unsigned pins;	      /* appends that will call back */
+	unsigned pins;	      /* records that will call back */
 	bool is_proxied;      /* the PROXY header has not come yet */
 	bool is_tls_first;    /* TLS, from the first byte, does not stand yet */
 	void *own;	      /* of the ways */
@@ -181,7 +167,7 @@ struct edge_session {
 		spf_until_us; /* of the answer above: a session's next message from the same sender asks nobody */
 	char id[EDGE_ID_BYTES];
 	uint64_t received_us;
-	struct edge_body body;
+	struct intake *intake; /* NULL: no message comes */
 };
 
 /* ---- run.c: the process, whatever its ways ---- */
@@ -250,9 +236,6 @@ const char *edge_message_protocol(const struct edge_session *s);
 void edge_message_piece(struct edge_session *s, struct span piece);
 void edge_message_drop(struct edge_session *s);
 void edge_message_store(struct edge_session *s); /* the message is complete */
-bool edge_message_is_hungry(const struct edge_session *s);
-/* The disk does not keep up: no new message should begin. */
-bool edge_is_over_budget(const struct edge_session *s);
 
 /* ---- scout.c ---- */
 struct scout_answer {

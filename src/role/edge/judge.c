@@ -107,7 +107,7 @@ static void on_sender(void *arg, const struct scout_answer *answer)
 	}
 	if (s->question == SMTP_MAIL)
 		decide_mail(s);
-	else if (s->question == SMTP_STORE && s->body.is_complete)
+	else if (s->question == SMTP_STORE && intake_is_complete(s->intake))
 		edge_message_store(s);
 }
 
@@ -472,7 +472,7 @@ void edge_judge_data(struct edge_session *s)
 			    "No disk space for new mail at the moment; try again later", 0);
 		return;
 	}
-	if (edge_is_over_budget(s)) {
+	if (intake_is_over_budget(&s->edge->hall)) { /* the disk does not keep up */
 		edge_answer(s, 452, "4.3.1",
 			    "More mail is coming in than can be written; try again in a minute", 0);
 		return;

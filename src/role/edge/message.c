@@ -1,9 +1,6 @@
 /*
- * A message on its way from the session's bytes to a record. Up to LEDGER_CHUNK_BYTES it stays in
- * one owned buffer, which the lane takes without a copy; a larger one goes out as CHUNK records
- * while it arrives, and the MESSAGE record that names them follows when all are durable. Over the
- * budget of all sessions, parts become chunks early and their sessions wait until those are on
- * disk, so that memory is bounded and nobody waits for somebody who waits.
+ * A message, from the session's bytes (role/common/intake.h) to a record and the answer: the loop guard, the record's
+ * meta, the 250.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,177 +9,40 @@
 #include "base/must.h"
 #include "mail/received.h"
 #include "os/os.h"
+#include "role/common/intake.h"
 #include "role/edge/internal.h"
 
-enum { BUDGET_DEFAULT = 64 << 20, FIRST_ROOM = 8 << 10 };
-
-/* What the lane gives back with a result. */
-struct pin {
-	struct edge_session *session;
-	uint64_t transaction;
-	size_t bytes;	      /* in memory */
-	uint64_t whole_bytes; /* of the message */
-};
-
-static uint64_t budget(const struct edge_session *s)
-{
-	return s->policy->limits.buffer_bytes ? s->policy->limits.buffer_bytes : BUDGET_DEFAULT;
-}
-
-bool edge_is_over_budget(const struct edge_session *s)
-{
-	return s->edge->buffered > budget(s);
-}
-
-static void release(struct edge *e, size_t bytes)
-{
-	must(e->buffered >= bytes);
-	e->buffered -= bytes;
-	edge_set(METRIC_BUFFERED, e->buffered);
-}
+enum { FIRST_ROOM = 8 << 10 };
 
 void edge_message_drop(struct edge_session *s)
 {
-	struct edge_body *b = &s->body;
+	intake_drop(s->intake);
+	s->intake = NULL;
+	s->transaction++; /* a record in flight is nobody's now */
+}
 
-	release(s->edge, b->part.n);
-	buf_fini(&b->part);
-	free(b->chunks);
-	*b = (struct edge_body){0};
-	s->transaction++; /* chunks in flight are nobody's now */
+static void on_chunked(void *arg)
+{
+	edge_message_store(arg);
 }
 
 void edge_message_begin(struct edge_session *s)
 {
+	uint64_t declared = smtp_server_envelope(s->smtp)->size_declared + 64;
+	size_t room = declared < LEDGER_CHUNK_BYTES ? (size_t)declared : LEDGER_CHUNK_BYTES;
+
 	edge_message_drop(s);
-	header_walk_init(&s->body.header, s->policy->mark);
+	s->intake = intake_new(&s->edge->hall, room > FIRST_ROOM ? room : FIRST_ROOM,
+			       s->policy->mark, on_chunked, s);
 	if (s->edge->ways->begin)
 		s->edge->ways->begin(s);
 }
 
-static struct pin *pin_new(struct edge_session *s, size_t bytes)
-{
-	struct pin *pin = must_alloc(sizeof *pin);
-
-	*pin = (struct pin){s, s->transaction, bytes, s->body.bytes};
-	s->pins++;
-	s->edge->appends_pending++;
-	return pin;
-}
-
-/* Ends a pin: memory, counts. True when the session still is where it was. */
-static bool pin_end(struct pin *pin)
-{
-	struct edge_session *s = pin->session;
-	bool is_current = s->conn && pin->transaction == s->transaction;
-
-	release(s->edge, pin->bytes);
-	s->edge->appends_pending--;
-	free(pin);
-	return is_current;
-}
-
-/* ---- chunks ---- */
-
-static void keep_chunk(struct edge_body *b, const struct lane_result *result)
-{
-	if (result->rc != OK) {
-		b->chunk_rc = b->chunk_rc == OK ? result->rc : b->chunk_rc;
-		return;
-	}
-	if (b->chunks_n == b->chunks_cap) {
-		b->chunks_cap = b->chunks_cap ? 2 * b->chunks_cap : 16;
-		b->chunks = reallocarray(b->chunks, b->chunks_cap, sizeof *b->chunks);
-		must(b->chunks != NULL);
-	}
-	b->chunks[b->chunks_n++] = result->ref;
-}
-
-static void on_chunk(void *arg, const struct lane_result *result)
-{
-	struct pin *pin = arg;
-	struct edge_session *s = pin->session;
-
-	if (pin_end(pin)) {
-		s->body.chunks_pending--;
-		keep_chunk(&s->body, result);
-		if (s->body.is_complete && s->body.chunks_pending == 0)
-			edge_message_store(s);
-	}
-	edge_feed_hungry(s->edge);
-	edge_session_unpin(s);
-}
-
-static bool is_chunked(const struct edge_body *b)
-{
-	return b->epoch != 0;
-}
-
-static void append_chunk(struct edge_session *s)
-{
-	struct edge_body *b = &s->body;
-	struct record_new chunk = {
-		.type = RECORD_CHUNK,
-		.received_us = os_wall_us(s->edge->os),
-		.body = b->part,
-	};
-	struct pin *pin = pin_new(s, b->part.n);
-
-	if (!is_chunked(b))
-		b->epoch = lane_epoch(s->edge->lane);
-	b->part = (struct buf){0};
-	b->chunks_pending++;
-	lane_append(s->edge->lane, &chunk, 1, b->epoch, true, on_chunk, pin);
-}
-
-/* ---- pieces ---- */
-
-static void add(struct edge_session *s, struct span piece)
-{
-	struct edge_body *b = &s->body;
-	uint64_t declared = smtp_server_envelope(s->smtp)->size_declared + 64;
-	size_t room = declared > LEDGER_CHUNK_BYTES ? LEDGER_CHUNK_BYTES : (size_t)declared;
-
-	if (b->part.cap == 0)
-		buf_init(&b->part, LEDGER_CHUNK_BYTES);
-	if ((b->part.cap == 0 && !buf_reserve(&b->part, room > FIRST_ROOM ? room : FIRST_ROOM)) ||
-	    !buf_append(&b->part, piece)) {
-		b->chunk_rc = LATER; /* no memory: the message will get 452 */
-		return;
-	}
-	s->edge->buffered += piece.n;
-}
-
 void edge_message_piece(struct edge_session *s, struct span piece)
 {
-	struct edge_body *b = &s->body;
-
-	(void)header_walk_feed(&b->header, piece);
+	intake_piece(s->intake, piece);
 	if (s->edge->ways->piece)
 		s->edge->ways->piece(s, piece);
-	b->bytes += piece.n;
-	while (piece.n) {
-		size_t room = LEDGER_CHUNK_BYTES - b->part.n;
-
-		if (room == 0) {
-			append_chunk(s);
-			continue;
-		}
-		add(s, span_first(piece, room));
-		piece = span_from(piece, room);
-	}
-	edge_set(METRIC_BUFFERED, s->edge->buffered);
-	if (s->edge->buffered > budget(s) && b->part.n >= EDGE_SPILL_BYTES)
-		append_chunk(s);
-}
-
-bool edge_message_is_hungry(const struct edge_session *s)
-{
-	const struct edge_body *b = &s->body;
-
-	if (b->is_complete || b->chunks_pending == 0)
-		return false;
-	return b->chunks_pending > EDGE_CHUNKS_PENDING || s->edge->buffered > budget(s);
 }
 
 /* ---- the record ---- */
@@ -249,7 +109,7 @@ static struct msg_rcpt *meta_rcpts(const struct edge_session *s)
 static void write_meta(struct edge_session *s, struct buf *out)
 {
 	const struct smtp_envelope *e = smtp_server_envelope(s->smtp);
-	const struct header_walk *h = &s->body.header;
+	const struct header_walk *h = intake_header(s->intake);
 	struct msg_rcpt *rcpts = meta_rcpts(s);
 	struct buf trace = {0};
 	struct msg_message_meta m;
@@ -305,74 +165,71 @@ static void answer_store(struct edge_session *s, enum rc rc)
 		edge_answer(s, 451, "4.3.0", "The message could not be stored; try again later", 0);
 }
 
+/* What the lane gives back with a result. */
+struct pin {
+	struct edge_session *session;
+	uint64_t transaction;
+	uint64_t bytes;
+};
+
 /* P1: the only place from which a 250 after the dot can come. */
 static void on_stored(void *arg, const struct lane_result *result)
 {
-	struct pin *pin = arg;
-	struct edge_session *s = pin->session;
+	struct pin pin = *(struct pin *)arg;
+	struct edge_session *s = pin.session;
 
-	uint64_t bytes = pin->whole_bytes;
-
+	free(arg);
 	if (result->rc == OK) { /* counted also when the client is gone: it is kept */
 		edge_count(METRIC_MESSAGES, 1);
-		edge_count(METRIC_BYTES, bytes);
+		edge_count(METRIC_BYTES, pin.bytes);
 	}
-	if (pin_end(pin)) {
+	if (s->conn && pin.transaction == s->transaction) {
 		if (result->rc == OK)
 			say(SAY_INFO, "message.stored", "id", SAY_STR(s->id), "peer",
 			    SAY_STR(s->peer), "from",
 			    SAY_SPAN(smtp_server_envelope(s->smtp)->sender), "recipients",
 			    SAY_U64(smtp_server_envelope(s->smtp)->rcpts_n), "bytes",
-			    SAY_U64(bytes), NULL);
+			    SAY_U64(pin.bytes), NULL);
 		if (s->edge->ways->stored)
 			s->edge->ways->stored(s, result->rc);
 		edge_message_drop(s);
 		answer_store(s, result->rc);
 	}
-	edge_feed_hungry(s->edge);
 	edge_session_unpin(s);
 }
 
 static void append_message(struct edge_session *s)
 {
-	struct edge_body *b = &s->body;
-	struct record_new record = {.type = RECORD_MESSAGE};
 	struct buf meta = {0};
-	struct pin *pin = pin_new(s, b->part.n);
+	struct pin *pin = must_alloc(sizeof *pin);
 
+	*pin = (struct pin){s, s->transaction, intake_bytes(s->intake)};
+	s->pins++;
 	new_id(s);
 	s->received_us = os_wall_us(s->edge->os);
 	write_meta(s, &meta);
-	record.received_us = s->received_us;
-	record.meta = buf_span(&meta);
-	record.body = b->part;
-	b->part = (struct buf){0};
-	if (is_chunked(b)) {
-		record.chunks = b->chunks;
-		record.chunks_n = b->chunks_n;
-		record.body_bytes = b->bytes;
-	}
-	lane_append(s->edge->lane, &record, 1, b->epoch, true, on_stored, pin);
+	intake_store(s->intake, s->received_us, buf_span(&meta), on_stored, pin);
 	buf_fini(&meta);
 }
 
-/* Mail that goes round: our own mark for the second time, or too many hops (RFC 5321 s6.3; S-18).
- * */
+/* Mail that goes round: our own mark for the second time, or too many hops (RFC 5321 s6.3; S-18). */
 static bool is_in_loop(const struct edge_session *s)
 {
+	const struct header_walk *h = intake_header(s->intake);
 	unsigned hops = s->policy->limits.hops ? s->policy->limits.hops : 100;
 
 	if (edge_is_copy(s))
 		return false; /* goes nowhere */
-	return s->body.header.own_received >= 2 || s->body.header.received > hops;
+	return h->own_received >= 2 || h->received > hops;
 }
 
 static void refuse_loop(struct edge_session *s)
 {
+	const struct header_walk *h = intake_header(s->intake);
+
 	say(SAY_WARNING, "message.loops", "peer", SAY_STR(s->peer), "from",
 	    SAY_SPAN(smtp_server_envelope(s->smtp)->sender), "message_id",
-	    SAY_SPAN(header_message_id(&s->body.header)), "hops", SAY_U64(s->body.header.received),
-	    NULL);
+	    SAY_SPAN(header_message_id(h)), "hops", SAY_U64(h->received), NULL);
 	edge_count(METRIC_MESSAGES_REFUSED, 1);
 	edge_message_drop(s);
 	edge_answer(s, 554, "5.4.6",
@@ -383,7 +240,7 @@ static bool is_too_large(const struct edge_session *s)
 {
 	uint64_t size = edge_judge_size(s);
 
-	return size && s->body.bytes > size;
+	return size && intake_bytes(s->intake) > size;
 }
 
 static void refuse_large(struct edge_session *s)
@@ -396,11 +253,8 @@ static void refuse_large(struct edge_session *s)
 /* Called when the message is complete, and again whenever something it waits for has come. */
 void edge_message_store(struct edge_session *s)
 {
-	struct edge_body *b = &s->body;
-
-	if (!b->is_complete) {
-		b->is_complete = true;
-		header_walk_end(&b->header);
+	if (!intake_is_complete(s->intake)) {
+		intake_end(s->intake);
 		if (is_in_loop(s)) {
 			refuse_loop(s);
 			return;
@@ -411,13 +265,11 @@ void edge_message_store(struct edge_session *s)
 		}
 		if (s->edge->ways->accepts && !s->edge->ways->accepts(s))
 			return;
-		if (is_chunked(b) && b->part.n)
-			append_chunk(s);
 	}
-	if (!s->sender_known || b->chunks_pending)
+	if (!s->sender_known || !intake_is_settled(s->intake))
 		return;
-	if (b->chunk_rc != OK) { /* of a chunk, or memory */
-		enum rc rc = b->chunk_rc;
+	if (intake_rc(s->intake) != OK) { /* of a chunk, or memory */
+		enum rc rc = intake_rc(s->intake);
 
 		edge_message_drop(s);
 		answer_store(s, rc);

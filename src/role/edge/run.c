@@ -15,7 +15,7 @@
 #include "role/common/server_tls.h"
 #include "tls/tls.h"
 
-enum { TLS_LOOK_TICKS = 15 };
+enum { TLS_LOOK_TICKS = 15, BUDGET_DEFAULT = 64 << 20 };
 
 static const struct edge_ways *the_ways; /* of this process */
 
@@ -55,6 +55,8 @@ void edge_use_policy(struct edge *e)
 {
 	edge_policy_unref(e->policy);
 	e->policy = edge_policy_new(role_config(e->role), e->tls != NULL);
+	e->hall.budget_bytes =
+		e->policy->limits.buffer_bytes ? e->policy->limits.buffer_bytes : BUDGET_DEFAULT;
 	if (e->ways->policy)
 		e->ways->policy(e, e->policy);
 }
@@ -100,10 +102,15 @@ static void end_if_idle(void *arg)
 {
 	struct edge *e = arg;
 
-	if (e->sessions_n == 0 && e->appends_pending == 0)
+	if (e->sessions_n == 0 && e->hall.pending == 0)
 		end_now(e);
 	else
 		loop_timer_set(e->stop_timer, 10000);
+}
+
+static void on_room(void *arg)
+{
+	edge_feed_hungry(arg);
 }
 
 static bool open_lane(struct edge *e, struct fault *why)
@@ -113,7 +120,7 @@ static bool open_lane(struct edge *e, struct fault *why)
 
 	if (durable_open(e->role, &options, &e->durable, why) != OK)
 		return false;
-	e->lane = durable_lane(e->durable);
+	e->lane = e->hall.lane = durable_lane(e->durable);
 	return true;
 }
 
@@ -127,6 +134,8 @@ bool edge_on_start(struct role *r, struct fault *why)
 	list_init(&e->listeners);
 	list_init(&e->sessions);
 	list_init(&e->hungry);
+	e->hall = (struct intake_hall){
+		.os = e->os, .gauge = edge_metrics[METRIC_BUFFERED], .on_room = on_room, .arg = e};
 	sources_init(&e->sources);
 	load_tls(e);
 	edge_use_policy(e);

@@ -88,7 +88,7 @@ static bool is_deaf(const struct edge_session *s)
 
 static void settle_pause(struct edge_session *s)
 {
-	bool is_hungry = edge_message_is_hungry(s);
+	bool is_hungry = intake_is_hungry(s->intake);
 	bool pauses = is_hungry || is_deaf(s) || smtp_server_is_asking(s->smtp);
 
 	if (is_hungry && list_is_empty(&s->hunger))
@@ -154,7 +154,7 @@ static bool pump_step(struct edge_session *s, struct span *in)
 		return true;
 	case SMTP_BODY:
 		edge_message_piece(s, piece);
-		return !edge_message_is_hungry(s);
+		return !intake_is_hungry(s->intake);
 	case SMTP_DROP:
 		edge_message_drop(s);
 		edge_count(METRIC_MESSAGES_REFUSED, 1);

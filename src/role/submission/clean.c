@@ -26,7 +26,7 @@ void submission_begin(struct edge_session *s)
 void submission_piece(struct edge_session *s, struct span piece)
 {
 	struct submitter *w = submitter_of(s);
-	const struct header_walk *h = &s->body.header;
+	const struct header_walk *h = intake_header(s->intake);
 	uint64_t room = UINT64_MAX;
 
 	if (h->is_done)
