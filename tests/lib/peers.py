@@ -6,6 +6,7 @@ where a condition can be awaited: see wait_for.
 import glob
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -35,17 +36,25 @@ def wait_for(condition, seconds, what, every=0.02):
 
 
 _given = set()
+# Below the ports that the kernel gives to clients; each parallel worker of pytest has a range of its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").lstrip("gw") or 0) % 4
+_PORTS = range(20000 + 3000 * _WORKER, 20000 + 3000 * (_WORKER + 1))
 
 
 def free_port():
     """A port that was free a moment ago and that this process gave to nobody else."""
     while True:
+        port = random.SystemRandom().choice(_PORTS)
+        if port in _given and len(_given) < len(_PORTS) // 2:
+            continue
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 def port_answers(port, host="127.0.0.1"):
