@@ -1,4 +1,5 @@
 """P6: what people did during an outage is found in their mailboxes on the primary, once, with a real Dovecot."""
+import glob
 import os
 import signal
 import time
@@ -11,19 +12,25 @@ from primaries import Primary
 
 from test_people import arrive
 
+FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+
 
 class Home:
     """An office whose primary keeps its mail in a real Dovecot: a small SMTP server hands each message over by LMTP."""
 
-    def __init__(self, folder, started, names, master=True, **options):
+    def __init__(self, folder, started, names, master=True, office=None, **options):
         self.dovecot = dovecot.Dovecot({f"{n}@example.com": f"primary {n}" for n in names}, **options)
         started(self.dovecot)
         self.primary = ToDovecot(self.dovecot)
         started(self.primary)
-        self.office = started(people.Office(os.path.join(folder, "office"), self.primary.port, self.dovecot))
+        self.office = started(people.Office(os.path.join(folder, "office"), self.primary.port, self.dovecot, **(office or {})))
         if master:
             self.office.set_master_password(dovecot.MASTER_PASSWORD)
-        self.office.add(*names)
+        if office and office.get("passthrough"):
+            for n in names:
+                self.office.people[n] = people.Person(self.office, n, self.dovecot.users[f"{n}@example.com"])
+        else:
+            self.office.add(*names)
         self.office.wait_state("up")
 
     def down(self):
@@ -237,3 +244,71 @@ def test_a_master_password_that_comes_late_brings_everything_home(folder, starte
     history = home.office.json("history")["history"]
     assert [(a["object"], a["argument"]) for a in history if a["verb"] == "site.password"] == [("head-office", "set")]
     assert dovecot.MASTER_PASSWORD not in str(history) + home.office.tail(10000)
+
+
+OWN = {"passthrough": True, "master": False}
+
+
+def without_a_word(folder, started, n_sent):
+    """Anna's account came by the primary's word; we have forgotten it in the outage (a restart). What she sent then waits."""
+    home = Home(folder, started, ("anna",), master=False, office=OWN)
+    anna = home.person("anna")
+    anna.imap().logout()
+    home.down()
+    home.office.stop()
+    home.office.start()
+    (mid,) = arrive(home.office.port, anna.address, 1, "During")
+    m = anna.imap()  # by what is kept; the primary cannot be asked
+    peers.wait_for(lambda: len(people.contents(m, "INBOX")) == 1, 10, "the mail here")
+    store(m, "INBOX", mid, "+FLAGS", "(\\Seen)")
+    m.logout()
+    return home, anna, mid, [anna.send(anna.write(["someone@example.com"], f"Sent {i}")) for i in range(n_sent)]
+
+
+def test_the_password_seen_at_a_login_after_recovery(folder, started):
+    """No master user: what somebody did waits until they log in once more, and then goes home without being asked for."""
+    home, anna, mid, sent = without_a_word(folder, started, 1)
+    home.up()
+    home.office.wait_state("up")
+    home.wait_primary("anna", {"INBOX": {mid: []}})
+    assert peers.wait_for(lambda: (h := home.office.site()["home"])["waiting"] == 2 and h, 20, lambda: str(home.office.site()))
+    began = time.monotonic()
+
+    def logs_in_and_it_is_home():
+        anna.imap().logout()  # as a mail program does now and then
+        return home.at_primary("anna").get("Sent")
+    peers.wait_for(logs_in_and_it_is_home, 40, lambda: home.office.tail(25), every=2)
+    home.wait_primary("anna", {"INBOX": {mid: ["\\Seen"]}, "Sent": {m: ["\\Seen"] for m in sent}})
+    assert time.monotonic() - began < 40
+
+
+@pytest.mark.skipif(not FAKETIME, reason="needs faketime")
+def test_after_three_days_what_was_sent_comes_by_mail(folder, started):
+    """Nobody can log in for her: one message holds what she sent; marks wait on, and nothing comes twice when she is back."""
+    home, anna, mid, sent = without_a_word(folder, started, 2)
+    home.office.stop()
+    home.dovecot.start()
+    home.primary.start()
+    home.office.start(env={"LD_PRELOAD": FAKETIME[0], "FAKETIME": "+4d", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                           "DONT_FAKE_MONOTONIC": "1"})
+    home.office.wait_state("up")
+
+    def by_mail():
+        m = home.dovecot.imap(anna.address)
+        try:
+            m.select("INBOX", readonly=True)
+            _, found = m.search(None, "SUBJECT", '"[Not in your Sent folder]"')
+            return [m.fetch(n, "(BODY.PEEK[])")[1][0][1] for n in found[0].split()]
+        finally:
+            m.logout()
+    (letter,) = peers.wait_for(by_mail, 90, lambda: home.office.tail(25), every=1)
+    assert all(s.encode() in letter for s in sent) and letter.count(b"message/rfc822") == 2
+    assert home.office.site()["home"]["waiting"] == 1  # the mark
+
+    def logs_in_and_it_is_home():
+        anna.imap().logout()
+        return ("\\Seen",) in [flags for m, flags in home.at_primary("anna")["INBOX"] if m == mid]
+    peers.wait_for(logs_in_and_it_is_home, 60, lambda: home.office.tail(25), every=2)
+    assert home.office.site()["home"]["waiting"] == 0
+    assert "Sent" not in home.at_primary("anna")
+    assert len(by_mail()) == 1

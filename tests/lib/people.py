@@ -41,7 +41,7 @@ def trusting():
 class Office(peers.Holdfast):
     """dovecot: the primary's IMAP server (tests/lib/dovecot.py) or None; world_port: where mail for foreign domains goes."""
 
-    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False):
+    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False, master=True):
         self.ports = {s: peers.free_port() for s in SERVICES}
         self.dovecot = dovecot
         port = peers.free_port()
@@ -49,7 +49,8 @@ class Office(peers.Holdfast):
         site = ""
         if dovecot:
             site += f"    imap: [{{ host: 127.0.0.1, port: {dovecot.imap_port}, tls: none }}]\n"
-            site += f'    master: {{ user: {dovecot_lib.MASTER}, login: "%u*%m" }}\n'
+            if master:
+                site += f'    master: {{ user: {dovecot_lib.MASTER}, login: "%u*%m" }}\n'
             if passthrough:
                 site += "    passthrough: true\n"
         if world_port:

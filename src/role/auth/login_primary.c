@@ -2,7 +2,8 @@
  * Pass-through: the primary's word on a password, kept as a verifier for the day it is down (P5).
  *
  * A kept verifier works until it is verifier_age old. While it does, the primary is asked behind the login's back at most
- * every RENEW_US: yes renews it, no ends it and its sessions, no answer changes nothing. Somebody whom the primary knows
+ * every RENEW_US: yes renews it, no ends it and its sessions, no answer changes nothing, and the first login AGAIN_US later
+ * asks anew: after an outage it is what brings home what its person did. Somebody whom the primary knows
  * and we do not gets an account, recorded before they are let in.
  */
 #include "role/auth/login.h"
@@ -14,6 +15,7 @@
 #include "os/os.h"
 
 #define RENEW_US   (600 * AUTH_SECOND_US)
+#define AGAIN_US   (20 * AUTH_SECOND_US) /* when it did not answer */
 #define CONFIRM_US (3600 * AUTH_SECOND_US)
 #define OWN_US                                                                                     \
 	(3600 * AUTH_SECOND_US) /* a password seen to be the primary's is kept for going home */
@@ -223,13 +225,15 @@ static void confirm(struct auth *a, const struct member *m, const struct passwor
 static void on_renewed(void *arg, enum primary_says says, const char *why)
 {
 	struct renewal *r = arg;
-	const struct member *m = member_find(r->auth, span_str(r->name));
+	struct member *m = member_find(r->auth, span_str(r->name));
 
 	(void)why;
 	if (m && m->epoch == r->epoch && says == PRIMARY_YES)
 		confirm(r->auth, m, &r->password);
 	else if (m && m->epoch == r->epoch && says == PRIMARY_NO)
 		drop_kept(r->auth, r->name);
+	else if (m)
+		m->primary_asked_us = auth_mono(r->auth) - RENEW_US + AGAIN_US;
 	secret_wipe(r, sizeof *r);
 	free(r);
 }
