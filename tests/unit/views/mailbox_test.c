@@ -406,6 +406,32 @@ static void messages_are_copied_moved_and_expunged(void **state)
 	world_free(&w);
 }
 
+static void a_reader_sees_one_moment(void **state)
+{
+	struct world w = world_new();
+	struct fault why = {0};
+	struct views *r;
+
+	(void)state;
+	letters(&w, 1);
+	after(w.s, w.v);
+	if (views_open_read(w.dir, &r, &why) != OK)
+		fail_msg("%s", why.text);
+	views_read_begin(r);
+	assert_int_equal(box_of(r, ANNA, "INBOX").total, 1);
+	letters(&w, 1);
+	after(w.s, w.v);
+	assert_int_equal(box_of(r, ANNA, "INBOX").total, 1);
+	assert_string_equal(there(r, inbox_of(&w)), "1");
+	views_read_end(r);
+	assert_int_equal(box_of(r, ANNA, "INBOX").total, 2);
+	assert_string_equal(there(r, inbox_of(&w)), "1:2");
+	views_read_end(r); /* does nothing */
+	views_read_begin(r);
+	views_close(r); /* in the middle of it */
+	world_free(&w);
+}
+
 static void what_is_refused_changes_nothing(void **state)
 {
 	struct world w = world_new();
@@ -864,6 +890,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_those_of_the_form),
 		cmocka_unit_test(flags_are_set_under_conditions),
 		cmocka_unit_test(messages_are_copied_moved_and_expunged),
+		cmocka_unit_test(a_reader_sees_one_moment),
 		cmocka_unit_test(what_is_refused_changes_nothing),
 		cmocka_unit_test(mailboxes_come_go_and_change_names),
 		cmocka_unit_test(a_person_puts_a_message),
