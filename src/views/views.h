@@ -7,7 +7,7 @@
  * damaged or of another schema version (O-04, D-09). A rebuild gives equal content.
  *
  * Spans handed to callbacks live until the callback returns. Callbacks return false to stop early.
- * No read transaction outlives a call.
+ * No read transaction outlives a call, but for views_read_begin.
  */
 #pragma once
 
