@@ -172,6 +172,8 @@ struct ledger_reader;
 enum rc ledger_reader_new(struct os *os, const char *ledger_dir, struct ledger_reader **out,
 			  struct fault *why) MUST_USE;
 void ledger_reader_free(struct ledger_reader *r);
+/* Of a lane that was read from; "" if none was. */
+const char *ledger_reader_lane(const struct ledger_reader *r, uint32_t lane_id);
 /* Header and meta only (one or two preads). REFUSED: no valid record there. BROKEN: read error. */
 enum rc ledger_read(struct ledger_reader *r, struct record_ref ref, struct record *out,
 		    struct fault *why) MUST_USE;

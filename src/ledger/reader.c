@@ -117,7 +117,7 @@ void ledger_reader_free(struct ledger_reader *r)
 
 /* ---- lanes and files ---- */
 
-static struct reader_lane *lane_known(struct ledger_reader *r, uint32_t id)
+static struct reader_lane *lane_known(const struct ledger_reader *r, uint32_t id)
 {
 	LIST_EACH(at, &r->lanes)
 	{
@@ -127,6 +127,13 @@ static struct reader_lane *lane_known(struct ledger_reader *r, uint32_t id)
 			return l;
 	}
 	return NULL;
+}
+
+const char *ledger_reader_lane(const struct ledger_reader *r, uint32_t lane_id)
+{
+	const struct reader_lane *l = lane_known(r, lane_id);
+
+	return l ? l->name : "";
 }
 
 static bool on_lane_learn(void *arg, const char *name)

@@ -62,8 +62,22 @@ void history_add(struct views *v, const struct views_act *line)
 		v->ops.on_history(v->ops.arg, line);
 }
 
-enum rc views_apply(struct views *v, const struct order_entry *e, const struct record *r,
-		    struct fault *why)
+/* Kept in the ledger, shown in the history, and without any effect. */
+static void pass_over(struct views *v, const struct order_entry *e, const struct record *r,
+		      struct span verb, struct span reason)
+{
+	history_add(v, &(struct views_act){
+			       .number = e->number,
+			       .at_us = r->received_us,
+			       .verb = verb,
+			       .object = span_str(record_type_name(r->type)),
+			       .reason = reason,
+			       .actor = SPAN_LIT("clerk"),
+		       });
+}
+
+static enum rc apply(struct views *v, const struct order_entry *e, const struct record *r,
+		     bool counts, struct fault *why)
 {
 	uint64_t newest_before_us = v->newest_us;
 
@@ -71,21 +85,15 @@ enum rc views_apply(struct views *v, const struct order_entry *e, const struct r
 	v->shown = 0;
 	v->at_us = r->received_us;
 	v->history_line = r->type == RECORD_ACT ? 0 : 1;
-	if (v->rc == OK)
+	if (!counts)
+		pass_over(v, e, r, SPAN_LIT("record.foreign"),
+			  SPAN_LIT("the role that wrote it has no right to say such a thing"));
+	else if (v->rc == OK)
 		by_type(v, e, r);
-	if (v->rc == REFUSED) { /* it does not decode: kept in the ledger, shown, passed over */
+	if (v->rc == REFUSED) { /* it does not decode */
 		v->rc = OK;
-		history_add(
-			v,
-			&(struct views_act){
-				.number = e->number,
-				.at_us = r->received_us,
-				.verb = SPAN_LIT("record.unreadable"),
-				.object = span_str(record_type_name(r->type)),
-				.reason = SPAN_LIT(
-					"its meta part does not decode; see holdfast log verify"),
-				.actor = SPAN_LIT("clerk"),
-			});
+		pass_over(v, e, r, SPAN_LIT("record.unreadable"),
+			  SPAN_LIT("its meta part does not decode; see holdfast log verify"));
 	}
 	note_lane(v, e->ref.lane_id, e->seq);
 	v->next = e->number + 1;
@@ -94,4 +102,16 @@ enum rc views_apply(struct views *v, const struct order_entry *e, const struct r
 	prune(v);
 	expire(v, newest_before_us);
 	return views_end(v, why);
+}
+
+enum rc views_apply(struct views *v, const struct order_entry *e, const struct record *r,
+		    struct fault *why)
+{
+	return apply(v, e, r, true, why);
+}
+
+enum rc views_pass_over(struct views *v, const struct order_entry *e, const struct record *r,
+			struct fault *why)
+{
+	return apply(v, e, r, false, why);
 }

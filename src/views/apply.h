@@ -61,6 +61,9 @@ enum rc views_begin(struct views *v, struct fault *why) MUST_USE;
 /* entry->number is views_next(v). A record that does not decode is noted in history and passed over. */
 enum rc views_apply(struct views *v, const struct order_entry *entry, const struct record *record,
 		    struct fault *why) MUST_USE;
+/* As views_apply for a record that has no right to be where it is: noted in history, without any effect. */
+enum rc views_pass_over(struct views *v, const struct order_entry *entry,
+			const struct record *record, struct fault *why) MUST_USE;
 enum rc views_commit(struct views *v, struct fault *why) MUST_USE;
 uint64_t views_next(const struct views *v);	 /* the next order number to apply */
 uint64_t views_newest_us(const struct views *v); /* reception of the newest applied record */

@@ -31,7 +31,14 @@ static bool apply_one(struct clerk *c, const struct order_entry *e)
 	struct record r = {0};
 	struct fault why = {0};
 	enum rc rc = ledger_read(c->reader, e->ref, &r, &why);
+	const char *lane = rc == OK ? ledger_reader_lane(c->reader, e->ref.lane_id) : "";
 
+	arena_reset(&c->arena);
+	if (rc == OK && !lane_may_say(&c->arena, lane, &r)) {
+		say(SAY_ERROR, "record.foreign", "number", SAY_U64(e->number), "lane",
+		    SAY_STR(lane), "type", SAY_STR(record_type_name(r.type)), NULL);
+		return clerk_ok(c, views_pass_over(c->views, e, &r, &why), &why);
+	}
 	if (rc != OK) {
 		/* Damaged since it was numbered: shown and stepped over; holdfast log verify names it. */
 		say(SAY_ERROR, "record.unread", "number", SAY_U64(e->number), "why",

@@ -10,6 +10,8 @@
  *       the decision list.
  *   K3  What the clerk does to mail follows from records; the clock decides only when.
  *   K4  A desk is told a verdict after the commit that holds it; what it was not told it asks for again (DeskHello).
+ *   K5  What a role says in a lane of its own counts only where it is that role's to say (lanes.c); all else is passed
+ *       over and shown in the history.
  */
 #pragma once
 

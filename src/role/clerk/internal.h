@@ -100,6 +100,9 @@ uint64_t clerk_mono_us(const struct clerk *c);
 bool clerk_ok(struct clerk *c, enum rc rc, const struct fault *why);
 void clerk_condition(struct clerk *c);
 
+/* lanes.c: K5. The arena for what is decoded. */
+bool lane_may_say(struct arena *a, const char *lane, const struct record *r);
+
 void apply_soon(struct clerk *c);
 void on_apply(void *arg);
 

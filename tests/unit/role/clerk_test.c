@@ -29,8 +29,10 @@
 
 enum {
 	LEASES_MAX = 600,
-	LANES = 5,
+	LANES = 7,
 	DESK = 4,
+	AUTH = 5,
+	SUBMISSION = 6,
 	EDGE = 0,
 	WATCH = 1,
 	COURIER = 2 /* and 3 */,
@@ -417,8 +419,8 @@ static void clerk_die(struct world *w)
 
 static struct world *world_new(uint32_t couriers)
 {
-	static const char *const names[LANES] = {"edge-0", "watch", "courier-0", "courier-1",
-						 "desk-0"};
+	static const char *const names[LANES] = {"edge-0", "watch", "courier-0",   "courier-1",
+						 "desk-0", "auth",  "submission-0"};
 	struct world *w = must_alloc(sizeof *w);
 	struct fault why = {0};
 	char path[128];
@@ -952,7 +954,7 @@ static void account(struct world *w, const char *name)
 	struct buf b = {0};
 
 	msg_directory_meta_encode(&b, &m);
-	record(w, WATCH, RECORD_DIRECTORY, b, NULL);
+	record(w, AUTH, RECORD_DIRECTORY, b, NULL);
 }
 
 static void create(struct world *w, uint64_t ask, const char *name)
@@ -1112,6 +1114,121 @@ static void nobody_speaks_for_anothers_lane(void **state)
 	world_free(w);
 }
 
+/* What another role would have to say. */
+static void say_foreign(struct world *w, unsigned lane, const char *verb)
+{
+	struct msg_mail_act create_box = {.ask = 77,
+					  .account = SPAN_LIT("a@x.example"),
+					  .kind = MAIL_ACT_CREATE,
+					  .name = SPAN_LIT("Foreign")};
+	struct msg_act_meta m = {.verb = span_str(verb),
+				 .object = SPAN_LIT("hq"),
+				 .argument = SPAN_LIT("up"),
+				 .actor = SPAN_LIT("test")};
+	struct buf detail = {0}, b = {0};
+
+	msg_mail_act_encode(&detail, &create_box);
+	if (strcmp(verb, "mail") == 0)
+		m.detail = buf_span(&detail);
+	msg_act_meta_encode(&b, &m);
+	record(w, lane, RECORD_ACT, b, NULL);
+	buf_fini(&detail);
+}
+
+static void say_message(struct world *w, unsigned lane, uint8_t origin)
+{
+	struct msg_rcpt rcpt = {.address = SPAN_LIT("a@x.example"),
+				.domain = SPAN_LIT("x.example"),
+				.site = SPAN_LIT("hq")};
+	struct msg_message_meta m = {.id = SPAN_LIT("f0"),
+				     .rcpts = &rcpt,
+				     .rcpts_n = 1,
+				     .origin = origin,
+				     .account = SPAN_LIT("a@x.example")};
+	struct buf b = {0};
+
+	msg_message_meta_encode(&b, &m);
+	record(w, lane, RECORD_MESSAGE, b, "x\r\n\r\nforeign\r\n");
+}
+
+static void say_account(struct world *w, unsigned lane, const char *kind)
+{
+	struct msg_fact fact = {SPAN_LIT("state"), SPAN_LIT("active")};
+	struct msg_directory_meta m = {.kind = span_str(kind),
+				       .scope = SPAN_LIT("mallory@x.example"),
+				       .facts = &fact,
+				       .facts_n = 1};
+	struct buf b = {0};
+
+	msg_directory_meta_encode(&b, &m);
+	record(w, lane, RECORD_DIRECTORY, b, NULL);
+}
+
+static bool on_line(void *arg, const struct views_act *line)
+{
+	*(unsigned *)arg += span_eq(line->verb, SPAN_LIT("record.foreign"));
+	return true;
+}
+
+static unsigned foreign(struct world *w)
+{
+	struct fault why = {0};
+	struct views *v;
+	unsigned n = 0;
+
+	if (views_open_read(w->dir, &v, &why) != OK)
+		return 0;
+	assert_int_equal(views_history(v, 100, on_line, &n, &why), OK);
+	views_close(v);
+	return n;
+}
+
+static bool all_foreign(struct world *w)
+{
+	return foreign(w) >= 15;
+}
+
+/* K5: a role that is broken into says nothing that is another's to say. */
+static void no_role_says_what_is_anothers_to_say(void **state)
+{
+	struct world *w = world_new(1);
+	struct clerk_figures f;
+	struct views_account a;
+	struct fault why = {0};
+	struct mail_box box;
+	struct views *v;
+
+	(void)state;
+	account(w, "a@x.example");
+	say_foreign(w, EDGE, "mail");
+	say_foreign(w, EDGE, "site.state");
+	say_foreign(w, SUBMISSION, "mail");
+	say_foreign(w, DESK, "site.state");
+	say_foreign(w, DESK, "queue.discard");
+	say_foreign(w, COURIER, "mail");
+	say_foreign(w, COURIER, "site.state");
+	say_foreign(w, AUTH, "mail");
+	say_foreign(w, WATCH, "mail");
+	say_message(w, DESK, 0);
+	say_message(w, DESK, 1);
+	say_message(w, EDGE, 1);
+	say_message(w, SUBMISSION, 2);
+	say_account(w, DESK, "account");
+	say_account(w, AUTH, "domain");
+	order(w);
+	AWAIT(w, all_foreign);
+	assert_int_equal(foreign(w), 15);
+	clerk_figures(w->clerk, &f);
+	assert_int_equal(f.held, 0);
+	assert_int_equal(views_open_read(w->dir, &v, &why), OK);
+	assert_int_equal(views_account_by_name(v, SPAN_LIT("a@x.example"), &a, &why), OK);
+	assert_int_equal(views_box_by_name(v, a.id, SPAN_LIT("Foreign"), &box, &why), REFUSED);
+	assert_int_equal(views_account_by_name(v, SPAN_LIT("mallory@x.example"), &a, &why),
+			 REFUSED);
+	views_close(v);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1119,6 +1236,7 @@ int main(void)
 		cmocka_unit_test(verdicts_survive_links_and_clerks),
 		cmocka_unit_test(many_changes_are_one_word),
 		cmocka_unit_test(nobody_speaks_for_anothers_lane),
+		cmocka_unit_test(no_role_says_what_is_anothers_to_say),
 		cmocka_unit_test(holds_then_hands_back_with_a_receipt),
 		cmocka_unit_test(a_refusal_at_rcpt_is_not_offered_again_at_once),
 		cmocka_unit_test(a_dead_courier_without_intent_loses_nothing),
