@@ -356,6 +356,8 @@ static bool on_signers(struct rig *r, struct link *l, struct arena *a, struct sp
 
 	assert_true(msg_signers_ask_decode(a, body, &m));
 	answer.id = m.id;
+	if (!span_eq(m.domain, SPAN_LIT("sender.example")))
+		answer.signers_n = 0;
 	if (r->key)
 		signer.algorithm = span_str(dkim_algorithm_name(dkim_key_algorithm(r->key)));
 	msg_signers_encode(&out, &answer);
@@ -670,6 +672,7 @@ size_t rig_store(struct rig *r, struct span body, const char *sender, const char
 					.cuts = (struct msg_cut *)(uintptr_t)r->cuts,
 					.cuts_n = r->cuts_n,
 					.origin = r->origin,
+					.is_sent_on = r->is_sent_on,
 					.from = span_str(r->from),
 					.header_bytes = header_bytes(body)};
 	struct record_new record = {.type = RECORD_MESSAGE, .received_us = 1000000};

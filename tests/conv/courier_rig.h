@@ -77,6 +77,7 @@ struct rig {
 	bool auth_is_silent;
 	struct link *auth;
 	unsigned char origin; /* of messages stored from now on */
+	bool is_sent_on;
 	const char *from;
 
 	struct rig_message messages[RIG_MAX];

@@ -301,13 +301,17 @@ static enum dkim_result check(struct rig *r, enum dkim_algorithm algorithm)
 	return result;
 }
 
-static void play_dkim(enum dkim_algorithm algorithm, unsigned char origin,
-		      enum dkim_result expected)
+static void play_dkim_from(enum dkim_algorithm algorithm, unsigned char origin, const char *from,
+			   bool is_sent_on, enum dkim_result expected)
 {
 	static const struct msg_cut cut = {24, 22};
 	struct msg_mx_host host = here(10);
 	struct msg_mx_answer mx = {.hosts = &host, .hosts_n = 1};
-	struct rig r = {.origin = origin, .from = "a@sender.example", .cuts = &cut, .cuts_n = 1};
+	struct rig r = {.origin = origin,
+			.from = from,
+			.is_sent_on = is_sent_on,
+			.cuts = &cut,
+			.cuts_n = 1};
 
 	assert_int_equal(dkim_key_make(algorithm, &r.key, NULL), OK);
 	rig_open(&r, &(struct rig_options){.scout = true, .auth = true});
@@ -317,6 +321,29 @@ static void play_dkim(enum dkim_algorithm algorithm, unsigned char origin,
 	assert_int_equal(check(&r, algorithm), expected);
 	dkim_key_free(r.key);
 	rig_close(&r);
+}
+
+static void play_dkim(enum dkim_algorithm algorithm, unsigned char origin,
+		      enum dkim_result expected)
+{
+	play_dkim_from(algorithm, origin, "a@sender.example", false, expected);
+}
+
+/* Whose domain only looks as if it had written it does not sign. */
+static void what_others_wrote_is_not_signed_for_them(void **state)
+{
+	static const char *const foreign[] = {
+		"a@other.example (b@sender.example)",	  "a@other.example (\\) b@sender.example)",
+		"\"b@sender.example\" <a@other.example>", "<a@other.example> (b@sender.example",
+		"a@other.example \"@sender.example",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+		play_dkim_from(DKIM_ED25519_SHA256, 1, foreign[i], false, DKIM_NONE);
+	play_dkim_from(DKIM_ED25519_SHA256, 1, "a@sender.example", true, DKIM_NONE);
+	play_dkim_from(DKIM_ED25519_SHA256, 1, "\"x@y\" (z@z) <a@sender.example> (n)", false,
+		       DKIM_PASS);
 }
 
 static void what_our_people_send_is_signed(void **state)
@@ -354,6 +381,7 @@ int main(void)
 		cmocka_unit_test(dane_takes_the_key_it_names_and_no_other),
 		cmocka_unit_test(a_host_that_hides_starttls_gets_nothing),
 		cmocka_unit_test(what_our_people_send_is_signed),
+		cmocka_unit_test(what_others_wrote_is_not_signed_for_them),
 		cmocka_unit_test(without_auth_it_waits),
 		cmocka_unit_test(an_enforced_policy_wants_a_certificate_that_verifies),
 	};

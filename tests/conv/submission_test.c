@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +208,71 @@ static void senders_are_the_accounts_own(void **state)
 	end(&r);
 }
 
+/* What one program reads as the end of the header, another reads over: not here (and a Bcc there would not be cut). */
+static void the_header_is_one_to_all_readers(void **state)
+{
+	static const char data[] =
+		"MAIL FROM:<ann@ours.example>\r\nRCPT TO:<bob@world.example>\r\nDATA\r\n";
+	static const char *const cases[] = {
+		"From: ann@ours.example\r\nno field\r\nFrom: bob@v.example\r\n\r\nx\r\n.\r\n",
+		"From: ann@ours.example\r\n: no name\r\nBcc: eve@v.example\r\n\r\nx\r\n.\r\n",
+		"From: ann@ours.example\r\nX Y: z\r\nSender: bob@v.example\r\n\r\nx\r\n.\r\n",
+		"From: ann@ours.example\r\nS\xc3\xa4: z\r\nFrom: bob@v.example\r\n\r\nx\r\n.\r\n",
+	};
+	char *wide;
+	struct rig r;
+
+	(void)state;
+	begin(&r, true);
+	log_in(&r);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		talk(&r, data, 3, "354");
+		talk(&r, cases[i], 1, "554 5.6.0");
+	}
+	must(asprintf(&wide,
+		      "From: ann@ours.example\r\n%0900d\r\n From\r\n %0900d\r\n"
+		      "From: bob@v.example\r\n\r\nx\r\n.\r\n",
+		      0, 0) > 0);
+	talk(&r, data, 3, "354");
+	talk(&r, wide, 1, "554 5.6.0");
+	free(wide);
+	talk(&r, data, 3, "354"); /* a header alone, and one whose last field is folded, are fine */
+	talk(&r, "From: ann@ours.example\r\n.\r\n", 1, "250 2.0.0");
+	talk(&r, data, 3, "354");
+	talk(&r, "From: ann@ours.example\r\nSubject: a\r\n b\r\n\r\nbody\r\n.\r\n", 1, "250 2.0.0");
+	end(&r);
+}
+
+/* Sent on: the author stays who they were, so our signature must not vouch for them. */
+static void what_is_sent_on_says_so(void **state)
+{
+	struct msg_message_meta m;
+	struct arena a;
+	struct buf meta = {0};
+	struct rig r;
+
+	(void)state;
+	arena_init(&a, 0);
+	begin(&r, true);
+	log_in(&r);
+	talk(&r, "MAIL FROM:<ann@ours.example>\r\nRCPT TO:<bob@world.example>\r\nDATA\r\n", 3,
+	     "354");
+	talk(&r,
+	     "Resent-From: ann@ours.example\r\nResent-Sender: eve@v.example\r\nFrom: "
+	     "boss@ours.example\r\n\r\nx\r\n.\r\n",
+	     1, "550 5.7.1");
+	talk(&r, "MAIL FROM:<ann@ours.example>\r\nRCPT TO:<bob@world.example>\r\nDATA\r\n", 3,
+	     "354");
+	talk(&r, "Resent-From: ann@ours.example\r\nFrom: boss@ours.example\r\n\r\nx\r\n.\r\n", 1,
+	     "250 2.0.0");
+	assert_int_equal(stored(&r, NULL, &meta), 1);
+	assert_true(msg_message_meta_decode(&a, buf_span(&meta), &m));
+	assert_true(m.is_sent_on);
+	arena_fini(&a);
+	buf_fini(&meta);
+	end(&r);
+}
+
 static void send_one(struct rig *r)
 {
 	talk(r,
@@ -402,6 +468,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s_05_nothing_is_taken_without_a_login),
 		cmocka_unit_test(senders_are_the_accounts_own),
+		cmocka_unit_test(the_header_is_one_to_all_readers),
+		cmocka_unit_test(what_is_sent_on_says_so),
 		cmocka_unit_test(the_body_stays_and_the_record_says_what_to_do),
 		cmocka_unit_test(what_is_there_is_not_made_again),
 		cmocka_unit_test(an_account_has_a_rate),

@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "identity/dkim.h"
 #include "loop/loop.h"
+#include "mail/header.h"
 #include "os/os.h"
 #include "role/common/role.h"
 #include "role/courier/courier.h"
@@ -77,16 +78,48 @@ static void on_deadline(void *arg)
 
 /* ---- what is signed ---- */
 
-/* The domain of the author's address: behind the last "@" of From. */
-static struct span from_domain(struct span from)
+/* Without comments and, where there are angles, what stands in the last ones. "": not to be told. */
+static size_t author_of(struct span from, char *out, size_t limit)
 {
-	ssize_t at = span_rchr(from, '@');
-	struct span rest = span_from(from, at < 0 ? from.n : (size_t)at + 1);
+	bool is_quoted = false;
+	unsigned depth = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < from.n; i++) {
+		char c = (char)from.p[i];
+
+		if (c == '\\' && (is_quoted || depth)) {
+			i++;
+			continue;
+		}
+		if (c == '"' && !depth)
+			is_quoted = !is_quoted;
+		else if (c == '(' && !is_quoted)
+			depth++;
+		else if (c == ')' && !is_quoted && depth)
+			depth--;
+		else if (c == '<' && !is_quoted && !depth)
+			n = 0;
+		else if (c == '>' && !is_quoted && !depth)
+			return n;
+		else if (!is_quoted && !depth && n < limit)
+			out[n++] = c;
+	}
+	return is_quoted || depth ? 0 : n;
+}
+
+/* The domain of the (first) author's address. A domain in a comment or a name is none: its owner did not write this. */
+static struct span from_domain(struct arena *a, struct span from)
+{
+	char text[HEADER_VALUE_LIMIT];
+	struct span author = span_of(text, author_of(from, text, sizeof text));
+	ssize_t at = span_rchr(author, '@');
+	struct span rest = span_from(author, at < 0 ? author.n : (size_t)at + 1);
 	size_t n = 0;
 
 	while (n < rest.n && (ascii_is_alnum(rest.p[n]) || rest.p[n] == '-' || rest.p[n] == '.'))
 		n++;
-	return span_first(rest, n);
+	return arena_span(a, span_first(rest, n));
 }
 
 struct reading {
@@ -261,8 +294,8 @@ static bool has_auth(const struct msg_config *config)
 
 bool sign_is_needed(const struct job *j)
 {
-	return !j->is_signed && j->meta.origin == 1 && from_domain(j->meta.from).n &&
-	       has_auth(role_config(j->c->role));
+	return !j->is_signed && j->meta.origin == 1 && !j->meta.is_sent_on &&
+	       span_chr(j->meta.from, '@') >= 0 && has_auth(role_config(j->c->role));
 }
 
 void sign_start(struct job *j)
@@ -274,7 +307,7 @@ void sign_start(struct job *j)
 	j->signing = g;
 	list_append(&j->c->signings, &g->at);
 	g->deadline = loop_timer_new(j->c->loop, on_deadline, g);
-	g->domain = arena_span(&j->arena, from_domain(j->meta.from));
+	g->domain = from_domain(&j->arena, j->meta.from);
 	g->question = ++j->c->last_question;
 	msg_signers_ask_encode(&body,
 			       &(struct msg_signers_ask){.id = g->question, .domain = g->domain});

@@ -4,7 +4,9 @@
  * copy has them and nobody else's. Received names no address and no machine of the author: it is the account's affair.
  *
  * From (or, of a message sent on, the first Resent-From) must be an address that the account may send as, and so must
- * Sender: else 550 5.7.1.
+ * Sender (Resent-Sender): else 550 5.7.1. A message sent on whose From is somebody else's is not signed (is_sent_on): DKIM
+ * would vouch for them. What is no field and not the end of the header makes the message refused: programs do not agree
+ * on where the header of such a one ends, and what they would read was looked at by nobody.
  */
 #include <stdio.h>
 
@@ -18,7 +20,7 @@ void submission_begin(struct edge_session *s)
 
 	buf_clear(&w->header);
 	w->is_too_long = false;
-	w->lacks_date = w->lacks_id = false;
+	w->lacks_date = w->lacks_id = w->is_sent_on = false;
 	w->cuts_n = 0;
 	w->made_id[0] = '\0';
 }
@@ -45,7 +47,7 @@ struct found {
 	struct edge_session *session;
 	struct submitter *who;
 	unsigned from_n;
-	bool has_date, has_id, has_resent, is_foreign, has_too_many_cuts;
+	bool has_date, has_id, has_resent, is_foreign, has_too_many_cuts, is_malformed;
 };
 
 static void cut_out(struct found *found, uint64_t offset, size_t bytes)
@@ -62,6 +64,10 @@ static void on_field(struct found *found, struct span name, struct span value, b
 {
 	bool is_first = found->from_n == 0;
 
+	if (is_sent_on && span_eq_nocase(name, SPAN_LIT("From")) &&
+	    !submission_authors_are_own(found->who, value))
+		found->who->is_sent_on = true;
+
 	if (span_eq_nocase(name, SPAN_LIT("Date")))
 		found->has_date = true;
 	else if (span_eq_nocase(name, SPAN_LIT("Message-ID")))
@@ -71,7 +77,8 @@ static void on_field(struct found *found, struct span name, struct span value, b
 		if (!is_sent_on || is_first)
 			found->is_foreign =
 				found->is_foreign || !submission_authors_are_own(found->who, value);
-	} else if (!is_sent_on && span_eq_nocase(name, SPAN_LIT("Sender"))) {
+	} else if (span_eq_nocase(name,
+				  is_sent_on ? SPAN_LIT("Resent-Sender") : SPAN_LIT("Sender"))) {
 		found->is_foreign =
 			found->is_foreign || !submission_authors_are_own(found->who, value);
 	}
@@ -102,6 +109,7 @@ static void look(struct found *found)
 		else
 			on_field(found, name, value, resent);
 	}
+	found->is_malformed = rest.n && !span_eq(rest, SPAN_LIT("\r\n"));
 	w->lacks_date = !found->has_date;
 	w->lacks_id = !found->has_id;
 }
@@ -114,6 +122,15 @@ static bool refuse(struct edge_session *s, unsigned code, const char *enhanced, 
 	return false;
 }
 
+/* With an empty line, or with the message. */
+static bool ends_well(const struct edge_session *s)
+{
+	struct span header = buf_span(&submitter_of((struct edge_session *)s)->header);
+
+	return s->body.bytes <= header.n || span_ends_nocase(header, SPAN_LIT("\r\n\r\n")) ||
+	       span_eq(header, SPAN_LIT("\r\n"));
+}
+
 bool submission_accepts(struct edge_session *s)
 {
 	struct submitter *w = submitter_of(s);
@@ -122,6 +139,8 @@ bool submission_accepts(struct edge_session *s)
 	if (w->is_too_long)
 		return refuse(s, 552, "5.3.4", "The header of the message is too long");
 	look(&found);
+	if (found.is_malformed || !ends_well(s))
+		return refuse(s, 554, "5.6.0", "The header has a line that is no field");
 	if (found.from_n == 0)
 		return refuse(s, 554, "5.6.0", "The message has no From field");
 	if (found.from_n > 1 && !found.has_resent)
@@ -178,6 +197,7 @@ void submission_meta(struct edge_session *s, struct msg_message_meta *m)
 	m->sender_verified = true;
 	m->cuts = w->cuts;
 	m->cuts_n = w->cuts_n;
+	m->is_sent_on = w->is_sent_on;
 	m->protocol = span_str(protocol_of(s));
 	if (w->lacks_id)
 		m->message_id = span_str(w->made_id);

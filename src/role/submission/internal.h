@@ -39,7 +39,7 @@ struct submitter {
 
 	struct buf header; /* of the message in reception */
 	bool is_too_long;  /* beyond SUBMISSION_HEADER_BYTES */
-	bool lacks_date, lacks_id;
+	bool lacks_date, lacks_id, is_sent_on;
 	struct msg_cut cuts[SUBMISSION_CUTS_LIMIT];
 	size_t cuts_n;
 	char made_id[EDGE_ID_BYTES + 264]; /* the Message-ID that we gave it */
