@@ -711,6 +711,19 @@ static void the_primary_vouches(void **state)
 	assert_false(auth_gets_in(&h, "x@else.example", WORD,
 				  HOME)); /* no domain of ours: not even asked */
 	assert_int_equal(h.asked, 2);
+	/* A detail makes no other person, and what servers read in ways of their own is asked of none. */
+	assert_true(auth_gets_in(&h, "anna+x@ours.example", WORD, HOME));
+	assert_true(auth_gets_in(&h, "Bert+a+b@ours.example", WORD, HOME));
+	assert_int_equal(h.asked, 4); /* and anna's again, behind her back */
+	assert_false(auth_gets_in(&h, "carl*master@ours.example", WORD, HOME));
+	assert_false(auth_gets_in(&h, "\"carl\"@ours.example", WORD, HOME));
+	assert_false(auth_gets_in(&h, "x%else.example@ours.example", WORD, HOME));
+	assert_false(auth_gets_in(&h, "ours\\carl@ours.example", WORD, HOME));
+	assert_int_equal(h.asked, 4);
+	buf_clear(&records);
+	auth_records(&h, &records);
+	assert_null(strchr(buf_cstr(&records), '+'));
+	assert_non_null(strstr(buf_cstr(&records), "DIRECTORY account bert@ours.example"));
 
 	h.is_away = true; /* the outage */
 	assert_true(auth_gets_in(&h, ANNA, WORD, HOME));

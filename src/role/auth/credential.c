@@ -254,7 +254,8 @@ void credential_answer(struct peer *p, const struct msg_credential_ask *m)
 			out.why = SPAN_LIT("there is no password for the smarthost: holdfast "
 					   "smarthost password");
 		}
-	} else if (site && credential_password(a, m->site, &password)) {
+	} else if (site && auth_site_of(a, m->account) == site &&
+		   credential_password(a, m->site, &password)) {
 		out.kind = 1;
 		if (span_eq(site->master_login, SPAN_LIT("sasl"))) {
 			buf_append(&user, site->master_user);

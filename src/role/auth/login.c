@@ -299,6 +299,22 @@ static bool try_codes(struct attempt *t, struct member *m)
 	return true;
 }
 
+static bool is_known(const struct auth *a, const char *name)
+{
+	return member_find(a, span_str(name)) || alias_find(a, span_str(name));
+}
+
+/* "anna+x@..." is anna, for the throttle as for the primary: else each detail were a name to guess with anew. */
+static void without_detail(const struct auth *a, char name[LOGIN_NAME_LIMIT_BYTES + 1])
+{
+	struct span whole = span_str(name);
+	ssize_t at = span_rchr(whole, '@'), plus = span_chr(whole, '+');
+
+	if (plus < 1 || at < plus || is_known(a, name))
+		return;
+	memmove(name + plus, name + at, whole.n - (size_t)at + 1);
+}
+
 /* "anna" where there is one domain; an alias of one account is that account. */
 static void find_name(struct attempt *t)
 {
@@ -317,6 +333,7 @@ static void find_name(struct attempt *t)
 		(void)snprintf(name + n, sizeof name - n, "@%.*s",
 			       SPAN_FMT(a->config->domains[0].name));
 	}
+	without_detail(a, name);
 	x = member_find(a, span_str(name)) ? NULL : alias_find(a, span_str(name));
 	if (x && x->targets_n == 1 && member_find(a, span_str(x->targets[0])))
 		(void)snprintf(name, sizeof name, "%s", x->targets[0]);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "mail/address.h"
 #include "os/os.h"
 
 #define RENEW_US   (600 * AUTH_SECOND_US)
@@ -20,11 +21,21 @@
 #define OWN_US                                                                                     \
 	(3600 * AUTH_SECOND_US) /* a password seen to be the primary's is kept for going home */
 
+/* What may become an account: an address as it is written in envelopes, and nothing that servers read in ways of their own. */
+static bool is_plain(const char *name)
+{
+	struct address a;
+
+	return address_parse(span_str(name), true, &a) == ADDRESS_FINE && !a.is_literal &&
+	       !address_is_routed(&a) && !strpbrk(name, "\"\\*/ ");
+}
+
 bool vouch_may(const struct auth *a, const struct member *m, const char *name,
 	       const struct msg_site **out_site)
 {
 	*out_site = auth_site_of(a, span_str(name));
 	return *out_site && (*out_site)->passthrough && (*out_site)->imap_n > 0 &&
+	       (m || is_plain(name)) &&
 	       (!m || (m->account.state == ACCOUNT_ACTIVE && m->account.passthrough));
 }
 

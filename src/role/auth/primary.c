@@ -251,6 +251,10 @@ static void connect_to(struct primary_ask *q, struct sockaddr_storage *to)
 	struct imap_client_options options = {.tls = s->tls, .on_output = on_output, .arg = q};
 	socklen_t n = sizeof(struct sockaddr_in);
 
+	if (s->tls == IMAP_CLIENT_TLS_NONE && !primary_is_here(to)) {
+		failed(q, "without TLS it must be on this machine"); /* "localhost" by DNS */
+		return;
+	}
 	if (to->ss_family == AF_INET6) {
 		((struct sockaddr_in6 *)(void *)to)->sin6_port = htons(s->port);
 		n = sizeof(struct sockaddr_in6);

@@ -1,5 +1,7 @@
 #include "role/common/primary_tls.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -102,4 +104,14 @@ struct tls_context *primary_tls_for(struct primary_tls *p, const struct msg_site
 	if (!primary_tls_is_required(site))
 		return tls_context_ref(p->any);
 	return tls_context_ref(site->tls_ca.n ? own(p, site->tls_ca) : p->system);
+}
+
+bool primary_is_here(const struct sockaddr_storage *to)
+{
+	if (to->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)to)->sin_addr.s_addr) >>
+			       24 ==
+		       127;
+	return to->ss_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)to)->sin6_addr);
 }

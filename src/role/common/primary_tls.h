@@ -14,6 +14,7 @@
 #include "base/span.h"
 
 struct msg_site;
+struct sockaddr_storage;
 struct primary_tls;
 struct tls_context;
 
@@ -24,3 +25,6 @@ bool primary_tls_is_required(const struct msg_site *site);
 struct tls_context *primary_tls_for(struct primary_tls *p, const struct msg_site *site);
 /* After a reload: forgets the anchors of sites. References given out stay good. */
 void primary_tls_forget(struct primary_tls *p);
+
+/* Loopback: where a password may go without TLS, whatever a name server says that "localhost" is. */
+bool primary_is_here(const struct sockaddr_storage *to);

@@ -360,6 +360,10 @@ static void home_connect(struct home *h)
 	struct sockaddr_storage *to = &h->addresses[h->address];
 	uint16_t port = htons(h->port);
 
+	if (h->tls == IMAP_CLIENT_TLS_NONE && !primary_is_here(to)) {
+		end_and_settle(h, WHY_NOT_REACHED, "without TLS it must be on this machine");
+		return;
+	}
 	imap_client_free(h->client);
 	h->client = imap_client_new(&options);
 	h->is_open = h->is_shaking = false;
