@@ -127,8 +127,8 @@ static bool ends_well(const struct edge_session *s)
 {
 	struct span header = buf_span(&submitter_of((struct edge_session *)s)->header);
 
-	return s->body.bytes <= header.n || span_ends_nocase(header, SPAN_LIT("\r\n\r\n")) ||
-	       span_eq(header, SPAN_LIT("\r\n"));
+	return intake_bytes(s->intake) <= header.n ||
+	       span_ends_nocase(header, SPAN_LIT("\r\n\r\n")) || span_eq(header, SPAN_LIT("\r\n"));
 }
 
 bool submission_accepts(struct edge_session *s)
