@@ -89,7 +89,8 @@ static void check_home(struct doctor *d, const struct msg_site *site)
 			d, DOCTOR_NOTE, topic,
 			"name the primary's IMAP server: imap: [{ host: mail.example.com }]",
 			"no `imap`: passwords of the primary are not known here, and what people "
-			"did here does not go home; each is told instead");
+			"did here does not go home; after three days they get what they sent as a "
+			"message");
 	else if (!site->master_user.n)
 		doctor_say(d, DOCTOR_NOTE, topic, "name a master user of the primary: master",
 			   "no `master`: what people did here goes home when they log in after the "

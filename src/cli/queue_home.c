@@ -110,8 +110,9 @@ static void say_why(struct homes *h, const struct msg_site *site, struct buf *ou
 	struct fault why = {0};
 
 	if (!site->imap_n)
-		buf_printf(out, "it has no `imap` in the configuration: each person gets a message "
-				"that says what could not be written");
+		buf_printf(out,
+			   "it has no `imap` in the configuration: after three days people get "
+			   "what they sent as a message; marks and moves stay here");
 	else if (site->master_user.n &&
 		 cli_site_has_password(h->q->c, h->q->data, site) == CLI_LACKS)
 		buf_printf(out,

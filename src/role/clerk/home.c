@@ -105,6 +105,18 @@ static void wait_begin(struct clerk *c, uint64_t account, const struct msg_home_
 		       SPAN_FMT(span_first(m->reason, sizeof w->why - 1)));
 }
 
+static void wait_for_days(struct clerk *c, uint64_t account)
+{
+	struct homes *h = c->homes;
+	struct home_wait *w = wait_of(h, account);
+
+	if (!w && h->waits_n == WAITS_MAX)
+		return;
+	if (!w)
+		w = &h->waits[h->waits_n++];
+	*w = (struct home_wait){.account = account, .until_us = clerk_mono_us(c) + LONGEST_WAIT_US};
+}
+
 void home_credential_came(struct clerk *c, struct span name)
 {
 	struct views_account a;
@@ -206,13 +218,9 @@ static int courier_for(const struct clerk *c)
 	return best;
 }
 
-static bool takes_home(const struct clerk *c, struct span site)
+static bool is_up(const struct clerk *c, struct span site)
 {
-	bool has_imap = false;
-
-	for (size_t i = 0; i < c->config->sites_n; i++)
-		has_imap |= span_eq(c->config->sites[i].name, site) && c->config->sites[i].imap_n;
-	for (size_t i = 0; has_imap && i < views_sites(c->views); i++) {
+	for (size_t i = 0; i < views_sites(c->views); i++) {
 		struct views_site_now s;
 
 		views_site_at(c->views, i, &s);
@@ -222,9 +230,19 @@ static bool takes_home(const struct clerk *c, struct span site)
 	return false;
 }
 
+static const struct msg_site *site_of(const struct clerk *c, struct span name)
+{
+	for (size_t i = 0; i < c->config->sites_n; i++) {
+		if (span_eq(c->config->sites[i].name, name))
+			return &c->config->sites[i];
+	}
+	return NULL;
+}
+
 struct candidate {
 	uint64_t account;
 	struct span name, site;
+	bool is_by_mail; /* the site has no IMAP: there is no other way */
 };
 struct candidates {
 	struct clerk *c;
@@ -237,12 +255,13 @@ static bool on_account(void *arg, uint64_t account, struct span name, struct spa
 	struct candidates *k = arg;
 	struct homes *h = k->c->homes;
 	const struct home_wait *w = wait_of(h, account);
+	const struct msg_site *s = site_of(k->c, site);
 
-	if (is_leased(h, account) || (w && w->until_us > clerk_mono_us(k->c)) ||
-	    !takes_home(k->c, site))
+	if (!s || is_leased(h, account) || (w && w->until_us > clerk_mono_us(k->c)) ||
+	    !is_up(k->c, site))
 		return true;
 	k->at[k->n++] = (struct candidate){account, arena_span(&h->arena, name),
-					   arena_span(&h->arena, site)};
+					   arena_span(&h->arena, site), s->imap_n == 0};
 	return k->n < LEASES_MAX;
 }
 
@@ -285,8 +304,11 @@ static bool grant(struct clerk *c, const struct candidate *k, unsigned courier)
 		      &why) ||
 	    !m.items_n)
 		return false;
-	if (w && w->has_no_credential)
-		(void)!make_by_mail(c, &m);
+	if (((w && w->has_no_credential) || k->is_by_mail) && !make_by_mail(c, &m) &&
+	    k->is_by_mail) {
+		wait_for_days(c, k->account);
+		return false;
+	}
 	m.lease = ++h->next;
 	msg_home_lease_encode(&body, &m);
 	sent = courier_send(c, courier, MSG_HOME_LEASE, buf_span(&body)) == OK;

@@ -57,6 +57,9 @@ struct played { /* a courier */
 	struct got got[LEASES_MAX];
 	size_t n;
 	unsigned stops;
+	unsigned
+		by_mail; /* leases of what goes to its author as a message; the items of the last one */
+	size_t by_mail_items;
 };
 
 struct reader { /* a desk, or the indexer */
@@ -80,7 +83,7 @@ struct world {
 	struct reader desk, indexer;
 	struct msg_config config;
 	struct msg_site site;
-	uint64_t messages;
+	uint64_t messages, ago_us; /* how old new records say they are */
 	bool is_broken;
 	struct loop_timer *beat;
 	bool (*until)(struct world *w);
@@ -99,8 +102,9 @@ static void on_durable(void *arg, const struct lane_result *result)
 static void record(struct world *w, unsigned lane, enum record_type type, struct buf meta,
 		   const char *body)
 {
-	struct record_new r = {
-		.type = type, .received_us = os_wall_us(os_real()), .meta = buf_span(&meta)};
+	struct record_new r = {.type = type,
+			       .received_us = os_wall_us(os_real()) - w->ago_us,
+			       .meta = buf_span(&meta)};
 
 	if (body)
 		buf_append(&r.body, span_str(body));
@@ -212,8 +216,18 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 		p->stops++;
 		return true;
 	}
-	assert_int_equal(type, MSG_LEASE);
 	arena_init(&a, 1 << 20);
+	if (type == MSG_HOME_LEASE) {
+		struct msg_home_lease home;
+
+		assert_true(msg_home_lease_decode(&a, body, &home));
+		assert_true(home.by_mail); /* the site has no IMAP */
+		p->by_mail++;
+		p->by_mail_items = home.items_n;
+		arena_fini(&a);
+		return true;
+	}
+	assert_int_equal(type, MSG_LEASE);
 	assert_true(msg_lease_decode(&a, body, &m));
 	assert_true(p->n < LEASES_MAX);
 	g = &p->got[p->n++];
@@ -1104,6 +1118,63 @@ static void many_changes_are_one_word(void **state)
 	world_free(w);
 }
 
+static void submitted(struct world *w, uint64_t ago_us)
+{
+	struct msg_rcpt rcpt = {.address = SPAN_LIT("who@far.example"),
+				.domain = SPAN_LIT("far.example"),
+				.site = SPAN_LIT("@world")};
+	char id[33];
+	struct msg_message_meta m = {.sender = SPAN_LIT("a@x.example"),
+				     .rcpts = &rcpt,
+				     .rcpts_n = 1,
+				     .origin = 1,
+				     .account = SPAN_LIT("a@x.example")};
+	struct buf b = {0};
+
+	snprintf(id, sizeof id, "%016llx%016llx", (unsigned long long)queue_mix(w->messages),
+		 (unsigned long long)w->messages);
+	w->messages++;
+	m.id = span_str(id);
+	msg_message_meta_encode(&b, &m);
+	w->ago_us = ago_us;
+	record(w, EDGE, RECORD_MESSAGE, b, "Subject: x\r\n\r\nhello\r\n");
+	w->ago_us = 0;
+}
+
+static bool one_by_mail(struct world *w)
+{
+	return w->couriers[0].by_mail == 1;
+}
+
+/* Nothing can be written into mailboxes of a site without IMAP: after days people get what they sent, and nothing before. */
+static void without_imap_what_was_sent_goes_by_mail(void **state)
+{
+	const uint64_t day_us = 86400ull * 1000000;
+	struct msg_fact fact = {SPAN_LIT("x.example"), SPAN_LIT("hq")};
+	const struct msg_directory_meta domain = {
+		.kind = SPAN_LIT("domain"), .facts = &fact, .facts_n = 1};
+	struct world *w = world_new(1);
+	struct buf b = {0};
+
+	(void)state;
+	w->ago_us = 5 * day_us;
+	msg_directory_meta_encode(&b, &domain);
+	record(w, WATCH, RECORD_DIRECTORY, b, NULL);
+	account(w, "a@x.example");
+	submitted(w, 4 * day_us);
+	submitted(w, 2 * day_us);
+	act(w, "site.state", "hq", "down");
+	order(w);
+	courier_start(w, 0, 0, NULL, 0);
+	idle(w, 300);
+	assert_int_equal(w->couriers[0].by_mail, 0);
+	act(w, "site.state", "hq", "up");
+	order(w);
+	AWAIT(w, one_by_mail);
+	assert_int_equal(w->couriers[0].by_mail_items, 1);
+	world_free(w);
+}
+
 static void nobody_speaks_for_anothers_lane(void **state)
 {
 	struct world *w = world_new(1);
@@ -1235,6 +1306,7 @@ int main(void)
 		cmocka_unit_test(desks_hear_after_the_commit),
 		cmocka_unit_test(verdicts_survive_links_and_clerks),
 		cmocka_unit_test(many_changes_are_one_word),
+		cmocka_unit_test(without_imap_what_was_sent_goes_by_mail),
 		cmocka_unit_test(nobody_speaks_for_anothers_lane),
 		cmocka_unit_test(no_role_says_what_is_anothers_to_say),
 		cmocka_unit_test(holds_then_hands_back_with_a_receipt),
