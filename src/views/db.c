@@ -137,6 +137,7 @@ enum rc views_open_read(const char *data_dir, struct views **out, struct fault *
 		return LATER;
 	}
 	v = views_new();
+	v->generation = must_strdup(name);
 	rc = open_file(v, dir, SQLITE_OPEN_READONLY, why);
 	if (rc == OK && one_int(v, "PRAGMA user_version") != VIEWS_SCHEMA && v->rc == OK) {
 		fault_set(&v->why, "the views in %s are of another version", dir);
@@ -303,6 +304,15 @@ void views_condemn(struct os *os, const char *data_dir)
 	(void)os_list_dir(os, views_dir, on_generation, &s);
 }
 
+/* No name comes twice, also when nothing is left of those before: readers know theirs by it. */
+static uint64_t new_number(struct os *os, uint64_t highest)
+{
+	static const uint64_t TEN_DIGITS = 10000000000;
+	uint64_t n = os_wall_us(os) / 1000 % TEN_DIGITS;
+
+	return (highest >= n ? highest + 1 : n) % TEN_DIGITS;
+}
+
 enum rc views_open_write(struct os *os, const char *data_dir, const struct queue_schedule *schedule,
 			 const struct views_ops *ops, struct views **out, bool *out_is_new,
 			 struct fault *why)
@@ -334,7 +344,8 @@ enum rc views_open_write(struct os *os, const char *data_dir, const struct queue
 			rc = errno_rc(errno);
 			goto undo;
 		}
-		snprintf(name, sizeof name, "g%010llu", (unsigned long long)s.highest + 1);
+		snprintf(name, sizeof name, "g%010llu",
+			 (unsigned long long)new_number(os, s.highest));
 		if (!path_of(dir, views_dir, name, NULL))
 			goto undo;
 		rc = make_new(v, dir, why);
@@ -410,6 +421,11 @@ enum rc views_commit(struct views *v, struct fault *why)
 void views_rest(struct views *v)
 {
 	(void)sqlite3_db_release_memory(v->db);
+}
+
+struct span views_generation(const struct views *v)
+{
+	return span_str(v->generation);
 }
 
 uint64_t views_next(const struct views *v)

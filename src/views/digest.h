@@ -1,9 +1,10 @@
 /*
  * Digests and the full-text index: <data>/index/digest.db, a database of its own because it may lag. indexer writes, desk
- * reads. It follows from the ledger's messages alone, by their numbers in the order; whatever generation the mailboxes are
- * of. Disposable: missing, damaged or of another version, it is made anew.
+ * reads. What it says of a message follows from the ledger alone, by its number in the order; whatever generation the
+ * mailboxes are of. Which messages are in it: those that a mailbox shows or showed (views_each_shown).
+ * Disposable: missing, damaged or of another version, it is made anew.
  *
- *   G1  Numbers below digest_upto are there or were passed over for good (not a message; it made the indexer crash).
+ *   G1  What was shown up to digest_upto is there or was passed over for good (it made the indexer crash).
  *   G2  search finds exactly the messages whose text (digest_maker_text, cut where that is cut) holds the folded text:
  *       the index proposes, the kept text decides.
  */
@@ -32,8 +33,8 @@ void digest_close(struct digest_db *d); /* accepts NULL */
 void digest_read_begin(struct digest_db *d);
 void digest_read_end(struct digest_db *d);
 
-/* Order numbers below this are indexed. */
-enum rc digest_upto(struct digest_db *d, uint64_t *out_next, struct fault *why) MUST_USE;
+/* What was shown up to this serial is indexed. */
+enum rc digest_upto(struct digest_db *d, uint64_t *out_serial, struct fault *why) MUST_USE;
 
 /* LATER: not indexed (make it yourself). Spans live until the next call on d. MAIL_AS_SENT of a message without cuts
  * is its MAIL_AS_DELIVERED. */
@@ -64,8 +65,12 @@ enum rc digest_begin(struct digest_db *d, struct fault *why) MUST_USE;
 /* has_forms: bit set of further forms that are this same text (1 << MAIL_AS_SENT). */
 enum rc digest_add(struct digest_db *d, struct digest_key key, unsigned has_forms,
 		   struct digest_maker *made, struct fault *why) MUST_USE;
-/* Everything below next is done; in the transaction. */
-enum rc digest_reach(struct digest_db *d, uint64_t next, struct fault *why) MUST_USE;
+/* Everything up to serial is done; in the transaction. */
+enum rc digest_reach(struct digest_db *d, uint64_t serial, struct fault *why) MUST_USE;
+/* Of another generation: what was shown is gone through from the beginning; what is there need not be read again. */
+enum rc digest_follow(struct digest_db *d, struct span generation, struct fault *why) MUST_USE;
+/* Some form of it, or that it was passed over. */
+enum rc digest_has(struct digest_db *d, uint64_t number, bool *out_has, struct fault *why) MUST_USE;
 enum rc digest_commit(struct digest_db *d, struct fault *why) MUST_USE;
 
 /*
@@ -73,7 +78,7 @@ enum rc digest_commit(struct digest_db *d, struct fault *why) MUST_USE;
  * how often exactly this was begun; 0: nothing is left over. digest_reach ends it.
  */
 struct digest_trial {
-	uint64_t first, last; /* order numbers */
+	uint64_t first, last; /* serials */
 	unsigned times;
 };
 enum rc digest_left_over(struct digest_db *d, struct digest_trial *out, struct fault *why) MUST_USE;

@@ -1,6 +1,7 @@
 -- <data>/index/digest.db; src/views/digest.h says what it promises. key: order number * 4 + enum mail_form.
-CREATE TABLE progress (next INTEGER NOT NULL);
-INSERT INTO progress VALUES (0);
+-- next: the last serial of views/mailbox.h (views_each_shown) that is done; of which generation of the views.
+CREATE TABLE progress (next INTEGER NOT NULL, views TEXT NOT NULL);
+INSERT INTO progress VALUES (0, '');
 -- What a process is working on (at most one row).
 CREATE TABLE trial (first INTEGER NOT NULL, last INTEGER NOT NULL, times INTEGER NOT NULL);
 CREATE TABLE skipped (number INTEGER PRIMARY KEY, reason TEXT NOT NULL);

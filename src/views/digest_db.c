@@ -123,14 +123,14 @@ void digest_read_end(struct digest_db *d)
 	views_read_end(d->v);
 }
 
-enum rc digest_upto(struct digest_db *d, uint64_t *out_next, struct fault *why)
+enum rc digest_upto(struct digest_db *d, uint64_t *out_serial, struct fault *why)
 {
 	int64_t next;
 
 	digest_check_current(d);
 	next = one_int(d->v, "SELECT next FROM progress");
 	if (d->v->rc == OK)
-		*out_next = (uint64_t)next;
+		*out_serial = (uint64_t)next;
 	return views_end(d->v, why);
 }
 
@@ -347,9 +347,26 @@ enum rc digest_add(struct digest_db *d, struct digest_key key, unsigned has_form
 	return views_end(d->v, why);
 }
 
-enum rc digest_reach(struct digest_db *d, uint64_t next, struct fault *why)
+enum rc digest_follow(struct digest_db *d, struct span generation, struct fault *why)
 {
-	views_run(d->v, "UPDATE progress SET next = ?", "i", I(next));
+	views_run(d->v, "UPDATE progress SET next = 0, views = ?1 WHERE views != ?1", "s",
+		  generation);
+	return views_end(d->v, why);
+}
+
+enum rc digest_has(struct digest_db *d, uint64_t number, bool *out_has, struct fault *why)
+{
+	bool has = has_key(d, digest_key_of((struct digest_key){number, MAIL_AS_DELIVERED}));
+	enum rc rc = views_end(d->v, why);
+
+	if (rc == OK)
+		*out_has = has;
+	return rc;
+}
+
+enum rc digest_reach(struct digest_db *d, uint64_t serial, struct fault *why)
+{
+	views_run(d->v, "UPDATE progress SET next = ?", "i", I(serial));
 	views_run(d->v, "DELETE FROM trial", "");
 	return views_end(d->v, why);
 }

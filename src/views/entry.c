@@ -16,11 +16,9 @@ static void count(struct box *b, uint32_t flags, uint64_t bytes, int64_t by)
 /* serial: the order number of the record, and a count within it; so it grows whatever was pruned. */
 static void note_shown(struct views *v, uint64_t number, enum mail_form form)
 {
-	enum { OF_A_RECORD_BITS = 24 };
-
-	must(v->shown >> OF_A_RECORD_BITS == 0);
+	must(v->shown >> SERIAL_OF_A_RECORD_BITS == 0);
 	views_run(v, "INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", "iii",
-		  I(((v->next + 1) << OF_A_RECORD_BITS) + v->shown), I(number), I(form));
+		  I(((v->next + 1) << SERIAL_OF_A_RECORD_BITS) + v->shown), I(number), I(form));
 	v->shown += (uint64_t)sqlite3_changes(v->db);
 }
 

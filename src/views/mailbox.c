@@ -434,6 +434,11 @@ uint64_t views_mail_bytes(const struct views_mail *m, enum mail_form form)
 	return form_bytes(form, m->trace_bytes, m->body_bytes, cut, m->inner_bytes);
 }
 
+uint64_t views_shown_by(uint64_t serial)
+{
+	return (serial >> SERIAL_OF_A_RECORD_BITS) - 1;
+}
+
 enum rc views_each_shown(struct views *v, uint64_t after_serial, uint32_t limit,
 			 bool (*on_shown)(void *arg, const struct views_shown *s), void *arg,
 			 struct fault *why)

@@ -117,6 +117,8 @@ struct views_shown {
 	uint64_t serial, number;
 	enum mail_form form;
 };
+/* The order number of the record that made a mailbox show it. */
+uint64_t views_shown_by(uint64_t serial);
 enum rc views_each_shown(struct views *v, uint64_t after_serial, uint32_t limit,
 			 bool (*on_shown)(void *arg, const struct views_shown *s), void *arg,
 			 struct fault *why) MUST_USE;

@@ -6,6 +6,8 @@
 
 #include "queue/home.h"
 #include "views/internal.h"
+
+enum { SERIAL_OF_A_RECORD_BITS = 24 }; /* of views_each_shown */
 #include "views/mailbox.h"
 
 extern const char people_schema_sql[];

@@ -29,6 +29,8 @@ struct views;
  */
 enum rc views_open_read(const char *data_dir, struct views **out, struct fault *why) MUST_USE;
 void views_close(struct views *v); /* accepts NULL */
+/* Its name, until views_close: another one was made from the beginning. */
+struct span views_generation(const struct views *v);
 
 /*
  * One moment for several reads of a reader, and one lock instead of one each. What others commit meanwhile is not seen, and

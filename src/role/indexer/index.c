@@ -1,4 +1,4 @@
-/* From the order to the database. */
+/* From what mailboxes show to the database. */
 #include "role/indexer/index.h"
 
 #include <errno.h>
@@ -32,11 +32,15 @@ struct index {
 	struct order *order;
 	struct ledger_reader *reader;
 	struct arena scratch;
+	struct views *views; /* NULL: to be opened */
+	struct views_shown shown[BATCH_RECORDS];
 	struct order_entry entries[BATCH_RECORDS];
+	size_t shown_n;
+	uint64_t serial;    /* what was shown up to this one is done */
 	uint64_t rest_from; /* index_rest looks at numbers from here on */
 	struct index_figures figures;
 	uint64_t
-		alone_below; /* numbers below this are taken one at a time: a process crashed among them */
+		alone_below; /* serials below this are taken one at a time: a process crashed among them */
 };
 
 void index_close(struct index *x)
@@ -44,6 +48,7 @@ void index_close(struct index *x)
 	if (!x)
 		return;
 	digest_close(x->db);
+	views_close(x->views);
 	order_close(x->order);
 	ledger_reader_free(x->reader);
 	arena_fini(&x->scratch);
@@ -64,7 +69,7 @@ static enum rc open_db(struct index *x, bool *out_is_new, struct fault *why)
 	}
 	rc = digest_open_write(x->data_dir, &x->db, out_is_new, why);
 	if (rc == OK)
-		rc = digest_upto(x->db, &x->figures.next, why);
+		rc = digest_upto(x->db, &x->serial, why);
 	if (rc == OK)
 		rc = digest_left_over(x->db, &left, why);
 	if (rc == OK)
@@ -132,8 +137,12 @@ static enum rc index_message(struct index *x, const struct order_entry *e, struc
 	struct digest_maker *of[INDEX_FORMS];
 	struct msg_message_meta meta;
 	struct record record;
-	enum rc rc = ledger_read(x->reader, e->ref, &record, why);
+	bool is_there = false;
+	enum rc rc = digest_has(x->db, e->number, &is_there, why);
 
+	if (rc != OK || is_there) /* in another form, or of before the views were made anew */
+		return rc;
+	rc = ledger_read(x->reader, e->ref, &record, why);
 	if (rc != OK)
 		return unread(x, e, rc, why);
 	arena_reset(&x->scratch);
@@ -161,71 +170,103 @@ static enum rc skip(struct index *x, const struct order_entry *e, struct fault *
 
 /* ---- a batch ---- */
 
-static size_t batch_size(const struct index *x, size_t n)
+static bool on_shown(void *arg, const struct views_shown *s)
 {
-	uint64_t bytes = 0;
+	struct index *x = arg;
 
-	if (x->figures.next < x->alone_below)
-		return 1;
-	for (size_t i = 0; i < n; i++) {
-		bytes += x->entries[i].length;
-		if (bytes > BATCH_BYTES)
-			return i + 1;
-	}
-	return n;
+	x->shown[x->shown_n++] = *s;
+	return true;
 }
 
-static bool has_message(const struct index *x, size_t n)
+static void views_let_go(struct index *x)
 {
-	for (size_t i = 0; i < n; i++)
-		if (x->entries[i].type == RECORD_MESSAGE)
-			return true;
-	return false;
+	views_close(x->views);
+	x->views = NULL;
 }
 
-static enum rc work(struct index *x, size_t n, struct fault *why)
+/* Of the present generation; false: there are none that can be read, the clerk will say when. */
+static bool have_views(struct index *x)
 {
-	struct digest_trial left;
-	enum rc rc = digest_left_over(x->db, &left, why);
-	bool skips = rc == OK && n == 1 && left.first == x->figures.next &&
-		     left.last == left.first && left.times >= CRASHES_LIMIT;
+	struct fault ignored;
 
-	if (rc == OK && !skips && has_message(x, n))
-		rc = digest_try(x->db, x->figures.next, x->figures.next + n - 1, why);
-	if (rc == OK)
-		rc = digest_begin(x->db, why);
-	for (size_t i = 0; i < n && rc == OK; i++) {
-		if (x->entries[i].type != RECORD_MESSAGE)
-			continue;
-		rc = skips ? skip(x, &x->entries[i], why) : index_message(x, &x->entries[i], why);
-	}
-	if (rc == OK)
-		rc = digest_reach(x->db, x->figures.next + n, why);
-	return rc == OK ? digest_commit(x->db, why) : rc;
+	if (x->views && !views_is_current(x->views, x->data_dir))
+		views_let_go(x);
+	return x->views || views_open_read(x->data_dir, &x->views, &ignored) == OK;
 }
 
-enum rc index_step(struct index *x, uint64_t until, struct fault *why)
+/* What was shown after what is done. */
+static enum rc look(struct index *x, struct fault *why)
 {
-	size_t n = 0;
+	struct fault ignored;
 	enum rc rc;
 
-	if (x->figures.next >= until)
-		return MORE;
-	rc = x->order ? OK : order_open(x->os, x->ledger_dir, false, &x->order, why);
-	if (rc != OK)
-		return LATER;
-	rc = order_read(x->order, x->figures.next, x->entries, BATCH_RECORDS, &n, why);
-	if (rc != OK)
-		return LATER;
-	if (n > until - x->figures.next)
-		n = (size_t)(until - x->figures.next);
-	if (n == 0)
-		return MORE;
-	n = batch_size(x, n);
-	rc = work(x, n, why);
+	x->shown_n = 0;
+	if (!have_views(x))
+		return OK;
+	rc = digest_follow(x->db, views_generation(x->views), why);
 	if (rc == OK)
-		x->figures.next += n;
-	else if (rc != LATER)
+		rc = digest_upto(x->db, &x->serial, why);
+	if (rc == OK &&
+	    views_each_shown(x->views, x->serial, BATCH_RECORDS, on_shown, x, &ignored) != OK) {
+		x->shown_n = 0;
+		views_let_go(x);
+	}
+	return rc;
+}
+
+/* Their records, as many as make a batch. */
+static enum rc take(struct index *x, struct fault *why)
+{
+	uint64_t bytes = 0;
+	size_t most = x->shown[0].serial < x->alone_below ? 1 : x->shown_n, n = 0;
+	enum rc rc = x->order ? OK : order_open(x->os, x->ledger_dir, false, &x->order, why);
+
+	while (rc == OK && n < most && bytes <= BATCH_BYTES) {
+		size_t got = 0;
+
+		rc = order_read(x->order, x->shown[n].number, &x->entries[n], 1, &got, why);
+		if (rc != OK || got == 0)
+			return LATER;
+		bytes += x->entries[n++].length;
+	}
+	x->shown_n = n;
+	return rc == OK ? OK : LATER;
+}
+
+static enum rc work(struct index *x, struct fault *why)
+{
+	uint64_t first = x->shown[0].serial, last = x->shown[x->shown_n - 1].serial;
+	struct digest_trial left;
+	enum rc rc = digest_left_over(x->db, &left, why);
+	bool skips = rc == OK && left.first == first && left.last == first && last == first &&
+		     left.times >= CRASHES_LIMIT;
+
+	if (rc == OK && !skips)
+		rc = digest_try(x->db, first, last, why);
+	if (rc == OK)
+		rc = digest_begin(x->db, why);
+	for (size_t i = 0; i < x->shown_n && rc == OK; i++)
+		rc = skips ? skip(x, &x->entries[i], why) : index_message(x, &x->entries[i], why);
+	if (rc == OK)
+		rc = digest_reach(x->db, last, why);
+	if (rc == OK)
+		rc = digest_commit(x->db, why);
+	if (rc == OK)
+		x->figures.next = views_shown_by(last) + 1;
+	return rc;
+}
+
+enum rc index_step(struct index *x, struct fault *why)
+{
+	enum rc rc = look(x, why);
+
+	if (rc == OK && x->shown_n == 0)
+		return MORE;
+	if (rc == OK)
+		rc = take(x, why);
+	if (rc == OK)
+		rc = work(x, why);
+	if (rc != OK && rc != LATER)
 		digest_condemn(x->data_dir);
 	return rc == OK || rc == LATER ? rc : BROKEN;
 }
@@ -245,25 +286,23 @@ static enum rc forget(struct index *x, const uint64_t *numbers, size_t n, struct
 /* Of the numbers those that the views have applied and do not know any more. */
 static size_t gone_from_views(struct index *x, uint64_t *numbers, size_t n)
 {
-	struct views *v;
 	struct views_progress progress;
 	struct fault ignored;
 	size_t gone = 0;
 
-	if (views_open_read(x->data_dir, &v, &ignored) != OK)
+	if (!have_views(x))
 		return 0;
-	if (views_progress(v, &progress, &ignored) != OK)
+	if (views_progress(x->views, &progress, &ignored) != OK)
 		n = 0;
 	for (size_t i = 0; i < n && numbers[i] < progress.next; i++) {
 		struct views_mail mail;
-		enum rc rc = views_mail_by_number(v, numbers[i], &mail, &ignored);
+		enum rc rc = views_mail_by_number(x->views, numbers[i], &mail, &ignored);
 
 		if (rc == REFUSED)
 			numbers[gone++] = numbers[i];
 		else if (rc != OK)
 			break;
 	}
-	views_close(v);
 	return gone;
 }
 
@@ -278,6 +317,7 @@ enum rc index_rest(struct index *x, struct fault *why)
 	if (n == 0) {
 		x->rest_from = 0;
 		digest_rest(x->db);
+		views_let_go(x);
 		return MORE;
 	}
 	last = numbers[n - 1];

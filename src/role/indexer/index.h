@@ -1,5 +1,5 @@
 /*
- * The work of holdfast-indexer without its process: batches of the order's messages into the index's database. All reads of
+ * The work of holdfast-indexer without its process: batches of messages that mailboxes show into the index's database. All reads of
  * the ledger through struct os.
  */
 #pragma once
@@ -16,7 +16,7 @@ struct os;
 struct record;
 
 struct index_figures {
-	uint64_t next;	   /* order numbers below this are done */
+	uint64_t next;	   /* records below this show nothing that is not done */
 	uint64_t messages; /* digested since the start */
 	uint64_t skipped, unread, forgotten;
 };
@@ -27,10 +27,11 @@ enum rc index_open(struct os *os, const char *data_dir, struct index **out, bool
 void index_close(struct index *x); /* accepts NULL */
 
 /*
- * One batch of what is below `until`. OK: there may be more. MORE: nothing to do. BROKEN: the database is damaged and was
- * removed: close, open again. LATER: no space, or the order cannot be read yet.
+ * One batch of what mailboxes show, in the order of its first showing. OK: there may be more. MORE: nothing to do, or there
+ * are no views now. BROKEN: the database is damaged and was removed: close, open again. LATER: no space, or the order
+ * cannot be read yet.
  */
-enum rc index_step(struct index *x, uint64_t until, struct fault *why) MUST_USE;
+enum rc index_step(struct index *x, struct fault *why) MUST_USE;
 /*
  * Nothing is to be done: gives memory back, and removes what no view shows any more, some messages at a time (they leave
  * the views 30 days after they are finished and shown nowhere). Results as of index_step; OK: there may be more.

@@ -39,14 +39,14 @@ struct indexer {
 	uint64_t until;
 };
 
-static void tell_lag(struct indexer *x)
+static void tell_lag(struct indexer *x, bool is_done)
 {
 	struct index_figures f;
 	char text[96];
 	uint64_t lag;
 
 	index_figures(x->index, &f);
-	lag = x->until > f.next ? x->until - f.next : 0;
+	lag = !is_done && x->until > f.next ? x->until - f.next : 0;
 	say_set(&m_messages, f.messages);
 	say_set(&m_skipped, f.skipped);
 	say_set(&m_lag, lag);
@@ -93,9 +93,9 @@ static void on_work(void *arg)
 		troubled(x, &why);
 		return;
 	}
-	rc = index_step(x->index, x->until, &why);
+	rc = index_step(x->index, &why);
 	if (rc == OK || rc == MORE) {
-		tell_lag(x);
+		tell_lag(x, rc == MORE);
 		if (rc == OK)
 			loop_timer_set(x->timer, 0);
 		else
@@ -128,10 +128,9 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 	arena_reset(&x->scratch);
 	if (type != MSG_MAIL_CHANGED || !msg_mail_changed_decode(&x->scratch, body, &m))
 		return false;
-	if (m.next > x->until) {
+	if (m.next > x->until)
 		x->until = m.next;
-		loop_timer_set(x->timer, 0);
-	}
+	loop_timer_set(x->timer, 0);
 	return true;
 }
 
@@ -174,6 +173,7 @@ static bool on_start(struct role *r, struct fault *why)
 		return false;
 	x->timer = loop_timer_new(role_loop(r), on_work, x);
 	x->rest_timer = loop_timer_new(role_loop(r), on_rest, x);
+	loop_timer_set(x->timer, 0); /* what came while no indexer was there */
 	role_set_state(r, x);
 	return true;
 }
