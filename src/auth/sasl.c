@@ -2,29 +2,21 @@
 
 #include "auth/secret.h"
 
-static const struct {
-	const char *name;
-	bool shows_password;
-} mechanisms[] = {
-	[SASL_PLAIN] = {"PLAIN", true},
-	[SASL_LOGIN] = {"LOGIN", true},
-	[SASL_SCRAM] = {"SCRAM-SHA-256", false},
+static const char *const mechanisms[] = {
+	[SASL_PLAIN] = "PLAIN",
+	[SASL_LOGIN] = "LOGIN",
+	[SASL_SCRAM] = "SCRAM-SHA-256",
 };
 
 bool sasl_mechanism_of(struct span name, enum sasl_mechanism *out)
 {
 	for (unsigned i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++) {
-		if (span_eq(name, span_str(mechanisms[i].name))) {
+		if (span_eq(name, span_str(mechanisms[i]))) {
 			*out = (enum sasl_mechanism)i;
 			return true;
 		}
 	}
 	return false;
-}
-
-bool sasl_shows_password(enum sasl_mechanism m)
-{
-	return mechanisms[m].shows_password;
 }
 
 /* A name without NUL that fits. */

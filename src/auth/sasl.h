@@ -38,7 +38,6 @@ struct sasl {
 };
 
 bool sasl_mechanism_of(struct span name, enum sasl_mechanism *out); /* upper case */
-bool sasl_shows_password(enum sasl_mechanism m);
 
 /* nonce: random letters and digits. Everything is zeroed first. */
 enum sasl_state sasl_start(struct sasl *s, enum sasl_mechanism mechanism,

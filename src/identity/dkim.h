@@ -111,5 +111,4 @@ void dkim_verify_end(struct dkim_verify *v);
 /* After the end: */
 enum dkim_result dkim_verify_result(const struct dkim_verify *v, size_t i);
 struct span dkim_verify_domain(const struct dkim_verify *v, size_t i);	 /* d= */
-struct span dkim_verify_selector(const struct dkim_verify *v, size_t i); /* s= */
 const char *dkim_verify_why(const struct dkim_verify *v, size_t i);

@@ -389,12 +389,6 @@ struct span dkim_verify_domain(const struct dkim_verify *v, size_t i)
 	return v->signatures[i].domain;
 }
 
-struct span dkim_verify_selector(const struct dkim_verify *v, size_t i)
-{
-	must(i < v->n);
-	return v->signatures[i].selector;
-}
-
 const char *dkim_verify_why(const struct dkim_verify *v, size_t i)
 {
 	must(i < v->n);

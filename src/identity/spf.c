@@ -667,8 +667,3 @@ const char *spf_why(const struct spf *s)
 {
 	return s->why.text;
 }
-
-unsigned spf_lookups(const struct spf *s)
-{
-	return s->lookups;
-}

@@ -74,4 +74,3 @@ enum spf_result spf_result(const struct spf *s);
 const char *spf_explanation(
 	const struct spf *s); /* of the domain's owner, for fail; "" if none: untrusted text */
 const char *spf_why(const struct spf *s); /* for operators: what decided; "" if nothing to say */
-unsigned spf_lookups(const struct spf *s);

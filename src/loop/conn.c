@@ -608,8 +608,3 @@ uint16_t conn_peer_port(const struct conn *c)
 		return ntohs(((const struct sockaddr_in *)peer)->sin_port);
 	return 0;
 }
-
-int conn_fd(const struct conn *c)
-{
-	return c->fd;
-}

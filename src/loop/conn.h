@@ -80,7 +80,6 @@ void conn_set_peer(struct conn *c, const struct sockaddr_storage *peer);
 /* "192.0.2.1" or "2001:db8::1"; lives as long as c. */
 const char *conn_peer_text(const struct conn *c);
 uint16_t conn_peer_port(const struct conn *c);
-int conn_fd(const struct conn *c);
 
 /*
  * A listening descriptor (already bound and listening) on a loop. When descriptors run out (EMFILE)
@@ -92,6 +91,4 @@ struct listener *listener_new(struct loop *loop, int fd,
 			      void (*on_accept)(void *arg, int fd,
 						const struct sockaddr_storage *peer, bool is_last),
 			      void *arg);
-void listener_pause(struct listener *l);
-void listener_resume(struct listener *l);
 void listener_free(struct listener *l); /* closes the descriptor */

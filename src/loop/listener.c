@@ -24,7 +24,6 @@ struct listener {
 	struct loop_timer rest;
 	int fd;
 	int spare; /* -1: given up */
-	bool is_paused;
 	bool is_resting;
 	bool *is_gone; /* set when the listener is freed inside its own callback */
 	void (*on_accept)(void *arg, int fd, const struct sockaddr_storage *peer, bool is_last);
@@ -33,7 +32,7 @@ struct listener {
 
 static void want(struct listener *l)
 {
-	loop_fd_want(&l->io, l->is_paused || l->is_resting ? 0 : LOOP_READ);
+	loop_fd_want(&l->io, l->is_resting ? 0 : LOOP_READ);
 }
 
 static void rest(struct listener *l)
@@ -102,7 +101,7 @@ static void on_acceptable(void *arg, unsigned flags)
 	struct listener *l = arg;
 
 	(void)flags;
-	for (int i = 0; i < ACCEPTS_PER_TURN && !l->is_paused && !l->is_resting; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !l->is_resting; i++) {
 		struct sockaddr_storage peer = {0};
 		int fd = accept_one(l, &peer);
 
@@ -144,18 +143,6 @@ struct listener *listener_new(struct loop *loop, int fd,
 	loop_fd_init(&l->io, loop, fd, on_acceptable, l);
 	want(l);
 	return l;
-}
-
-void listener_pause(struct listener *l)
-{
-	l->is_paused = true;
-	want(l);
-}
-
-void listener_resume(struct listener *l)
-{
-	l->is_paused = false;
-	want(l);
 }
 
 void listener_free(struct listener *l)

@@ -177,13 +177,6 @@ static void died(struct queue *q, uint64_t number)
 	d->n++;
 }
 
-unsigned queue_deaths(const struct queue *q, uint64_t number)
-{
-	const struct deaths *d = map_get(&q->deaths, map_key_u64(&number));
-
-	return d ? d->n : 0;
-}
-
 /*
  * The courier gave it back. On probation the oldest message is the canary, so the site waits with its mailbox; and a site
  * nobody can connect to is not asked for every mailbox in turn.

@@ -167,4 +167,3 @@ unsigned queue_sweep(struct queue *q, uint64_t now_us);
 
 size_t queue_leases(const struct queue *q);
 size_t queue_leases_of(const struct queue *q, uint32_t site);
-unsigned queue_deaths(const struct queue *q, uint64_t number); /* of couriers, with this message */

@@ -134,8 +134,6 @@ void smtp_server_answer(struct smtp_server *s, const struct smtp_reply *reply, u
 /* The answer to SMTP_AUTH or SMTP_SASL when the mechanism goes on: 334. */
 void smtp_server_challenge(struct smtp_server *s, struct span challenge);
 const struct smtp_auth *smtp_server_auth(const struct smtp_server *s);
-bool smtp_server_is_authenticated(
-	const struct smtp_server *s); /* 235 was answered, and no TLS began since */
 bool smtp_server_is_asking(const struct smtp_server *s);
 /* The recipient in question. */
 const struct smtp_rcpt *smtp_server_asked(const struct smtp_server *s);

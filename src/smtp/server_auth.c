@@ -187,8 +187,3 @@ const struct smtp_auth *smtp_server_auth(const struct smtp_server *s)
 {
 	return &s->auth;
 }
-
-bool smtp_server_is_authenticated(const struct smtp_server *s)
-{
-	return s->is_authenticated;
-}

@@ -62,67 +62,6 @@ enum rc views_account_by_name(struct views *v, struct span name, struct views_ac
 			   out, why);
 }
 
-enum rc views_account_by_id(struct views *v, uint64_t account, struct views_account *out,
-			    struct fault *why)
-{
-	return one_account(
-		v, views_bind(v, ACCOUNT_COLUMNS "WHERE a.id = ? GROUP BY a.id", "i", I(account)),
-		out, why);
-}
-
-enum rc views_each_account(struct views *v,
-			   bool (*on_account)(void *arg, const struct views_account *a), void *arg,
-			   struct fault *why)
-{
-	sqlite3_stmt *q = views_sql(v, ACCOUNT_COLUMNS "GROUP BY a.id ORDER BY a.name");
-
-	while (views_row(v, q)) {
-		struct views_account a;
-
-		account_of(q, &a);
-		if (!on_account(arg, &a))
-			break;
-	}
-	views_done(q);
-	return views_end(v, why);
-}
-
-enum rc views_each_alias(struct views *v,
-			 bool (*on_alias)(void *arg, struct span address, struct span target),
-			 void *arg, struct fault *why)
-{
-	sqlite3_stmt *q =
-		views_sql(v, "SELECT address, target FROM alias ORDER BY address, target");
-
-	while (views_row(v, q))
-		if (!on_alias(arg, views_text(q, 0), views_text(q, 1)))
-			break;
-	views_done(q);
-	return views_end(v, why);
-}
-
-enum rc views_resolve(struct views *v, struct span address,
-		      bool (*on_account)(void *arg, const struct views_account *a), void *arg,
-		      struct fault *why)
-{
-	struct account_ids ids = {0};
-	bool goes_on = true;
-
-	resolve(v, address, &ids);
-	for (size_t i = 0; i < ids.n && goes_on; i++) {
-		sqlite3_stmt *q = views_bind(v, ACCOUNT_COLUMNS "WHERE a.id = ? GROUP BY a.id", "i",
-					     I(ids.ids[i]));
-		struct views_account a;
-
-		if (views_row(v, q)) {
-			account_of(q, &a);
-			goes_on = on_account(arg, &a);
-		}
-		views_done(q);
-	}
-	return views_end(v, why);
-}
-
 enum rc views_people(struct views *v, struct views_people *out, struct fault *why)
 {
 	sqlite3_stmt *q = views_sql(

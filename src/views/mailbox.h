@@ -37,20 +37,6 @@ struct views_account {
 /* REFUSED: there is none. Case does not matter. Spans of *out live until the next call on v. */
 enum rc views_account_by_name(struct views *v, struct span name, struct views_account *out,
 			      struct fault *why) MUST_USE;
-enum rc views_account_by_id(struct views *v, uint64_t account, struct views_account *out,
-			    struct fault *why) MUST_USE;
-/* All, by name. */
-enum rc views_each_account(struct views *v,
-			   bool (*on_account)(void *arg, const struct views_account *a), void *arg,
-			   struct fault *why) MUST_USE;
-/* Aliases and groups, by address; one call for each target. address "@example.com": the catch-all. */
-enum rc views_each_alias(struct views *v,
-			 bool (*on_alias)(void *arg, struct span address, struct span target),
-			 void *arg, struct fault *why) MUST_USE;
-/* Accounts that mail for this address lands in, ascending by id (also disabled ones). None: on_account is not called. */
-enum rc views_resolve(struct views *v, struct span address,
-		      bool (*on_account)(void *arg, const struct views_account *a), void *arg,
-		      struct fault *why) MUST_USE;
 
 struct views_people {
 	uint64_t accounts, disabled, aliases, boxes, messages, bytes;

@@ -19,11 +19,6 @@ void sources_init(struct sources *s)
 	map_init(&s->all);
 }
 
-void sources_fini(struct sources *s)
-{
-	map_fini(&s->all, free);
-}
-
 /* 4 bytes of IPv4 (mapped or not), 8 of IPv6. */
 static struct span source_key(const struct sockaddr_storage *peer, unsigned char out[8])
 {

@@ -18,7 +18,6 @@ struct sources {
 };
 
 void sources_init(struct sources *s);
-void sources_fini(struct sources *s);
 
 enum source_verdict { SOURCE_WELCOME, SOURCE_TOO_MANY_SESSIONS, SOURCE_TOO_FAST };
 /* Counts a connection. SOURCE_WELCOME: *out is to be given back by source_leave (NULL: not

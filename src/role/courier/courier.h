@@ -271,7 +271,6 @@ struct resolve_wait {
 	void *arg;
 };
 void resolve_ask(struct courier *c, const char *name, struct resolve_wait *wait);
-bool resolve_is_literal(const char *name);
 bool resolve_literal(struct span text, struct sockaddr_storage *out);
 void resolve_forget(struct resolve_wait *wait);
 void resolve_answer(struct courier *c, const struct msg_resolve_answer *answer);

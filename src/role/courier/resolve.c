@@ -129,13 +129,6 @@ bool resolve_literal(struct span text, struct sockaddr_storage *out)
 	return literal(bare, out);
 }
 
-bool resolve_is_literal(const char *name)
-{
-	struct sockaddr_storage address;
-
-	return literal(name, &address);
-}
-
 void resolve_forget(struct resolve_wait *wait)
 {
 	if (wait->at.next)

@@ -144,8 +144,6 @@ void desk_count(enum desk_metric metric, uint64_t more);
 void desk_set(enum desk_metric metric, uint64_t value);
 
 /* ---- policy.c ---- */
-struct desk_policy *desk_policy_new(const struct desk *d);
-void desk_policy_free(struct desk_policy *p); /* accepts NULL */
 /* Makes a new one and gives it to all sessions. */
 void desk_policy_use_newest(struct desk *d);
 

@@ -59,7 +59,7 @@ static void set_limits(struct desk_policy *p, const struct msg_config *c)
 	};
 }
 
-struct desk_policy *desk_policy_new(const struct desk *d)
+static struct desk_policy *desk_policy_new(const struct desk *d)
 {
 	const struct msg_config *c = role_config(d->role);
 	struct desk_policy *p = must_alloc(sizeof *p);
@@ -82,7 +82,7 @@ struct desk_policy *desk_policy_new(const struct desk *d)
 	return p;
 }
 
-void desk_policy_free(struct desk_policy *p)
+static void desk_policy_free(struct desk_policy *p)
 {
 	if (!p)
 		return;

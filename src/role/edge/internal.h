@@ -247,7 +247,6 @@ struct scout_answer {
 typedef void scout_on_answer(void *arg, const struct scout_answer *answer);
 
 struct scout *scout_new(struct role *r);
-void scout_free(struct scout *s);
 void scout_link(struct scout *s, unsigned instance, int fd);
 /* NULL: nobody to ask, go on without. Else on_answer follows once, from the loop, unless
  * scout_forget. */

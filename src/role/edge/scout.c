@@ -67,21 +67,6 @@ static void end_all(struct scout *s)
 		end(LIST_ENTRY(s->open.next, struct scout_question, link), &missing);
 }
 
-void scout_free(struct scout *s)
-{
-	if (!s)
-		return;
-	LIST_EACH (at, &s->open)
-		LIST_ENTRY(at, struct scout_question, link)->on_answer = NULL;
-	end_all(s);
-	link_close(s->link);
-	loop_timer_free(s->timer);
-	map_fini(&s->by_id, NULL);
-	arena_fini(&s->scratch);
-	buf_fini(&s->frame);
-	free(s);
-}
-
 static void set_broken(struct scout *s, bool is_broken, const char *why)
 {
 	if (s->is_broken == is_broken)
