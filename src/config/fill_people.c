@@ -13,9 +13,12 @@ static void fill_smarthost(struct fill *f, const struct raw_smarthost *r, struct
 	if (!r)
 		return;
 	out->host = fill_host(f, r->host, tree_get(t, "host"));
-	out->tls = fill_word(r->tls, schema_tls, "opportunistic");
 	out->port = (uint16_t)fill_number(f, r->port, 25, 1, 65535, tree_get(t, "port"));
 	out->user = fill_text(f, r->user);
+	out->tls = fill_word(r->tls, schema_tls, out->user.n ? "required" : "opportunistic");
+	if (out->user.n && span_eq(out->tls, SPAN_LIT("opportunistic")))
+		fill_warn(f, tree_get(t, "tls"), "write required",
+			  "the password would go to whoever answers, for no certificate is checked");
 }
 
 /* Passwords in the clear: only where nobody but this machine can listen. */

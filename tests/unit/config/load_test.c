@@ -480,7 +480,7 @@ static void what_people_need_is_taken(void **state)
 		"[Reports@J.example] } }\n"
 		"window: 2w\naccounts: { scram: true, needs_tls: false, verifier_age: 7d, "
 		"submissions_per_hour: 9, sessions: 3, idle_timeout: 1h }\n"
-		"smarthost: { host: relay.example, port: 587, tls: required, user: u }\ndane: "
+		"smarthost: { host: relay.example, port: 587, user: u }\ndane: "
 		"false\nmta_sts: \"off\"\n"
 		"roles: { desks: 2 }\n";
 	struct config_problems problems;
