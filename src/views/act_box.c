@@ -233,7 +233,7 @@ static void rename_inbox(struct mail_ctx *c, struct box *inbox, struct span to)
 			copy.modseq = made.modseq;
 			copy.home = ENTRY_HOME_WAITS;
 			(void)entry_add(c->v, &made, &copy);
-			home_added(c->v, &made, &copy);
+			home_comes(c->v, &made, &copy);
 			entry_remove(c->v, inbox, &page[i], made.modseq);
 			home_left(c->v, inbox, &page[i]);
 		}

@@ -276,10 +276,13 @@ static void transfer_one(struct mail_ctx *c, void *arg, const struct entry *e)
 		return;
 	range_add(c->v, &c->from, e->uid);
 	range_add(c->v, &c->to, uid);
-	if (t->to != t->from)
-		home_added(c->v, t->to, &copy);
-	if (!t->leaves)
+	if (!t->leaves) {
+		if (t->to != t->from)
+			home_added(c->v, t->to, &copy);
 		return;
+	}
+	if (t->to != t->from)
+		home_comes(c->v, t->to, &copy);
 	entry_remove(c->v, t->from, e, c->out.modseq);
 	if (t->to != t->from)
 		home_left(c->v, t->from, e);

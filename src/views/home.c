@@ -216,7 +216,8 @@ static uint64_t other_place(struct views *v, const struct box *b, const struct e
 
 /* ---- changes ---- */
 
-void home_added(struct views *v, const struct box *b, const struct entry *e)
+/* The rows of a message that is in b now, too; what is left to do is not judged yet. */
+static void came(struct views *v, const struct box *b, const struct entry *e, struct home_row *out)
 {
 	struct home_row main, copy;
 	uint64_t other = other_place(v, b, e);
@@ -233,7 +234,23 @@ void home_added(struct views *v, const struct box *b, const struct entry *e)
 		copy.state = HOME_STATE_NOTHING;
 		row_put(v, &copy);
 	}
+	*out = main;
+}
+
+void home_added(struct views *v, const struct box *b, const struct entry *e)
+{
+	struct home_row main;
+
+	came(v, b, e, &main);
 	changed(v, &main);
+}
+
+void home_comes(struct views *v, const struct box *b, const struct entry *e)
+{
+	struct home_row main;
+
+	came(v, b, e, &main);
+	row_put(v, &main);
 }
 
 /* The row of a message that was delivered into b, if it has none yet. */
@@ -386,7 +403,8 @@ static void done(struct views *v, struct home_row *r, const struct msg_home_resu
 	if (r->copy || r->form == HOME_FORM_FOLDER || (m->did & HOME_DID_MAIL)) {
 		row_put(v, r);
 		if (m->did & HOME_DID_MAIL)
-			note_entries(v, r, ENTRY_HOME_DONE); /* a further change asks for it again */
+			note_entries(v, r,
+				     ENTRY_HOME_DONE); /* a further change asks for it again */
 		return;
 	}
 	if (m->to_box) {
@@ -442,8 +460,10 @@ static void result(struct views *v, const struct msg_home_step *step,
 void home_retry(struct views *v, struct span site)
 {
 	views_run(v,
-		  "UPDATE home SET state = 0, tries = 0, next_us = 0 WHERE state = 3 AND account IN (SELECT"
-		  " a.id FROM account a JOIN domain d ON d.name = substr(a.name, instr(a.name, '@') + 1)"
+		  "UPDATE home SET state = 0, tries = 0, next_us = 0 WHERE state = 3 AND account "
+		  "IN (SELECT"
+		  " a.id FROM account a JOIN domain d ON d.name = substr(a.name, instr(a.name, "
+		  "'@') + 1)"
 		  " WHERE d.site = ?)",
 		  "s", site);
 }

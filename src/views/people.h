@@ -170,8 +170,10 @@ bool home_row_get(struct views *v, uint64_t account, uint64_t number, uint64_t f
 /* Where it is now and what is asked of home for it. places has HOME_PLACES_LIMIT. */
 void home_facts_of(struct views *v, const struct home_row *main, struct home_place *places,
 		   struct home_facts *out);
-/* A person, or submission, put it there (also: copied, moved). After entry_add. */
+/* A person, or submission, put it there (also: copied). After entry_add. */
 void home_added(struct views *v, const struct box *b, const struct entry *e);
+/* The first half of a move, after entry_add: home_left, after entry_remove, is the second, and judges once for both. */
+void home_comes(struct views *v, const struct box *b, const struct entry *e);
 /* After entry_flags. was: the entry before. */
 void home_marked(struct views *v, const struct box *b, const struct entry *was, uint32_t flags,
 		 struct span keywords);

@@ -188,6 +188,28 @@ static void marks_wait_for_the_hand_back(void **state)
 	world_free(&w);
 }
 
+/* One change of a message is judged once, whatever it is made of: moving many holds nobody up. */
+static void a_move_is_one_change(void **state)
+{
+	struct world w = world_new();
+	uint64_t n = letter(&w, "<1>");
+	char wanted[60], *dump;
+
+	(void)state;
+	handed_back(&w, n);
+	transfer(&w, MAIL_ACT_MOVE, INBOX, 1, ARCHIVE);
+	snprintf(wanted, sizeof wanted, "change %u in 1 to 4", (unsigned)n);
+	looks(&w, wanted);
+	dump = story_dump(w.v);
+	/* account, number, form, copy, state (waits), at home, box, touched, words, version */
+	snprintf(wanted, sizeof wanted, "|%u|0|0|0|1|", (unsigned)n);
+	assert_non_null(strstr(dump, wanted));
+	assert_non_null(strstr(strstr(dump, wanted), "|0||1|"));
+	assert_true(strstr(strstr(dump, wanted), "|0||1|") < strchr(strstr(dump, wanted), '\n'));
+	free(dump);
+	world_free(&w);
+}
+
 /* G1 */
 static void only_where_it_ends_counts(void **state)
 {
@@ -375,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(delivered_mail_asks_for_nothing),
 		cmocka_unit_test(marks_wait_for_the_hand_back),
+		cmocka_unit_test(a_move_is_one_change),
 		cmocka_unit_test(only_where_it_ends_counts),
 		cmocka_unit_test(a_copy_is_appended_once),
 		cmocka_unit_test(what_was_put_here_is_appended),
