@@ -198,8 +198,7 @@ static void our_copy(struct views *v, const struct letter *l, struct span author
 	struct account a;
 	struct box sent;
 
-	if (span_eq(l->m->sent_copy, SPAN_LIT("skip")) ||
-	    !account_by_name(v, lower_span(v, author), &a) ||
+	if (!account_by_name(v, lower_span(v, author), &a) ||
 	    !box_special(v, a.id, MAIL_SENT, &sent))
 		return;
 	if (young_one(v, a.id, GIVEN_OWN_COPY, l, &own) ||
