@@ -137,6 +137,7 @@ void server_data_refuse(struct smtp_server *s)
 			     "The message is larger than is taken here; EHLO shows the limit");
 }
 
+/* What follows a session that ends here is for the step to throw away: SMTP_FEED leads there. */
 static enum smtp_step finish(struct smtp_server *s)
 {
 	if (s->data_faults == 0) {
@@ -147,7 +148,7 @@ static enum smtp_step finish(struct smtp_server *s)
 	server_data_refuse(s);
 	server_reset(s);
 	if (s->state == ST_GONE)
-		return SMTP_CLOSE;
+		return SMTP_FEED;
 	server_move(s, ST_READY);
 	if (s->winds_down)
 		server_reply(s, 421, "4.3.2", "Shutting down; try again in a minute");
@@ -196,7 +197,7 @@ enum smtp_step server_data_step(struct smtp_server *s, struct span *in, struct s
 		if (is_skipped_enough(s)) {
 			server_data_refuse(s);
 			server_move(s, ST_GONE);
-			return SMTP_CLOSE;
+			return SMTP_FEED;
 		}
 		if (s->data_dropped)
 			return SMTP_FEED;
