@@ -1137,7 +1137,7 @@ static void submitted(struct world *w, uint64_t ago_us)
 	m.id = span_str(id);
 	msg_message_meta_encode(&b, &m);
 	w->ago_us = ago_us;
-	record(w, EDGE, RECORD_MESSAGE, b, "Subject: x\r\n\r\nhello\r\n");
+	record(w, SUBMISSION, RECORD_MESSAGE, b, "Subject: x\r\n\r\nhello\r\n");
 	w->ago_us = 0;
 }
 
