@@ -8,6 +8,7 @@
 #include "role/clerk/internal.h"
 
 enum { ORIGIN_WORLD, ORIGIN_SUBMISSION, ORIGIN_PUT, ORIGIN_OWN, ORIGIN_COPY, ORIGINS };
+enum { VERBS = 5 };
 
 #define BIT(n) (1u << (n))
 /* All others are of the ledger itself, and change nothing in the views. */
@@ -17,9 +18,9 @@ enum { ORIGIN_WORLD, ORIGIN_SUBMISSION, ORIGIN_PUT, ORIGIN_OWN, ORIGIN_COPY, ORI
 
 static const struct {
 	const char *role;
-	unsigned types, origins; /* bits of enum record_type; of MessageMeta.origin */
-	const char *verbs[3];	 /* of acts; a "." at the end: all that begin so; "" all others */
-	bool writes_people;	 /* DIRECTORY: accounts and aliases; else all other kinds */
+	unsigned types, origins;  /* bits of enum record_type; of MessageMeta.origin */
+	const char *verbs[VERBS]; /* of acts; a "." at the end: all that begin so; "" all others */
+	bool writes_people;	  /* DIRECTORY: accounts and aliases; else all other kinds */
 } rules[] = {
 	{"edge", BIT(RECORD_MESSAGE), BIT(ORIGIN_WORLD) | BIT(ORIGIN_COPY), {0}, false},
 	{"submission", BIT(RECORD_MESSAGE), BIT(ORIGIN_SUBMISSION), {0}, false},
@@ -29,7 +30,11 @@ static const struct {
 	 BIT(ORIGIN_OWN),
 	 {"home"},
 	 false},
-	{"auth", BIT(RECORD_ACT) | BIT(RECORD_DIRECTORY), 0, {"user.", "dkim."}, true},
+	{"auth",
+	 BIT(RECORD_ACT) | BIT(RECORD_DIRECTORY),
+	 0,
+	 {"user.", "alias.", "dkim.", "site.password", "smarthost.password"},
+	 true},
 	{"watch", BIT(RECORD_ACT) | BIT(RECORD_DIRECTORY), 0, {""}, false},
 	{"sequencer", 0, 0, {0}, false},
 	{"clerk", 0, 0, {0}, false},
@@ -52,7 +57,7 @@ static size_t rule_of(struct span lane)
 
 static bool is_verb_of(size_t rule, struct span verb)
 {
-	for (size_t i = 0; i < 3 && rules[rule].verbs[i]; i++) {
+	for (size_t i = 0; i < VERBS && rules[rule].verbs[i]; i++) {
 		struct span own = span_str(rules[rule].verbs[i]);
 
 		if (own.n == 0)

@@ -1286,6 +1286,8 @@ static void no_role_says_what_is_anothers_to_say(void **state)
 	say_message(w, SUBMISSION, 2);
 	say_account(w, DESK, "account");
 	say_account(w, AUTH, "domain");
+	say_foreign(w, AUTH, "alias.set"); /* these are its own */
+	say_foreign(w, AUTH, "site.password");
 	order(w);
 	AWAIT(w, all_foreign);
 	assert_int_equal(foreign(w), 15);
