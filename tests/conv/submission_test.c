@@ -16,6 +16,8 @@
 #include "auth/login.h"
 #include "base/arena.h"
 #include "base/must.h"
+#include "os/os.h"
+#include "publish/publish.h"
 #include "role/common/role.h"
 
 static const char *program;
@@ -36,18 +38,28 @@ static void link_auth(struct rig *r)
 	buf_fini(&body);
 }
 
-static void begin(struct rig *r, bool has_auth)
+static void begin_host(struct rig *r)
 {
 	*r = (struct rig){.auth = -1};
 	edge_host_init(&r->host);
 	r->host.name = "submission";
 	r->host.service = "submission";
 	r->host.config.submissions_per_hour = 5;
+}
+
+static void begin_client(struct rig *r, bool has_auth)
+{
 	edge_host_start(&r->host, program);
 	if (has_auth)
 		link_auth(r);
 	r->client = edge_client(&r->host);
 	edge_hear(r->client, 1, &r->heard);
+}
+
+static void begin(struct rig *r, bool has_auth)
+{
+	begin_host(r);
+	begin_client(r, has_auth);
 }
 
 /* Ends the process; how many messages its lane holds, and the last one's record. */
@@ -463,12 +475,45 @@ static void an_account_that_changed_is_logged_out(void **state)
 	end(&r);
 }
 
+/* Of our own site, which may be down, and holds for its own recipients alone. */
+static void what_our_site_takes_does_not_bind_the_world(void **state)
+{
+	struct publish_writer *w = publish_begin();
+	struct fault why = {0};
+	char path[200];
+	struct rig r;
+
+	(void)state;
+	begin_host(&r);
+	publish_add(w, SPAN_LIT("size head"), 5000 + 1024);
+	publish_add(w, SPAN_LIT("smtputf8 head"), 0);
+	(void)snprintf(path, sizeof path, "%s/publish/limits.map", r.host.folder);
+	assert_int_equal(publish_commit(w, os_real(), path, 60000000, &why), OK);
+	begin_client(&r, true);
+	log_in(&r);
+	edge_say(r.client, "EHLO laptop\r\n");
+	edge_hear(r.client, 1, &r.heard);
+	assert_non_null(strstr(buf_cstr(&r.heard), "SIZE 20971520"));
+	assert_non_null(strstr(buf_cstr(&r.heard), "SMTPUTF8"));
+	edge_say(r.client, "MAIL FROM:<ann@ours.example> SIZE=5001 SMTPUTF8\r\n");
+	edge_hear(r.client, 1, &r.heard);
+	assert_non_null(strstr(buf_cstr(&r.heard), "250 "));
+	edge_say(r.client, "RCPT TO:<u@v.example>\r\n");
+	edge_hear(r.client, 1, &r.heard);
+	assert_non_null(strstr(buf_cstr(&r.heard), "250 "));
+	edge_say(r.client, "RCPT TO:<listed@list.example>\r\n");
+	edge_hear(r.client, 1, &r.heard);
+	assert_non_null(strstr(buf_cstr(&r.heard), "552 5.3.4"));
+	end(&r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s_05_nothing_is_taken_without_a_login),
 		cmocka_unit_test(senders_are_the_accounts_own),
 		cmocka_unit_test(the_header_is_one_to_all_readers),
+		cmocka_unit_test(what_our_site_takes_does_not_bind_the_world),
 		cmocka_unit_test(what_is_sent_on_says_so),
 		cmocka_unit_test(the_body_stays_and_the_record_says_what_to_do),
 		cmocka_unit_test(what_is_there_is_not_made_again),

@@ -199,6 +199,8 @@ void edge_judge_refuse(struct edge_session *s, unsigned code, const char *enhanc
 		       const char *text);
 /* What EHLO offers from now on: at most what the sites were last heard to take. */
 void edge_judge_offers(struct edge *e);
+/* What its MAIL said (SIZE, SMTPUTF8) by what the site last said. False: the answer was given. */
+bool edge_judge_site_takes(struct edge_session *s, const struct edge_domain *d);
 /* The largest message that all recipients' sites take, as far as is known; 0: any. */
 uint64_t edge_judge_size(const struct edge_session *s);
 void edge_judge_forget_mail(struct edge_session *s); /* those of the transaction */

@@ -215,7 +215,7 @@ void edge_judge_offers(struct edge *e)
 {
 	struct edge_policy *p = e->policy;
 	uint64_t most = 0, size = p->limits.message_bytes;
-	bool is_known = p->domains_n > 0, lacks = p->domains_n > 0;
+	bool is_known = p->domains_n > 0 && !p->is_for_the_world, lacks = is_known;
 
 	for (size_t i = 0; i < p->domains_n; i++) {
 		uint64_t of_site = site_size(e, p->domains[i].site);
@@ -249,8 +249,7 @@ uint64_t edge_judge_size(const struct edge_session *s)
 
 /* ---- a recipient ---- */
 
-/* False: the answer was given. */
-static bool site_takes(struct edge_session *s, const struct edge_domain *d)
+bool edge_judge_site_takes(struct edge_session *s, const struct edge_domain *d)
 {
 	const struct smtp_envelope *mail = smtp_server_envelope(s->smtp);
 	uint64_t size = site_size(s->edge, d->site);
@@ -280,7 +279,7 @@ void edge_judge_accept(struct edge_session *s, const struct edge_domain *d, stru
 	const struct smtp_rcpt *r = smtp_server_asked(s->smtp);
 	size_t bytes = r->address.n + r->orcpt.n + domain.n + d->site.n + FIELDS;
 
-	if (!site_takes(s, d))
+	if (!edge_judge_site_takes(s, d))
 		return;
 	if (bytes > EDGE_RCPTS_BYTES - s->rcpts_bytes) {
 		edge_judge_refuse(s, 452, "4.5.3",

@@ -45,6 +45,7 @@ struct edge_policy {
 	struct span *zones; /* DNSBL */
 	size_t zones_n;
 	bool asks_spf, wants_host_name;
+	bool is_for_the_world; /* what is offered does not follow what our sites take */
 	struct span node, mark;
 };
 

@@ -91,6 +91,8 @@ void submission_judge_rcpt(struct edge_session *s)
 				  RECIPIENT_UNKNOWN);
 		return;
 	}
+	if (!edge_judge_site_takes(s, d))
+		return;
 	known = edge_judge_known(s, d, &a);
 	if (known == RECIPIENT_BAD && !edge_judge_is_role_address(&a))
 		edge_judge_refuse(s, 550, "5.1.1", "No such recipient here");

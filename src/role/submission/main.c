@@ -77,6 +77,7 @@ static void on_policy(struct edge *e, struct edge_policy *p)
 	p->service.auth = arena_span(&p->arena, buf_span(&own->mechanisms));
 	p->service.auth_in_clear = !config->needs_tls_to_login;
 	p->service.needs_auth = true;
+	p->is_for_the_world = true;
 }
 
 int main(int argc, char **argv)
