@@ -1,4 +1,4 @@
-#!/ usr / bin / python3
+#!/usr/bin/python3
 """Reads the sample notifications with parsers that are not ours: Python's email and, where installed, Sisimai."""
 import email, email.policy, json, shutil, subprocess, sys, tempfile, pathlib
 
