@@ -185,10 +185,12 @@ static void *peers(void *arg)
 	struct buf body = {0};
 
 	while (!d->stops) {
-		struct pollfd fds[3] = {{d->host.sequencer, POLLIN, 0},
-					{d->auth, POLLIN, 0},
-					{d->clerk, POLLIN, 0}};
+		struct pollfd fds[3] = {{d->host.sequencer, POLLIN, 0}};
 
+		pthread_mutex_lock(&d->mutex);
+		fds[1] = (struct pollfd){d->auth, POLLIN, 0};
+		fds[2] = (struct pollfd){d->clerk, POLLIN, 0};
+		pthread_mutex_unlock(&d->mutex);
 		(void)poll(fds, 3, 5);
 		pthread_mutex_lock(&d->mutex);
 		for (size_t i = 0; i < 3; i++) {
@@ -312,6 +314,16 @@ static void open_mail_lane(struct desk_host *d)
 	must(lane_open(&options, &d->mail, &why) == OK);
 }
 
+bool desk_host_has_durable(struct desk_host *d)
+{
+	bool has;
+
+	pthread_mutex_lock(&d->mutex);
+	has = d->durable.segment != 0;
+	pthread_mutex_unlock(&d->mutex);
+	return has;
+}
+
 void desk_host_link_clerk(struct desk_host *d)
 {
 	pthread_mutex_lock(&d->mutex);
@@ -415,7 +427,7 @@ bool desk_host_is_sanitized(void)
 #if defined(__SANITIZE_ADDRESS__)
 	return true;
 #elif defined(__has_feature)
-	return __has_feature(address_sanitizer);
+	return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
 	return false;
 #endif

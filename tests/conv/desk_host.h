@@ -39,6 +39,8 @@ void desk_host_init(struct desk_host *d);
 /* Account anna@ours.example (and ben@) with so many messages in INBOX, then the program. */
 void desk_host_start(struct desk_host *d, const char *program, unsigned messages);
 int desk_host_stop(struct desk_host *d);
+/* The desk has recorded something. */
+bool desk_host_has_durable(struct desk_host *d);
 /* A message for anna from outside, visible when this returns (MailChanged was sent). body: whole message. */
 void desk_host_mail(struct desk_host *d, struct span body);
 void desk_host_cut_clerk(struct desk_host *d); /* closes the link */

@@ -205,7 +205,7 @@ static void the_clerks_link_comes_back_with_the_verdict(void **state)
 	desk.clerk_is_silent = true;
 	edge_say(fd, "DELE 1\r\nQUIT\r\n");
 	talk(fd, "", "QUIT\r\n"); /* of DELE's answer */
-	while (desk.durable.segment == 0)
+	while (!desk_host_has_durable(&desk))
 		(void)usleep(1000);
 	desk_host_cut_clerk(&desk);
 	desk_host_link_clerk(&desk);
