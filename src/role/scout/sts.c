@@ -6,7 +6,7 @@
  *   S2  The web server's certificate must verify for mta-sts.<domain>; redirects are not followed; an answer has at most
  *       STS_RESPONSE_BYTES and FETCH_US.
  *   S3  A fetch that failed is not tried again for AGAIN_US; without a policy mail goes on as without MTA-STS.
- *   S4  POLICIES_LIMIT are kept; a scout that starts anew has none and fetches again.
+ *   S4  POLICIES_LIMIT are kept; a scout that starts anew has none and fetches again (doc/decisions/0009).
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
