@@ -91,6 +91,9 @@ void home_plan(const struct home_facts *f, char *words, struct home_plan *out)
 		return;
 	}
 	if (!f->is_at_home) {
+		/* What is cleared matters where it is found: an earlier APPEND may have got through. */
+		plan_marks(f, at, words, out);
+		n = out->add_words.n;
 		out->action = HOME_APPEND;
 		out->to = at->box;
 		out->add = at->flags & FLAGS_SENT_HOME;

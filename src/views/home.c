@@ -103,7 +103,7 @@ void home_facts_of(struct views *v, const struct home_row *main, struct home_pla
 {
 	*out = (struct home_facts){
 		.is_at_home = main->at_home,
-		.box = main->box,
+		.box = main->at_home ? main->box : 0,
 		.special = main->at_home ? special_of(v, main->box) : MAIL_PLAIN,
 		.touched = main->touched,
 		.words = main->words,
@@ -227,7 +227,7 @@ static void came(struct views *v, const struct box *b, const struct entry *e, st
 		main.at_home = other != 0; /* H1: it was delivered into that one */
 		main.box = other;
 	}
-	if (other && main.box != b->id &&
+	if (other && (!main.at_home || main.box != b->id) &&
 	    !home_row_get(v, b->account, e->number, e->form, b->id, &copy)) {
 		copy = new_row(b, e);
 		copy.copy = b->id;
@@ -383,12 +383,15 @@ void home_forget(struct views *v, uint64_t number)
 
 /* ---- what couriers did ---- */
 
-static void intended(struct views *v, struct home_row *r, uint64_t at_us)
+/* Where it is to be appended is kept: it may be found there, also when it has been moved here since. */
+static void intended(struct views *v, struct home_row *r, uint64_t box, uint64_t at_us)
 {
 	if (r->state != HOME_STATE_WAITS && r->state != HOME_STATE_INTENDED)
 		return;
 	r->state = HOME_STATE_INTENDED;
 	r->next_us = at_us + INTENDED_US;
+	if (!r->copy && !r->at_home)
+		r->box = box;
 	row_put(v, r);
 }
 
@@ -446,7 +449,7 @@ static void result(struct views *v, const struct msg_home_step *step,
 	if (!home_row_get(v, step->account, m->number, m->form, m->copy, &r))
 		return;
 	if (step->intends) {
-		intended(v, &r, at_us);
+		intended(v, &r, m->to_box, at_us);
 		return;
 	}
 	if (m->result == HOME_DONE)

@@ -191,7 +191,7 @@ static bool item_of(struct views *v, struct arena *a, uint64_t account, const st
 	out->remove = plan.remove;
 	out->add_words = arena_span(a, plan.add_words);
 	out->remove_words = arena_span(a, plan.remove_words);
-	if (main.at_home && !d->copy)
+	if (main.box && !d->copy) /* not at home: an APPEND was begun there */
 		(void)!box_is(v, a, main.box, &out->from_special, &out->from_name);
 	if (plan.trashes) {
 		to_trash(v, account, out);

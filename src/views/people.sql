@@ -107,7 +107,7 @@ CREATE INDEX verdict_number ON verdict (number);
 
 -- What has to be done at home, one row a message of an account (copy 0), a further copy of it (copy: its mailbox here) or a
 -- mailbox that was made here (form 255, number: its id). States and meanings: queue/home.h. box: the mailbox here that stands
--- for where the primary has it; at_home 0: it has not. touched, words: what a person changed and has not gone home yet.
+-- for where the primary has it; at_home 0: it has not (then box: where an APPEND was begun, 0: nowhere). touched, words: what a person changed and has not gone home yet.
 CREATE TABLE home (
 	account INTEGER NOT NULL,
 	number INTEGER NOT NULL,

@@ -8,6 +8,7 @@ import dovecot
 import peers
 import people
 import pytest
+from cutting import Cutting
 from primaries import Primary
 
 from test_people import arrive
@@ -18,9 +19,12 @@ FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 class Home:
     """An office whose primary keeps its mail in a real Dovecot: a small SMTP server hands each message over by LMTP."""
 
-    def __init__(self, folder, started, names, master=True, office=None, **options):
+    def __init__(self, folder, started, names, master=True, office=None, cutting=False, **options):
         self.dovecot = dovecot.Dovecot({f"{n}@example.com": f"primary {n}" for n in names}, **options)
         started(self.dovecot)
+        if cutting:
+            self.cutting = started(Cutting(self.dovecot.imap_port))
+            office = {"imap_port": self.cutting.port, **(office or {})}
         self.primary = ToDovecot(self.dovecot)
         started(self.primary)
         self.office = started(people.Office(os.path.join(folder, "office"), self.primary.port, self.dovecot, **(office or {})))
@@ -152,6 +156,40 @@ def test_nothing_doubles_when_couriers_die(folder, started):
             home.dovecot.kill()
             home.dovecot.start()
     home.wait_primary("anna", {"Sent": {mid: ["\\Seen"] for mid in mids}}, 150)
+
+
+def test_an_append_whose_answer_is_lost_is_found_again(folder, started):
+    """W1: the primary has it, we were not told. It is found, also where it was moved and marked here since, and is there once."""
+    home = Home(folder, started, ("anna",), cutting=True)
+    anna = home.person("anna")
+    home.down()
+    sent = [anna.send(anna.write(["someone@example.com"], f"Sent {i}")) for i in range(3)]
+    m = anna.imap()
+    draft = anna.write(["x@example.org"], "A draft")
+    people.ok(m.append("Drafts", "(\\Draft \\Flagged work)", None, draft.as_bytes().replace(b"\n", b"\r\n")))
+    home.cutting.cuts = 100  # a second APPEND of one of them would be seen
+    home.up()
+    lost = {}
+
+    def all_there_unknown():
+        """Each time an answer was lost, what it was about is moved or marked here, until it is asked for again."""
+        there = home.at_primary("anna")
+        for mid, flags in there.get("Drafts", []):
+            if "draft" not in lost:
+                lost["draft"] = True
+                store(m, "Drafts", draft["Message-ID"], "-FLAGS", "(\\Flagged work)")
+        for mid, flags in there.get("Sent", []):
+            if mid == sent[1] and "moved" not in lost:
+                lost["moved"] = True
+                people.ok(m.uid("MOVE", people.find_uid(m, "Sent", mid), "Archive"))
+        return home.cutting.cut == 4
+    peers.wait_for(all_there_unknown, 120, lambda: f"{home.cutting.cut} answers lost, {lost}\n" + home.office.tail(25), every=0.05)
+    assert lost == {"draft": True, "moved": True}
+    home.wait_primary("anna", {"Sent": {sent[0]: ["\\Seen"], sent[2]: ["\\Seen"]}, "Archive": {sent[1]: ["\\Seen"]},
+                               "Drafts": {draft["Message-ID"]: ["\\Draft"]}}, 90)
+    assert peers.wait_for(lambda: home.office.json("queue", "home")["waiting"] == 0, 30, "nothing left")
+    assert home.cutting.cut == 4
+    m.logout()
 
 
 @pytest.mark.parametrize("separator,prefix", [(".", "INBOX."), ("/", "")])

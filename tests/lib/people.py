@@ -41,14 +41,14 @@ def trusting():
 class Office(peers.Holdfast):
     """dovecot: the primary's IMAP server (tests/lib/dovecot.py) or None; world_port: where mail for foreign domains goes."""
 
-    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False, master=True):
+    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False, master=True, imap_port=None):
         self.ports = {s: peers.free_port() for s in SERVICES}
         self.dovecot = dovecot
         port = peers.free_port()
         listen = "\n".join(f'  {s}: ["127.0.0.1:{p}"]' for s, p in self.ports.items())
         site = ""
         if dovecot:
-            site += f"    imap: [{{ host: 127.0.0.1, port: {dovecot.imap_port}, tls: none }}]\n"
+            site += f"    imap: [{{ host: 127.0.0.1, port: {imap_port or dovecot.imap_port}, tls: none }}]\n"
             if master:
                 site += f'    master: {{ user: {dovecot_lib.MASTER}, login: "%u*%m" }}\n'
             if passthrough:

@@ -1,7 +1,8 @@
 /*
  * One item after the other. Each step is one command and what its answer means; the table `steps` is the only dispatcher.
  *
- *   APPEND  SELECT_TARGET SEARCH (LOOK (COMPARE))* INTEND APPEND       found: ADD what is missing instead (W1)
+ *   APPEND  SELECT_TARGET SEARCH (LOOK (COMPARE))* INTEND APPEND       found: ADD, REMOVE instead (W1)
+ *           before that, where an earlier APPEND had another target: SELECT SEARCH (LOOK (COMPARE))*    found: MOVE too
  *   CHANGE  (SELECT SEARCH (LOOK (COMPARE))*)* ADD REMOVE MOVE
  *   FOLDER  CREATE SUBSCRIBE
  *
@@ -63,6 +64,10 @@ static bool place_to_search(struct home *h, size_t n, char out[HOME_PATH_BYTES])
 	char from[HOME_PATH_BYTES];
 
 	(void)home_folder_for(&h->folders, (enum mail_special)i->from_special, i->from_name, from);
+	if (i->action == HOME_APPEND) {
+		(void)snprintf(out, HOME_PATH_BYTES, "%s", from);
+		return n == 0 && i->from_name.n && strcmp(from, h->work.target) != 0;
+	}
 	if (n < 3) {
 		(void)snprintf(out, HOME_PATH_BYTES, "%s",
 			       n == 0	? from
@@ -135,7 +140,7 @@ static bool begin(struct home *h)
 				   home_special_flag((enum mail_special)i->to_special));
 		return true;
 	}
-	w->step = i->action == HOME_APPEND ? HOME_STEP_SELECT_TARGET : HOME_STEP_SELECT;
+	w->step = HOME_STEP_SELECT;
 	return false;
 }
 
@@ -166,8 +171,7 @@ static void on_subscribed(struct home *h, const struct imap_client_result *r)
 		finish(h, HOME_DONE, 0, "");
 		return;
 	}
-	h->work.step =
-		item_of(h)->action == HOME_APPEND ? HOME_STEP_SELECT_TARGET : HOME_STEP_SELECT;
+	h->work.step = HOME_STEP_SELECT;
 }
 
 /* ---- looking ---- */
@@ -197,7 +201,10 @@ static bool select_next(struct home *h)
 			return select_it(h, name);
 		h->work.searched++;
 	}
-	not_found(h);
+	if (item_of(h)->action == HOME_APPEND)
+		h->work.step = HOME_STEP_SELECT_TARGET;
+	else
+		not_found(h);
 	return false;
 }
 
@@ -235,7 +242,7 @@ static bool search(struct home *h)
 /* This mailbox does not have it. */
 static void look_on(struct home *h)
 {
-	if (item_of(h)->action == HOME_APPEND) {
+	if (item_of(h)->action == HOME_APPEND && strcmp(h->selected, h->work.target) == 0) {
 		h->work.step = HOME_STEP_INTEND;
 		return;
 	}
@@ -430,9 +437,11 @@ static void after_marks(struct home *h)
 {
 	const struct msg_home_item *i = item_of(h);
 
-	if (i->action == HOME_APPEND) {
+	if (i->action == HOME_APPEND && strcmp(h->selected, h->work.target) == 0) {
 		h->work.did = HOME_WAS_THERE;
 		finish(h, HOME_DONE, present_uid(h), "it was there already");
+	} else if (i->action == HOME_APPEND) {
+		h->work.step = HOME_STEP_MOVE;
 	} else if (i->moves && strcmp(h->selected, h->work.target) != 0) {
 		h->work.step = HOME_STEP_MOVE;
 	} else {

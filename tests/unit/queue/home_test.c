@@ -124,7 +124,7 @@ static void plans(void **state)
 		 MAIL_SEEN,
 		 "",
 		 {{.box = DRAFTS, .flags = MAIL_DRAFT, .keywords = "x"}},
-		 "append +16-0 +[x]-[] to 5"},
+		 "append +16-1 +[x]-[] to 5"},
 		{"a draft thrown away (G3)", 0, 0, "", {{0}}, "nothing +0-0 +[]-[]"},
 		{"appended, then moved",
 		 SENT,
