@@ -21,19 +21,6 @@ void base64_encode(struct buf *out, struct span bytes)
 	}
 }
 
-static int value_of(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (ascii_is_digit(c))
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
-
 /* Four letters to at most three bytes; how many, or 0: not base64. */
 static size_t decode_four(const unsigned char *p, bool is_last, unsigned char out[3])
 {
@@ -41,7 +28,7 @@ static size_t decode_four(const unsigned char *p, bool is_last, unsigned char ou
 	uint32_t v = 0;
 
 	for (size_t k = 0; k < 4; k++) {
-		int value = k < n ? value_of(p[k]) : 0;
+		int value = k < n ? base64_value(p[k]) : 0;
 
 		if (value < 0)
 			return 0;

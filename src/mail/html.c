@@ -1,6 +1,7 @@
 #include "mail/html.h"
 
 #include "base/ascii.h"
+#include "mail/text.h"
 
 void html_strip_init(struct html_strip *h)
 {
@@ -70,30 +71,6 @@ static bool tag_byte(struct html_strip *h, unsigned char c, struct buf *out)
 	return true;
 }
 
-static size_t put_utf8(uint64_t code, unsigned char out[4])
-{
-	if (code < 0x80) {
-		out[0] = (unsigned char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		out[0] = (unsigned char)(0xc0 | code >> 6);
-		out[1] = (unsigned char)(0x80 | (code & 0x3f));
-		return 2;
-	}
-	if (code < 0x10000) {
-		out[0] = (unsigned char)(0xe0 | code >> 12);
-		out[1] = (unsigned char)(0x80 | (code >> 6 & 0x3f));
-		out[2] = (unsigned char)(0x80 | (code & 0x3f));
-		return 3;
-	}
-	out[0] = (unsigned char)(0xf0 | code >> 18);
-	out[1] = (unsigned char)(0x80 | (code >> 12 & 0x3f));
-	out[2] = (unsigned char)(0x80 | (code >> 6 & 0x3f));
-	out[3] = (unsigned char)(0x80 | (code & 0x3f));
-	return 4;
-}
-
 static uint64_t number_of(struct span digits)
 {
 	uint64_t code = 0;
@@ -130,7 +107,7 @@ static bool entity_ends(struct html_strip *h, bool has_semicolon, struct buf *ou
 
 	h->at = HTML_TEXT;
 	if (code > 0)
-		return buf_append(out, span_of(utf8, put_utf8(code, utf8)));
+		return buf_append(out, span_of(utf8, text_put_utf8((uint32_t)code, utf8)));
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (span_eq(name, span_str(known[i].name)))
 			return buf_append(out, span_str(known[i].text));

@@ -18,7 +18,7 @@ static uint32_t code_of(const unsigned char *p, size_t n)
 	return code;
 }
 
-static size_t put_code(uint32_t code, unsigned char out[4])
+size_t text_put_utf8(uint32_t code, unsigned char out[4])
 {
 	if (code < 0x80) {
 		out[0] = (unsigned char)code;
@@ -110,7 +110,7 @@ static bool fold_code(uint32_t code, struct span as_it_stands, struct buf *out)
 	if (!row)
 		return buf_append(out, as_it_stands);
 	for (size_t i = 0; i < 3 && row->to[i]; i++)
-		n += put_code(row->to[i], bytes + n);
+		n += text_put_utf8(row->to[i], bytes + n);
 	return buf_append(out, span_of(bytes, n));
 }
 

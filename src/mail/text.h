@@ -47,6 +47,9 @@ bool text_header(struct span raw, struct buf *out);
 /* Appends what X1 leaves of UTF-8 text (invalid bytes become U+FFFD). */
 bool text_safe(struct span utf8, struct buf *out);
 
+/* One character, at most U+10FFFF, as UTF-8; how many bytes. */
+size_t text_put_utf8(uint32_t code, unsigned char out[4]);
+
 /* ---- comparing ---- */
 
 /*

@@ -1,6 +1,7 @@
 #include "mail/transfer.h"
 
 #include "base/ascii.h"
+#include "base/base64.h"
 
 void transfer_init(struct transfer *t, enum mime_encoding encoding)
 {
@@ -9,17 +10,6 @@ void transfer_init(struct transfer *t, enum mime_encoding encoding)
 }
 
 /* ---- base64 ---- */
-
-static int base64_value(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (ascii_is_digit(c))
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 static bool base64_feed(struct transfer *t, struct span piece, struct buf *out)
 {
