@@ -1,4 +1,4 @@
-/* How many people could log in today, as auth says it (design s8: a first-class figure). */
+/* How many people could log in today, as auth says it. */
 #include "cli/control.h"
 #include "cli/status.h"
 #include "ipc/msg.h"
