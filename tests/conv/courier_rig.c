@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../scratch.h"
 #include "base/must.h"
 #include "identity/dkim.h"
 #include "ipc/link.h"
@@ -532,6 +533,7 @@ void rig_open(struct rig *r, const struct rig_options *options)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)snprintf(r->folder, sizeof r->folder, "/tmp/holdfast-courier-XXXXXX");
 	assert_non_null(mkdtemp(r->folder));
+	scratch_remember(r->folder);
 	(void)snprintf(path, sizeof path, "%s/ledger", r->folder);
 	assert_int_equal(mkdir(path, 0700), 0);
 	lane.ledger_dir = path;

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../scratch.h"
 #include "base/bytes.h"
 #include "base/must.h"
 #include "ledger/ledger.h"
@@ -40,6 +41,7 @@ void edge_host_init(struct edge_host *h)
 		.super = -1, .sequencer = -1, .scout = -1, .name = "edge-0", .service = "smtp"};
 	(void)snprintf(h->folder, sizeof h->folder, "/tmp/holdfast-edge-XXXXXX");
 	must(mkdtemp(h->folder));
+	scratch_remember(h->folder);
 	make_folder(h, "ledger");
 	make_folder(h, "publish");
 	make_folder(h, "tls");

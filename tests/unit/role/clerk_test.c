@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../scratch.h"
 #include "base/must.h"
 #include "ipc/link.h"
 #include "ipc/msg.h"
@@ -442,6 +443,7 @@ static struct world *world_new(uint32_t couriers)
 	say_init("test", SAY_ERROR);
 	snprintf(w->dir, sizeof w->dir, "/tmp/hf-clerk-XXXXXX");
 	must(mkdtemp(w->dir));
+	scratch_remember(w->dir);
 	snprintf(w->ledger, sizeof w->ledger, "%s/ledger", w->dir);
 	must(mkdir(w->ledger, 0700) == 0);
 	snprintf(path, sizeof path, "%s/publish", w->dir);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../../scratch.h"
 #include "base/must.h"
 #include "ipc/msg.h"
 #include "ledger/ledger.h"
@@ -230,6 +231,7 @@ static inline char *story_dir(void)
 	char *dir = must_strdup("/tmp/hf-views-XXXXXX");
 
 	must(mkdtemp(dir));
+	scratch_remember(dir);
 	return dir;
 }
 
