@@ -738,7 +738,31 @@ static void the_primary_vouches(void **state)
 	assert_int_equal(auth_host_stop(&h), 0);
 }
 
-/* Another password at the primary: the old one ends when it is next used, without anybody's act. */
+/* A primary whose directory is down refuses everybody; that ends no login here (P5). */
+static void a_primary_that_refuses_everybody(void **state)
+{
+	struct auth_host h;
+
+	(void)state;
+	auth_host_init(&h, program);
+	auth_host_primary(&h);
+	h.password = WORD;
+	auth_host_start(&h);
+	assert_true(auth_gets_in(&h, ANNA, WORD, HOME));
+	h.password = "nobody has this one";
+	for (unsigned asked = h.asked, i = 0; i < 3; i++, asked = h.asked) {
+		auth_host_kill(&h); /* a start asks the primary anew at the next login */
+		auth_host_start(&h);
+		assert_true(auth_gets_in(&h, ANNA, WORD, HOME));
+		for (unsigned wait = 0; wait < 500 && h.asked == asked; wait++)
+			(void)usleep(10000);
+		assert_true(h.asked > asked);
+		assert_true(auth_gets_in(&h, ANNA, WORD, HOME));
+	}
+	assert_int_equal(auth_host_stop(&h), 0);
+}
+
+/* Another password at the primary: the old one ends when it is next used and the primary has shown that it can say yes. */
 static void a_password_changed_at_the_primary(void **state)
 {
 	struct auth_host h;
@@ -754,6 +778,10 @@ static void a_password_changed_at_the_primary(void **state)
 	auth_host_kill(&h); /* a start asks the primary anew at the next login */
 	h.password = WORD2;
 	auth_host_start(&h);
+	assert_true(auth_gets_in(&h, ANNA, WORD, HOME)); /* refused behind its back: doubted */
+	for (unsigned i = 0, asked = 1; i < 500 && h.asked == asked; i++)
+		(void)usleep(10000);
+	assert_true(auth_gets_in(&h, "bert@ours.example", WORD2, HOME));
 	(void)auth_send_plain(&h, ANNA, WORD, HOME,
 			      "imap"); /* kept: let in, and asked behind its back */
 	assert_true(auth_hear(&h, 20000, &m, &changed));
@@ -989,6 +1017,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(invitations),
 		cmocka_unit_test(a_second_factor),
 		cmocka_unit_test(the_primary_vouches),
+		cmocka_unit_test(a_primary_that_refuses_everybody),
 		cmocka_unit_test(a_password_changed_at_the_primary),
 		cmocka_unit_test(a_kept_verifier_has_an_age),
 		cmocka_unit_test(credentials_by_lease),

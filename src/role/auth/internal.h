@@ -36,6 +36,8 @@ struct member { /* an account in memory */
 	struct account account;
 	uint64_t epoch;			      /* grows with each change (H-20) */
 	uint64_t primary_asked_us, probed_us; /* monotonic; 0: not since the start */
+	/* The primary refused what our kept verifier takes; and since then it took somebody's password. */
+	bool is_doubted, is_no_believed;
 	struct list on_pending;
 };
 
@@ -68,6 +70,7 @@ struct auth {
 	struct map members, aliases; /* by name, by address */
 	struct list pending_members, pending_aliases;
 	size_t damaged; /* files set aside at start */
+	size_t doubted; /* members that are */
 	struct list peers;
 	struct link *clerk, *scout;
 	struct throttle *throttle;

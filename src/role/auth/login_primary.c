@@ -2,9 +2,11 @@
  * Pass-through: the primary's word on a password, kept as a verifier for the day it is down (P5).
  *
  * A kept verifier works until it is verifier_age old. While it does, the primary is asked behind the login's back at most
- * every RENEW_US: yes renews it, no ends it and its sessions, no answer changes nothing, and the first login AGAIN_US later
- * asks anew: after an outage it is what brings home what its person did. Somebody whom the primary knows
- * and we do not gets an account, recorded before they are let in.
+ * every RENEW_US: yes renews it, no answer changes nothing, and the first login AGAIN_US later asks anew: after an outage
+ * it is what brings home what its person did. A no ends it and its sessions, but not a first one: a primary whose directory
+ * is down says no to everybody, and that is an outage too. The verifier is only doubted until the primary has taken
+ * somebody's password; the no after that is believed. Somebody whom the primary knows and we do not gets an account,
+ * recorded before they are let in.
  */
 #include "role/auth/login.h"
 
@@ -165,6 +167,46 @@ static void drop_kept(struct auth *a, const char *name)
 	free(next);
 }
 
+static void trust_again(struct auth *a, struct member *m)
+{
+	a->doubted -= m->is_doubted;
+	m->is_doubted = m->is_no_believed = false;
+}
+
+/* The primary of this site can say yes: those it refused are asked about again at their next login. */
+static void primary_is_sane(struct auth *a, const struct msg_site *site)
+{
+	size_t cursor = 0;
+	struct span name;
+	void *value;
+
+	if (a->doubted == 0)
+		return;
+	while (map_next(&a->members, &cursor, &name, &value)) {
+		struct member *m = value;
+
+		if (!m->is_doubted || m->is_no_believed || auth_site_of(a, name) != site)
+			continue;
+		m->is_no_believed = true;
+		m->primary_asked_us = 0;
+	}
+}
+
+static void refused(struct auth *a, struct member *m)
+{
+	if (m->is_no_believed) {
+		trust_again(a, m);
+		drop_kept(a, m->account.name);
+		return;
+	}
+	a->doubted += !m->is_doubted;
+	m->is_doubted = true;
+	say(SAY_NOTICE, "verifier.doubted", "account", SAY_STR(m->account.name), "why",
+	    SAY_STR("the primary refused it; it counts until the primary has taken somebody's "
+		    "password"),
+	    NULL);
+}
+
 static void on_vouched(void *arg, enum primary_says says, const char *why)
 {
 	struct attempt *t = arg;
@@ -176,6 +218,9 @@ static void on_vouched(void *arg, enum primary_says says, const char *why)
 	(void)why;
 	switch (says) {
 	case PRIMARY_YES:
+		if (m)
+			trust_again(a, m);
+		primary_is_sane(a, auth_site_of(a, span_str(t->name)));
 		w = t->sasl.password;
 		keep(a, t, t->name, &w);
 		password_wipe(&w);
@@ -239,10 +284,15 @@ static void on_renewed(void *arg, enum primary_says says, const char *why)
 	struct member *m = member_find(r->auth, span_str(r->name));
 
 	(void)why;
+	if (says == PRIMARY_YES) {
+		if (m)
+			trust_again(r->auth, m);
+		primary_is_sane(r->auth, auth_site_of(r->auth, span_str(r->name)));
+	}
 	if (m && m->epoch == r->epoch && says == PRIMARY_YES)
 		confirm(r->auth, m, &r->password);
 	else if (m && m->epoch == r->epoch && says == PRIMARY_NO)
-		drop_kept(r->auth, r->name);
+		refused(r->auth, m);
 	else if (m)
 		m->primary_asked_us = auth_mono(r->auth) - RENEW_US + AGAIN_US;
 	secret_wipe(r, sizeof *r);
