@@ -87,7 +87,7 @@ void order_commit(struct order *o)
 	o->next.is_pending = true;
 	books_mark(a, &o->next.pending, o->verb, span_str(o->argument), o->actor, o->has_directory);
 	if (!account_replace(a, &o->next, o->change, &why)) {
-		order_fail(o, "nothing was changed: %s", why.text);
+		order_fail(o, "not done, or not sure to last through a power cut: %s", why.text);
 		return;
 	}
 	if (o->forgets_failures)
