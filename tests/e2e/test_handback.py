@@ -1,10 +1,8 @@
 """The main job: mail sent while the primary is down is at the primary afterwards, once, unchanged, oldest first."""
-import glob
 import os
 import random
 import re
 import subprocess
-import threading
 
 import oracle
 import peers

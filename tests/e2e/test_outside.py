@@ -3,7 +3,6 @@ import os
 import resource
 import socket
 import ssl
-import statistics
 import subprocess
 import threading
 import time

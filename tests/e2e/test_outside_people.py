@@ -19,7 +19,7 @@ from test_people import arrive
 
 PARENS = 200 if SOAK else 60
 IDLERS = 5000 if SOAK else 400
-LOGINS = 10000 if SOAK else 40
+LOGINS = 6
 WRONG = 1000 if SOAK else 30
 DELETES = 1000000 if SOAK else 5000
 BIG = 50 << 20
@@ -138,14 +138,14 @@ def test_i_05_nothing_inside_a_literal_is_executed(office):
     assert lines[-1].startswith((b"f OK", b"f BAD")) and b"Evil" not in b"".join(c.command(b'LIST "" *'))
 
 
-INJECTIONS = [("imap", b"a STARTTLS\r\nb NOOP\r\nc CREATE Evil\r\n", b"a OK", b"x NOOP\r\n", (b"b ", b"c ")),
-              ("pop3", b"STLS\r\nCAPA\r\n", b"+OK", b"NOOP\r\n", (b"+OK", b".")),
-              ("submission", b"STARTTLS\r\nEHLO evil.example\r\n", b"220", b"NOOP\r\n", (b"250-", b"250 "))]
+INJECTIONS = [("imap", b"a STARTTLS\r\nb NOOP\r\nc CREATE Evil\r\n", b"a OK", b"x NOOP\r\n", b"x OK"),
+              ("pop3", b"STLS\r\nCAPA\r\n", b"+OK", b"WHAT\r\n", b"-ERR"),
+              ("submission", b"STARTTLS\r\nEHLO evil.example\r\n", b"220", b"WHAT\r\n", b"500")]
 
 
-@pytest.mark.parametrize("service, bytes_, mark, probe, injected", INJECTIONS, ids=[i[0] for i in INJECTIONS])
-def test_t_01_nothing_from_before_tls_counts(office, service, bytes_, mark, probe, injected):
-    """P-07 too."""
+@pytest.mark.parametrize("service, bytes_, mark, probe, first", INJECTIONS, ids=[i[0] for i in INJECTIONS])
+def test_t_01_nothing_from_before_tls_counts(office, service, bytes_, mark, probe, first):
+    """P-07 too: under TLS the first answer is to the first thing said under TLS."""
     c = Line(office.ports[service])
     if service == "submission":
         c.send(b"EHLO client.example\r\n")
@@ -158,12 +158,9 @@ def test_t_01_nothing_from_before_tls_counts(office, service, bytes_, mark, prob
         c.upgrade()
     except OSError:
         return  # closed: as good
-    c.sock.settimeout(0.5)
-    try:
-        unasked = c.sock.recv(4096)
-    except (TimeoutError, OSError):
-        unasked = b""
-    assert not unasked, unasked
+    c.send(probe)
+    answer = c.line()
+    assert answer.startswith(first), answer
 
 
 def test_i_08_the_nastiest_messages(office):
@@ -234,10 +231,12 @@ def test_i_14_many_idle_sessions(office):
         sessions.append(c)
     grown = (rss_kib(pid) - before) / IDLERS
     arrive(office.port, anna.address, 1)
-    began, waiting = time.monotonic(), {c.sock.fileno(): c for c in sessions}
+    began, waiting, poll = time.monotonic(), {c.sock.fileno(): c for c in sessions}, select.poll()
+    for fd in waiting:
+        poll.register(fd, select.POLLIN)
     while waiting and time.monotonic() - began < 10:
-        ready, _, _ = select.select(list(waiting), [], [], 1) if len(waiting) < 900 else (list(waiting)[:1], [], [])
-        for fd in ready:
+        for fd, _ in poll.poll(1000):
+            poll.unregister(fd)
             assert b"EXISTS" in waiting.pop(fd).line()
     took = time.monotonic() - began
     assert not waiting and took < 2.0, f"{len(waiting)} not told after {took} s"
@@ -274,7 +273,7 @@ def test_i_15_wrong_logins_do_not_lock_the_owner_out(office):
 
 def test_h_17_known_and_unknown_people_take_the_same_time(office):
     times = {"known": [], "unknown": []}
-    for i in range(LOGINS):
+    for i in range(LOGINS):  # few: from some number on the account itself is throttled
         for kind, user in (("known", "anna@example.com"), ("unknown", f"nobody{i}@example.com")):
             s = smtplib.SMTP_SSL("127.0.0.1", office.ports["submissions"], context=people.trusting(), timeout=60,
                                  source_address=(f"127.0.{1 + i % 200}.{2 + (kind == 'known')}", 0))
@@ -284,11 +283,7 @@ def test_h_17_known_and_unknown_people_take_the_same_time(office):
                 s.login(user, f"wrong {i} password")
             times[kind].append(time.monotonic() - began)
             s.close()
-            if i > 8:
-                break  # the account itself is throttled from some number on: compare what came before
-        if i > 8:
-            break
-    a, b = statistics.median(times["known"][:6]), statistics.median(times["unknown"][:6])
+    a, b = (statistics.median(t) for t in times.values())
     assert abs(a - b) < 0.25 * max(a, b) + 0.01, (times, a, b)
 
 
@@ -368,8 +363,7 @@ def test_s_23_logins_in_every_wrong_form(office):
         for code in codes:
             assert c.line().startswith(code), line
     c.send(b"AUTH PLAIN " + b"A" * (1 << 20) + b"\r\n")
-    answer = c.rest() if False else c.line()
-    assert answer.startswith((b"500", b"501", b"421", b"")), answer
+    assert c.line().startswith((b"500", b"501", b"521"))
     c.close()
     works(office)
 
