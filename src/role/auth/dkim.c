@@ -246,7 +246,7 @@ struct creating {
 static void on_recorded(void *arg, bool is_recorded)
 {
 	struct creating *k = arg;
-	struct client *c = people_client(k->auth, k->client);
+	struct client *c = clients_find(k->auth->people, k->client);
 
 	if (c)
 		answer_list(c, span_str(k->domain),
@@ -337,7 +337,7 @@ static bool create(struct auth *a, const struct msg_dkim_create *m, struct creat
 
 bool dkim_people(struct client *c, struct arena *arena, unsigned type, struct span body)
 {
-	struct auth *a = people_auth(c);
+	struct auth *a = client_arg(c);
 	char selector[DKIM_SELECTOR_BYTES + 1];
 	struct msg_dkim_create m;
 	struct msg_dkim_list list;
@@ -354,13 +354,13 @@ bool dkim_people(struct client *c, struct arena *arena, unsigned type, struct sp
 		return false;
 	k = must_alloc(sizeof *k);
 	k->auth = a;
-	k->client = people_client_id(c);
+	k->client = client_id(c);
 	if (!create(a, &m, k, selector, sizeof selector, &why)) {
 		free(k);
 		people_answer(c, false, why.text, NULL);
 		return true;
 	}
-	books_act(a, "dkim.create", span_str(k->domain), span_str(selector), people_who(c),
+	books_act(a, "dkim.create", span_str(k->domain), span_str(selector), client_who(c),
 		  on_recorded, k);
 	return true;
 }

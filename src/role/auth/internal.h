@@ -16,12 +16,12 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "ipc/msg.h"
+#include "role/common/clients.h"
 #include "role/common/durable.h"
 #include "role/common/role.h"
 
 struct arena;
 struct gate;
-struct people;
 struct primaries;
 
 #define AUTH_SECOND_US UINT64_C(1000000)
@@ -76,7 +76,8 @@ struct auth {
 	struct throttle *throttle;
 	struct loop_timer *throttle_at, *pending_at, *end_at;
 	struct gate *gate;
-	struct people *people;
+	struct clients *people; /* the command line */
+	struct clients_options people_options;
 	struct primaries *primaries;
 	struct map cache, credentials;
 	struct list cache_by_age;
@@ -213,16 +214,8 @@ void dkim_sign(struct peer *p, const struct msg_sign_ask *m);
 
 /* ---- people.c: the socket; people_*.c: what is asked there ---- */
 void people_prepare(struct auth *a);
-void people_listen(struct auth *a, int fd);
-void people_stop(struct auth *a);
-void people_free(struct auth *a);
 
-struct client;
 void people_answer(struct client *c, bool ok, const char *text, const struct buf *json);
-uint64_t people_client_id(const struct client *c);
-struct client *people_client(struct auth *a, uint64_t id); /* NULL: gone */
-struct auth *people_auth(const struct client *c);
-const char *people_who(const struct client *c); /* "operator root (uid 0)" */
 /* False: malformed. */
 bool dkim_people(struct client *c, struct arena *m, unsigned type, struct span body);
 bool people_user(struct client *c, struct arena *m, unsigned type, struct span body);

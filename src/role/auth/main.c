@@ -344,7 +344,7 @@ static void on_ready(struct role *r)
 static void on_listen(struct role *r, const char *service, int fd)
 {
 	if (strcmp(service, "people") == 0)
-		people_listen(role_state(r), fd);
+		clients_listen(((struct auth *)role_state(r))->people, fd);
 	else
 		(void)close(fd);
 }
@@ -369,7 +369,7 @@ static void finish(void *arg)
 	struct role *r = a->role;
 
 	loop_timer_free(a->end_at);
-	people_free(a);
+	clients_free(a->people);
 	primaries_free(a->primaries);
 	cache_free(a);
 	credential_free_all(a);
@@ -386,7 +386,7 @@ static void on_stop(struct role *r)
 	struct auth *a = role_state(r);
 
 	a->is_stopping = true;
-	people_stop(a);
+	clients_stop(a->people);
 	while (!list_is_empty(&a->peers)) {
 		struct peer *p = LIST_ENTRY(a->peers.next, struct peer, on_auth);
 

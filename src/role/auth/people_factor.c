@@ -19,7 +19,7 @@ static void begin(struct client *c, const struct member *who)
 	o->change = ACCOUNT_RENEWED;
 	o->next.has_totp = true;
 	o->next.totp_step = 0;
-	os_random(people_auth(c)->os, o->next.totp, sizeof o->next.totp);
+	os_random(((struct auth *)client_arg(c))->os, o->next.totp, sizeof o->next.totp);
 	totp_uri(o->next.totp, span_str(o->next.name), &uri);
 	secret_base32(&secret, span_of(o->next.totp, sizeof o->next.totp));
 	(void)snprintf(o->argument, sizeof o->argument, "begin");
@@ -58,7 +58,7 @@ static void make_codes(struct order *o, struct auth *a)
 
 static void confirm(struct client *c, const struct member *who, struct span code)
 {
-	struct auth *a = people_auth(c);
+	struct auth *a = client_arg(c);
 	uint64_t step = who->account.totp_step;
 	struct order *o;
 
@@ -97,7 +97,7 @@ static void codes(struct client *c, const struct member *who)
 	(void)snprintf(o->argument, sizeof o->argument, "codes");
 	(void)snprintf(o->text, sizeof o->text,
 		       "recovery codes, each good once; older ones no longer work:");
-	make_codes(o, people_auth(c));
+	make_codes(o, client_arg(c));
 	order_commit(o);
 }
 

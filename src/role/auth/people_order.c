@@ -13,12 +13,12 @@ struct order *order_new(struct client *c, const struct account *from, const char
 {
 	struct order *o = must_alloc(sizeof *o);
 
-	o->auth = people_auth(c);
-	o->client = people_client_id(c);
+	o->auth = client_arg(c);
+	o->client = client_id(c);
 	if (from)
 		o->next = *from;
 	(void)snprintf(o->verb, sizeof o->verb, "%s", verb);
-	(void)snprintf(o->actor, sizeof o->actor, "%s", people_who(c));
+	(void)snprintf(o->actor, sizeof o->actor, "%s", client_who(c));
 	o->change = ACCOUNT_CHANGED;
 	return o;
 }
@@ -36,7 +36,7 @@ static void order_end(struct order *o, bool ok)
 	if (o->on_end)
 		o->on_end(o->arg, ok, o->text);
 	else
-		people_answer(people_client(o->auth, o->client), ok, o->text, &o->json);
+		people_answer(clients_find(o->auth->people, o->client), ok, o->text, &o->json);
 	secret_wipe_buf(&o->json);
 	secret_wipe(o, sizeof *o);
 	free(o);
@@ -194,7 +194,7 @@ bool people_new_name(struct client *c, struct span given, char out[LOGIN_NAME_LI
 {
 	struct fault why = {""};
 
-	if (people_name_is_good(people_auth(c), given, out, &why))
+	if (people_name_is_good(client_arg(c), given, out, &why))
 		return true;
 	people_answer(c, false, why.text, NULL);
 	return false;
@@ -202,7 +202,7 @@ bool people_new_name(struct client *c, struct span given, char out[LOGIN_NAME_LI
 
 struct member *people_member(struct client *c, struct span given)
 {
-	struct auth *a = people_auth(c);
+	struct auth *a = client_arg(c);
 	char name[LOGIN_NAME_LIMIT_BYTES + 1], text[900];
 	struct member *m = NULL;
 	struct suggest s;
@@ -231,7 +231,7 @@ struct member *people_member(struct client *c, struct span given)
 bool people_password(struct client *c, struct span given, struct span account, bool short_ok,
 		     struct password *out)
 {
-	const struct member *m = member_find(people_auth(c), account);
+	const struct member *m = member_find(client_arg(c), account);
 	bool has_factor = m && m->account.totp_confirmed;
 	struct fault why = {""};
 
@@ -261,7 +261,7 @@ static void on_alias_recorded(void *arg, bool is_recorded)
 	struct alias_order *o = arg;
 
 	people_answer(
-		people_client(o->auth, o->client), is_recorded,
+		clients_find(o->auth->people, o->client), is_recorded,
 		is_recorded
 			? o->text
 			: "the ledger cannot be written at the moment; it is recorded as soon as "
@@ -273,21 +273,21 @@ static void on_alias_recorded(void *arg, bool is_recorded)
 bool people_alias(struct client *c, struct span address, char **targets, size_t targets_n,
 		  const char *verb, const char *text)
 {
-	struct auth *a = people_auth(c);
+	struct auth *a = client_arg(c);
 	struct account_pending pending = {0};
 	struct fault why = {""};
 	struct alias_order *o;
 	char name[LOGIN_NAME_LIMIT_BYTES + 1];
 
 	(void)snprintf(name, sizeof name, "%.*s", SPAN_FMT(address));
-	books_mark(a, &pending, verb, SPAN_NONE, people_who(c), true);
+	books_mark(a, &pending, verb, SPAN_NONE, client_who(c), true);
 	if (!alias_replace(a, name, targets, targets_n, &pending, &why)) {
 		people_answer(c, false, why.text, NULL);
 		return false;
 	}
 	o = must_alloc(sizeof *o);
 	o->auth = a;
-	o->client = people_client_id(c);
+	o->client = client_id(c);
 	(void)snprintf(o->text, sizeof o->text, "%s", text);
 	books_alias(a, alias_find(a, span_str(name)), on_alias_recorded, o);
 	return true;

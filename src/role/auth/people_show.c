@@ -99,7 +99,7 @@ static json_t *groups_json(const struct auth *a, const char *match)
 
 void people_list(struct client *c, struct span match)
 {
-	struct auth *a = people_auth(c);
+	struct auth *a = client_arg(c);
 	struct member **members = must_alloc((a->members.n + 1) * sizeof *members);
 	char wanted[LOGIN_NAME_LIMIT_BYTES + 1], text[120];
 	json_t *list = json_array(), *root;
@@ -147,7 +147,7 @@ void people_list(struct client *c, struct span match)
 
 void people_enrolment(struct client *c)
 {
-	struct auth *a = people_auth(c);
+	struct auth *a = client_arg(c);
 	size_t all = 0, enrolled = 0, invited = 0, cursor = 0;
 	struct buf out = {0};
 	char text[160];

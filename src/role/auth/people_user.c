@@ -35,9 +35,9 @@ static bool user_add(struct client *c, struct arena *a, struct span body)
 	if (!people_new_name(c, m.account, name) ||
 	    (m.password.n && !people_password(c, m.password, span_str(name), m.short_ok, &w)))
 		return true;
-	was = member_find(people_auth(c), span_str(name));
+	was = member_find(client_arg(c), span_str(name));
 	if ((was && was->account.state != ACCOUNT_DELETED) ||
-	    alias_find(people_auth(c), span_str(name))) {
+	    alias_find(client_arg(c), span_str(name))) {
 		(void)snprintf(text, sizeof text, "there is %s `%s` already",
 			       was ? "an account" : "an alias", name);
 		people_answer(c, false, text, NULL);
@@ -102,13 +102,13 @@ static bool user_invite(struct client *c, struct arena *a, struct span body)
 	for_ms = m.for_ms ? m.for_ms : INVITED_DAYS * 24 * HOUR_MS;
 	if (for_ms > INVITED_DAYS_LONGEST * 24 * HOUR_MS)
 		for_ms = INVITED_DAYS_LONGEST * 24 * HOUR_MS;
-	os_random(people_auth(c)->os, random, sizeof random);
+	os_random(((struct auth *)client_arg(c))->os, random, sizeof random);
 	secret_code(random, code);
 	must(secret_code_read(span_str(code), plain));
 	o = order_new(c, &who->account, "user.invite");
 	account_hash_code(&o->next, span_str(plain), o->next.invitation);
 	o->next.has_invitation = true;
-	o->next.invitation_until_us = auth_wall(people_auth(c)) + for_ms * 1000;
+	o->next.invitation_until_us = auth_wall(client_arg(c)) + for_ms * 1000;
 	order_json(o, json_pack("{s:s, s:s, s:I}", "account", o->next.name, "code", code,
 				"until_us", (json_int_t)o->next.invitation_until_us));
 	(void)snprintf(
@@ -163,13 +163,13 @@ static void set_state(struct client *c, struct member *who, enum account_state s
 
 		memcpy(bare.name, o->next.name, sizeof bare.name);
 		memcpy(bare.display, o->next.display, sizeof bare.display);
-		os_random(people_auth(c)->os, bare.salt, sizeof bare.salt);
+		os_random(((struct auth *)client_arg(c))->os, bare.salt, sizeof bare.salt);
 		bare.is_pending = o->next.is_pending;
 		bare.pending = o->next.pending;
 		o->next = bare;
 	}
 	if (state != ACCOUNT_ACTIVE)
-		credential_forget(people_auth(c), span_str(who->account.name));
+		credential_forget(client_arg(c), span_str(who->account.name));
 	(void)snprintf(o->text, sizeof o->text, "%s is %s", who->account.name, said);
 	aliases = state == ACCOUNT_DELETED ? aliases_of(o->auth, o->next.name) : 0;
 	if (aliases)
@@ -228,7 +228,7 @@ static bool alias_name(struct client *c, struct span given, char out[LOGIN_NAME_
 	char text[500];
 
 	if (given.n > 1 && given.p[0] == '@' && account_name(given, out)) {
-		if (auth_domain_of(people_auth(c), span_str(out)))
+		if (auth_domain_of(client_arg(c), span_str(out)))
 			return true;
 		(void)snprintf(text, sizeof text, "there is no domain `%s` in the configuration",
 			       out + 1);
@@ -245,8 +245,8 @@ static void alias_set(struct client *c, const struct member *who, struct span gi
 
 	if (!alias_name(c, given, name))
 		return;
-	if (member_find(people_auth(c), span_str(name)) &&
-	    member_find(people_auth(c), span_str(name))->account.state != ACCOUNT_DELETED) {
+	if (member_find(client_arg(c), span_str(name)) &&
+	    member_find(client_arg(c), span_str(name))->account.state != ACCOUNT_DELETED) {
 		(void)snprintf(text, sizeof text, "`%s` is an account of its own", name);
 		people_answer(c, false, text, NULL);
 		return;
@@ -261,7 +261,7 @@ static void alias_remove(struct client *c, struct span given)
 {
 	char name[LOGIN_NAME_LIMIT_BYTES + 1] = "", text[500];
 	const struct alias *x =
-		account_name(given, name) ? alias_find(people_auth(c), span_str(name)) : NULL;
+		account_name(given, name) ? alias_find(client_arg(c), span_str(name)) : NULL;
 
 	if (!x || x->targets_n == 0) {
 		(void)snprintf(text, sizeof text, "there is no alias or group `%s`", name);
@@ -285,7 +285,7 @@ static void group_set(struct client *c, struct span address, struct span members
 	}
 	if (!alias_name(c, address, name))
 		return;
-	if (member_find(people_auth(c), span_str(name))) {
+	if (member_find(client_arg(c), span_str(name))) {
 		(void)snprintf(text, sizeof text, "`%s` is an account", name);
 		people_answer(c, false, text, NULL);
 		return;
@@ -378,7 +378,7 @@ static void app_add(struct client *c, const struct member *who, const char *name
 			      NULL);
 		return;
 	}
-	os_random(people_auth(c)->os, random, sizeof random);
+	os_random(((struct auth *)client_arg(c))->os, random, sizeof random);
 	secret_code(random, code);
 	must(secret_code_read(span_str(code), plain));
 	o = order_new(c, &who->account, "user.app-password");
@@ -386,7 +386,7 @@ static void app_add(struct client *c, const struct member *who, const char *name
 	app = &o->next.apps[o->next.apps_n++];
 	(void)snprintf(app->name, sizeof app->name, "%s", name);
 	account_hash_code(&o->next, span_str(plain), app->hash);
-	app->made_us = auth_wall(people_auth(c));
+	app->made_us = auth_wall(client_arg(c));
 	(void)snprintf(o->argument, sizeof o->argument, "add %s", name);
 	order_json(o, json_pack("{s:s, s:s, s:s}", "account", o->next.name, "name", name,
 				"password", code));
@@ -456,7 +456,7 @@ static void on_consent_recorded(void *arg, bool is_recorded)
 {
 	struct consent *k = arg;
 
-	people_answer(people_client(k->auth, k->client), is_recorded,
+	people_answer(clients_find(k->auth->people, k->client), is_recorded,
 		      is_recorded ? "kept, for writing into their mailbox on the primary alone"
 				  : "kept, but the ledger cannot be written at the moment",
 		      NULL);
@@ -465,7 +465,7 @@ static void on_consent_recorded(void *arg, bool is_recorded)
 
 static bool home_consent(struct client *c, struct arena *a, struct span body)
 {
-	struct auth *auth = people_auth(c);
+	struct auth *auth = client_arg(c);
 	struct msg_home_consent m;
 	struct fault why = {""};
 	struct consent *k;
@@ -485,8 +485,8 @@ static bool home_consent(struct client *c, struct arena *a, struct span body)
 	}
 	k = must_alloc(sizeof *k);
 	k->auth = auth;
-	k->client = people_client_id(c);
-	books_act(auth, "user.consent", span_str(who->account.name), SPAN_NONE, people_who(c),
+	k->client = client_id(c);
+	books_act(auth, "user.consent", span_str(who->account.name), SPAN_NONE, client_who(c),
 		  on_consent_recorded, k);
 	return true;
 }

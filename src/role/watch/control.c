@@ -1,58 +1,26 @@
 /*
- * The control socket: the command line's requests, as frames of stream_frame.h. The peer's uid, as the kernel says it,
- * must be root's, the one the program was started as, or that of the owner of the data directory; it is named in every act (P7).
+ * The control socket: the command line's requests (role/common/clients.h).
  *
  * An act is answered only when it is on disk. The answer's act_id lets the command line wait in the views for what
  * the clerk made of it. A client that has gone meanwhile changes nothing: its act stands.
  */
 #include "role/watch/internal.h"
 
-#include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/must.h"
-#include "ipc/stream_frame.h"
-#include "loop/conn.h"
 #include "loop/loop.h"
 #include "os/os.h"
 #include "queue/match.h"
 
-#define REQUEST_US    (30 * WATCH_SECOND_US)
 #define LEASE_DEFAULT (24 * 3600 * WATCH_SECOND_US)
 #define LEASE_LONGEST (366 * LEASE_DEFAULT)
 
-enum { REQUEST_BYTES = 16 << 10, USERS_KEPT = 512, REASON_BYTES = 200 };
-
-struct user {
-	uid_t uid;
-	char name[40];
-};
-
-struct client {
-	struct list on_control;
-	uint64_t id;
-	struct watch *watch;
-	struct conn *conn;
-	bool waits; /* one request at a time */
-	char who[80];
-};
-
-struct control {
-	struct listener *listener;
-	struct list clients;
-	size_t clients_n;
-	uint64_t next_client;
-	struct user users[USERS_KEPT];
-	size_t users_n;
-	uid_t owner;
-};
+enum { REQUEST_BYTES = 16 << 10, REASON_BYTES = 200 };
 
 /* What an operator waits for while the disk works. */
 struct pending {
@@ -63,62 +31,12 @@ struct pending {
 	char text[480], id[33];
 };
 
-#define CLIENT_OF(l) LIST_ENTRY(l, struct client, on_control)
-
-/* ---- who ---- */
-
-/* By fgetpwent, which reads the file alone: NSS would load code behind the sandbox. */
-void control_prepare(struct watch *w)
+static struct watch *watch_of(const struct client *c)
 {
-	struct control *c = must_alloc(sizeof *c);
-	FILE *f = fopen("/etc/passwd", "re");
-	const struct passwd *p;
-	struct stat st;
-
-	list_init(&c->clients);
-	c->owner = stat(role_data(w->role), &st) == 0 ? st.st_uid : 0;
-	while (f && c->users_n < USERS_KEPT && (p = fgetpwent(f))) {
-		struct user *u = &c->users[c->users_n++];
-
-		u->uid = p->pw_uid;
-		snprintf(u->name, sizeof u->name, "%s", p->pw_name);
-	}
-	if (f)
-		fclose(f);
-	w->control = c;
-}
-
-static bool is_welcome(const struct control *c, uid_t uid)
-{
-	return uid == 0 || uid == geteuid() || uid == c->owner;
-}
-
-static void name_of(const struct control *c, uid_t uid, char *out, size_t n)
-{
-	for (size_t i = 0; i < c->users_n; i++) {
-		if (c->users[i].uid == uid) {
-			snprintf(out, n, "operator %s (uid %u)", c->users[i].name, (unsigned)uid);
-			return;
-		}
-	}
-	snprintf(out, n, "operator with uid %u", (unsigned)uid);
+	return client_arg(c);
 }
 
 /* ---- answers ---- */
-
-static void send_frame(struct client *c, unsigned type, const struct buf *body)
-{
-	struct buf frame = {0};
-
-	if (stream_frame_put(&frame, type, buf_span(body)))
-		conn_send(c->conn, buf_span(&frame));
-	else
-		conn_abort(c->conn);
-	buf_fini(&frame);
-	c->waits = false;
-	conn_deadline(c->conn, REQUEST_US);
-	conn_resume(c->conn);
-}
 
 static void answer(struct client *c, bool ok, const char *text, const char *id)
 {
@@ -126,7 +44,7 @@ static void answer(struct client *c, bool ok, const char *text, const char *id)
 	struct buf body = {0};
 
 	msg_control_answer_encode(&body, &m);
-	send_frame(c, MSG_CONTROL_ANSWER, &body);
+	client_answer(c, MSG_CONTROL_ANSWER, buf_span(&body));
 	buf_fini(&body);
 }
 
@@ -136,17 +54,8 @@ static void answer_json(struct client *c, struct buf *json)
 	struct buf body = {0};
 
 	msg_status_answer_encode(&body, &m);
-	send_frame(c, MSG_STATUS_ANSWER, &body);
+	client_answer(c, MSG_STATUS_ANSWER, buf_span(&body));
 	buf_fini(&body);
-}
-
-static struct client *client_of(struct watch *w, uint64_t id)
-{
-	LIST_EACH (l, &w->control->clients) {
-		if (CLIENT_OF(l)->id == id)
-			return CLIENT_OF(l);
-	}
-	return NULL;
 }
 
 static struct pending *pending_new(struct client *c)
@@ -154,9 +63,9 @@ static struct pending *pending_new(struct client *c)
 	struct pending *p = must_alloc(sizeof *p);
 	unsigned char id[16];
 
-	p->watch = c->watch;
-	p->client = c->id;
-	os_random(c->watch->os, id, sizeof id);
+	p->watch = watch_of(c);
+	p->client = client_id(c);
+	os_random(watch_of(c)->os, id, sizeof id);
 	hex_encode(p->id, span_of(id, sizeof id));
 	return p;
 }
@@ -165,7 +74,7 @@ static void on_recorded(void *arg, bool is_recorded)
 {
 	struct pending *p = arg;
 	struct watch *w = p->watch;
-	struct client *c = client_of(w, p->client);
+	struct client *c = clients_find(w->control, p->client);
 
 	if (!is_recorded && p->is_hold && !w->is_stopping)
 		hold_put_back(w, span_str(p->target));
@@ -227,7 +136,7 @@ static uint64_t lease_of(uint64_t for_ms)
 
 static bool ask_hold(struct client *c, struct arena *a, struct span body)
 {
-	struct watch *w = c->watch;
+	struct watch *w = watch_of(c);
 	char reason[REASON_BYTES], until[40];
 	enum health_hold mode;
 	struct msg_hold_set m;
@@ -256,7 +165,7 @@ static bool ask_hold(struct client *c, struct arena *a, struct span body)
 		snprintf(p->text, sizeof p->text, "hold is %s for %s until %s",
 			 health_hold_name(mode), p->target, until);
 	p->is_hold = true;
-	hold_set(w, span_str(p->target), mode, for_us, c->who, reason, p->id,
+	hold_set(w, span_str(p->target), mode, for_us, client_who(c), reason, p->id,
 		 job_new(true, on_recorded, p));
 	return true;
 }
@@ -275,9 +184,10 @@ static bool is_verb(struct span verb)
 /* Who retries or releases what is held for a site says that its primary is repaired: a stopped drain goes on. */
 static void resume(struct client *c, struct span verb, const struct queue_match *match)
 {
-	struct site *s =
-		match->flags & QUEUE_MATCH_SITE ? site_find(c->watch, span_str(match->site)) : NULL;
-	struct health_observation o = {.sight = SIGHT_RESUME, .hold.who = span_str(c->who)};
+	struct site *s = match->flags & QUEUE_MATCH_SITE
+				 ? site_find(watch_of(c), span_str(match->site))
+				 : NULL;
+	struct health_observation o = {.sight = SIGHT_RESUME, .hold.who = span_str(client_who(c))};
 
 	if (s && (span_eq(verb, SPAN_LIT("release")) || span_eq(verb, SPAN_LIT("retry"))))
 		site_see(s, &o);
@@ -319,23 +229,23 @@ static bool ask_queue(struct client *c, struct arena *a, struct span body)
 				  .object = m.match,
 				  .argument = argument,
 				  .reason = reason,
-				  .actor = c->who,
+				  .actor = client_who(c),
 				  .confidence = 100};
 
 		memcpy(act.id, p->id, sizeof act.id);
-		job_act(c->watch, j, &act);
+		job_act(watch_of(c), j, &act);
 	}
-	books_begin(c->watch);
-	books_write(c->watch, j);
+	books_begin(watch_of(c));
+	books_write(watch_of(c), j);
 	resume(c, m.verb, &match);
-	books_commit(c->watch);
+	books_commit(watch_of(c));
 	return true;
 }
 
 static bool ask_continuity(struct client *c, struct arena *a, struct span body)
 {
-	struct watch *w = c->watch;
-	struct act act = {.verb = "continuity.set", .actor = c->who, .confidence = 100};
+	struct watch *w = watch_of(c);
+	struct act act = {.verb = "continuity.set", .actor = client_who(c), .confidence = 100};
 	struct msg_continuity_set m;
 	enum health_hold mode;
 	struct pending *p;
@@ -373,7 +283,7 @@ static void on_reload_recorded(void *arg, bool is_recorded)
 {
 	struct pending *p = arg;
 	struct msg_reload_request m = {.id = p->client};
-	struct client *c = client_of(p->watch, p->client);
+	struct client *c = clients_find(p->watch->control, p->client);
 	struct buf b = {0};
 
 	msg_reload_request_encode(&b, &m);
@@ -390,32 +300,34 @@ static void on_reload_recorded(void *arg, bool is_recorded)
 
 void control_reloaded(struct watch *w, const struct msg_reload_result *m)
 {
-	struct client *c = client_of(w, m->id);
+	struct client *c = clients_find(w->control, m->id);
 	char text[480];
 
 	snprintf(text, sizeof text, "%.*s", SPAN_FMT(m->text));
-	if (c && c->waits)
+	if (c && client_waits(c))
 		answer(c, m->ok, text, NULL);
 }
 
 static void ask_reload(struct client *c)
 {
 	struct pending *p = pending_new(c);
-	struct act act = {.verb = "config.reload", .actor = c->who, .confidence = 100};
+	struct act act = {.verb = "config.reload", .actor = client_who(c), .confidence = 100};
 	struct job *j = job_new(true, on_reload_recorded, p);
 
 	memcpy(act.id, p->id, sizeof act.id);
-	job_act(c->watch, j, &act);
-	books_write(c->watch, j);
+	job_act(watch_of(c), j, &act);
+	books_write(watch_of(c), j);
 }
 
-static bool take(struct client *c, struct arena *a, unsigned type, struct span body)
+static bool on_request(void *arg, struct client *c, struct arena *a, unsigned type,
+		       struct span body)
 {
 	struct msg_history_ask history;
 	struct msg_status_ask status;
 	struct msg_reload reload;
 	struct buf json = {0};
 
+	(void)arg;
 	switch (type) {
 	case MSG_HOLD_SET:
 		return ask_hold(c, a, body);
@@ -426,12 +338,12 @@ static bool take(struct client *c, struct arena *a, unsigned type, struct span b
 	case MSG_STATUS_ASK:
 		if (!msg_status_ask_decode(a, body, &status))
 			return false;
-		status_json(c->watch, &json);
+		status_json(watch_of(c), &json);
 		break;
 	case MSG_HISTORY_ASK:
 		if (!msg_history_ask_decode(a, body, &history))
 			return false;
-		history_json(c->watch, history.last, &json);
+		history_json(watch_of(c), history.last, &json);
 		break;
 	case MSG_RELOAD:
 		if (!msg_reload_decode(a, body, &reload))
@@ -446,97 +358,18 @@ static bool take(struct client *c, struct arena *a, unsigned type, struct span b
 	return true;
 }
 
-/* ---- connections ---- */
+/* ---- the socket ---- */
 
-static size_t on_bytes(void *arg, struct conn *conn, struct span bytes)
+void control_prepare(struct watch *w)
 {
-	struct client *c = arg;
-	struct fault why = {""};
-	struct arena a;
-	struct span body;
-	unsigned type;
-	size_t used;
-	enum rc rc;
-	bool ok;
-
-	if (c->waits)
-		return 0;
-	rc = stream_frame_take(bytes, &type, &body, &used, &why);
-	if (rc == MORE && bytes.n < REQUEST_BYTES)
-		return 0;
-	if (rc != OK || used > REQUEST_BYTES) {
-		say(SAY_WARNING, "control.malformed", "who", SAY_STR(c->who), "why",
-		    SAY_STR(why.text), NULL);
-		conn_abort(conn);
-		return bytes.n;
-	}
-	c->waits = true;
-	conn_pause(conn);
-	arena_init(&a, REQUEST_BYTES * 4);
-	ok = take(c, &a, type, body);
-	arena_fini(&a);
-	if (!ok) {
-		say(SAY_WARNING, "control.malformed", "who", SAY_STR(c->who), "type", SAY_U64(type),
-		    NULL);
-		conn_abort(conn);
-	}
-	return used;
-}
-
-static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fault *why)
-{
-	struct client *c = arg;
-
-	(void)conn, (void)rc, (void)why;
-	list_remove(&c->on_control);
-	c->watch->control->clients_n--;
-	free(c);
-}
-
-static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bool is_last)
-{
-	static const struct conn_ops ops = {.on_bytes = on_bytes, .on_closed = on_closed};
-	struct watch *w = arg;
-	struct ucred who = {0};
-	socklen_t n = sizeof who;
-	struct client *c;
-
-	(void)peer;
-	if (is_last || w->control->clients_n >= WATCH_CONTROL_CLIENTS ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0 ||
-	    !is_welcome(w->control, who.uid)) {
-		say(SAY_WARNING, "control.refused", "uid", SAY_U64(who.uid), "pid",
-		    SAY_I64(who.pid), NULL);
-		close(fd);
-		return;
-	}
-	c = must_alloc(sizeof *c);
-	c->watch = w;
-	c->id = ++w->control->next_client;
-	name_of(w->control, who.uid, c->who, sizeof c->who);
-	list_init(&c->on_control);
-	list_append(&w->control->clients, &c->on_control);
-	w->control->clients_n++;
-	c->conn = conn_accept(w->loop, fd, &ops, c);
-	conn_deadline(c->conn, REQUEST_US);
-}
-
-void control_listen(struct watch *w, int fd)
-{
-	listener_free(w->control->listener);
-	w->control->listener = listener_new(w->loop, fd, on_accept, w);
-}
-
-void control_stop(struct watch *w)
-{
-	listener_free(w->control->listener);
-	w->control->listener = NULL;
-	LIST_EACH_SAFE (l, &w->control->clients)
-		conn_abort(CLIENT_OF(l)->conn);
-}
-
-void control_free(struct watch *w)
-{
-	free(w->control);
-	w->control = NULL;
+	w->control_options = (struct clients_options){
+		.name = "control",
+		.request_bytes = REQUEST_BYTES,
+		.arena_bytes = REQUEST_BYTES * 4,
+		.clients = WATCH_CONTROL_CLIENTS,
+		.answer_us = 30 * WATCH_SECOND_US,
+		.on_request = on_request,
+		.arg = w,
+	};
+	w->control = clients_new(w->role, &w->control_options);
 }

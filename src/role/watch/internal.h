@@ -18,6 +18,7 @@
 #include "health/health.h"
 #include "ledger/ledger.h"
 #include "ipc/msg.h"
+#include "role/common/clients.h"
 #include "role/common/durable.h"
 #include "role/common/role.h"
 
@@ -214,11 +215,7 @@ void controls_stop(struct watch *w);
 /* ---- the control socket and the metrics port ---- */
 
 void control_prepare(struct watch *w); /* names of users, while files can still be read */
-void control_listen(struct watch *w, int fd);
 void control_reloaded(struct watch *w, const struct msg_reload_result *m);
-/* Stop ends the connections; free follows when the loop has seen them end. */
-void control_stop(struct watch *w);
-void control_free(struct watch *w);
 void status_json(struct watch *w, struct buf *out);
 void history_json(struct watch *w, unsigned last, struct buf *out);
 
@@ -285,7 +282,8 @@ struct watch {
 	unsigned controls_asked, controls_good;
 	bool own_network_down;
 	/* clients */
-	struct control *control;
+	struct clients *control;
+	struct clients_options control_options;
 	struct metrics *metrics;
 	struct list couriers; /* struct peer */
 	struct link *clerk;

@@ -264,7 +264,7 @@ static void on_listen(struct role *r, const char *service, int fd)
 	struct watch *w = role_state(r);
 
 	if (strcmp(service, "control") == 0)
-		control_listen(w, fd);
+		clients_listen(w->control, fd);
 	else if (strcmp(service, "metrics") == 0)
 		metrics_listen(w, fd);
 	else
@@ -293,7 +293,7 @@ static void finish(void *arg)
 	struct role *r = w->role;
 
 	loop_timer_free(w->end);
-	control_free(w);
+	clients_free(w->control);
 	metrics_free(w);
 	primary_tls_free(w->tls);
 	free(w);
@@ -306,7 +306,7 @@ static void on_stop(struct role *r)
 	struct list *l;
 
 	w->is_stopping = true;
-	control_stop(w);
+	clients_stop(w->control);
 	metrics_stop(w);
 	controls_stop(w);
 	directory_stop(w);
