@@ -297,8 +297,11 @@ bool digest_maker_digest(struct digest_maker *d, struct mail_digest *out)
 		return false;
 	if (root->heads && root->heads[MIME_DATE].p)
 		(void)field_date(root->heads[MIME_DATE], &sent);
-	*out = (struct mail_digest){buf_span(&d->envelope), buf_span(&d->body),
-				    buf_span(&d->structure), root->body_at, sent};
+	*out = (struct mail_digest){.envelope = buf_span(&d->envelope),
+				    .body = buf_span(&d->body),
+				    .bodystructure = buf_span(&d->structure),
+				    .header_bytes = root->body_at,
+				    .sent_us = sent};
 	return true;
 }
 

@@ -74,8 +74,7 @@ static struct pair *pair_of(struct child *a, struct child *b)
 	struct super *s = a->super;
 	struct pair *p;
 
-	LIST_EACH(at, &s->links)
-	{
+	LIST_EACH (at, &s->links) {
 		p = LIST_ENTRY(at, struct pair, at);
 		if ((p->a == a && p->b == b) || (p->a == b && p->b == a))
 			return p;
@@ -91,8 +90,7 @@ static struct pair *pair_of(struct child *a, struct child *b)
 
 void super_links_make(struct child *c)
 {
-	LIST_EACH(at, &c->super->children)
-	{
+	LIST_EACH (at, &c->super->children) {
 		struct child *peer = LIST_ENTRY(at, struct child, at);
 
 		if (peer != c && super_are_linked(c->id, peer->id) && takes_links(peer))

@@ -117,8 +117,8 @@ int super_listen(const char *service, const char *address, struct fault *why)
 	return fd;
 }
 
-int super_listen_unix(const char *data, const char *name, enum role_id owner, const struct super_users *users,
-		      struct fault *why)
+int super_listen_unix(const char *data, const char *name, enum role_id owner,
+		      const struct super_users *users, struct fault *why)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/run/%s", data, name);

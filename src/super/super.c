@@ -26,8 +26,7 @@ enum {
 
 struct child *super_find(struct super *s, enum role_id id, unsigned instance)
 {
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		struct child *c = LIST_ENTRY(at, struct child, at);
 
 		if (c->id == id && c->instance == instance)
@@ -58,11 +57,10 @@ static void send_roles(void *arg)
 	if (!watch)
 		return;
 	arena_init(&a, 0);
-	LIST_EACH(at, &s->children)
-	n++;
+	LIST_EACH (at, &s->children)
+		n++;
 	m.roles = arena_array(&a, n, sizeof *m.roles);
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		const struct child *c = LIST_ENTRY(at, struct child, at);
 
 		m.roles[m.roles_n++] = (struct msg_role_state){span_str(c->full_name),
@@ -133,8 +131,8 @@ static bool reload(struct super *s, struct buf *text)
 	if (ok) {
 		super_settings_free(s->settings);
 		s->settings = next;
-		LIST_EACH(at, &s->children)
-		super_child_reload(LIST_ENTRY(at, struct child, at));
+		LIST_EACH (at, &s->children)
+			super_child_reload(LIST_ENTRY(at, struct child, at));
 		(void)buf_printf(text, "the configuration was loaded again");
 		if (note.n > 0)
 			(void)buf_printf(text, "; changes of %.*s wait for the next start",
@@ -183,8 +181,7 @@ bool super_from_watch(struct super *s, struct child *c, unsigned type, struct sp
 
 static void stop_children(struct super *s, bool first)
 {
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		struct child *c = LIST_ENTRY(at, struct child, at);
 
 		if (super_ends_first(c->id) == first)
@@ -206,8 +203,7 @@ static void kill_all(void *arg)
 {
 	struct super *s = arg;
 
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		struct child *c = LIST_ENTRY(at, struct child, at);
 
 		if (c->pid > 0)
@@ -248,8 +244,7 @@ static void on_stop(void *arg)
 
 static bool all_gone(struct super *s, bool first_only)
 {
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		const struct child *c = LIST_ENTRY(at, struct child, at);
 
 		if (c->pid > 0 && (!first_only || super_ends_first(c->id)))
@@ -262,8 +257,7 @@ static bool all_gone(struct super *s, bool first_only)
 
 static bool is_accepting(struct super *s)
 {
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		const struct child *c = LIST_ENTRY(at, struct child, at);
 
 		if (c->id == ROLE_EDGE && c->state != CHILD_RUNNING)
@@ -294,8 +288,7 @@ static void on_child(void *arg)
 	struct super *s = arg;
 	int status;
 
-	LIST_EACH(at, &s->children)
-	{
+	LIST_EACH (at, &s->children) {
 		struct child *c = LIST_ENTRY(at, struct child, at);
 
 		if (c->pid > 0 && waitpid(c->pid, &status, WNOHANG) == c->pid)
@@ -434,8 +427,8 @@ static void run(struct super *s)
 	loop_on_signal(s->loop, SIGTERM, on_stop, s);
 	loop_on_signal(s->loop, SIGINT, on_stop, s);
 	loop_on_signal(s->loop, SIGHUP, on_hup, s);
-	LIST_EACH(at, &s->children)
-	super_child_start(LIST_ENTRY(at, struct child, at));
+	LIST_EACH (at, &s->children)
+		super_child_start(LIST_ENTRY(at, struct child, at));
 	if (super_watchdog_us() > 0)
 		on_watchdog(s);
 	loop_run(s->loop);

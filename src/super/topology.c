@@ -4,26 +4,29 @@
 static const struct {
 	enum role_id a, b;
 } pairs[] = {
-	{ROLE_EDGE, ROLE_SEQUENCER},	/* Durable */
-	{ROLE_EDGE, ROLE_SCOUT},	/* questions about clients, senders, recipients */
-	{ROLE_SEQUENCER, ROLE_CLERK},	/* Ordered */
-	{ROLE_CLERK, ROLE_COURIER},	/* leases */
-	{ROLE_CLERK, ROLE_WATCH},	/* what waits for a site */
-	{ROLE_COURIER, ROLE_SCOUT},	/* host names */
-	{ROLE_COURIER, ROLE_SEQUENCER}, /* Durable */
-	{ROLE_COURIER, ROLE_WATCH},	/* evidence */
-	{ROLE_WATCH, ROLE_SCOUT},	/* host names, what was learned */
-	{ROLE_WATCH, ROLE_SEQUENCER},	/* Durable */
-	{ROLE_DESK, ROLE_SEQUENCER},	/* Durable */
-	{ROLE_DESK, ROLE_CLERK},	/* verdicts, what has changed */
-	{ROLE_DESK, ROLE_AUTH},		/* logins */
-	{ROLE_AUTH, ROLE_SEQUENCER},	/* Durable */
-	{ROLE_AUTH, ROLE_SCOUT},	/* addresses of the primary's IMAP */
-	{ROLE_AUTH, ROLE_CLERK},	/* whose own credentials are there */
+	{ROLE_EDGE, ROLE_SEQUENCER},	   /* Durable */
+	{ROLE_EDGE, ROLE_SCOUT},	   /* questions about clients, senders, recipients */
+	{ROLE_SEQUENCER, ROLE_CLERK},	   /* Ordered */
+	{ROLE_CLERK, ROLE_COURIER},	   /* leases */
+	{ROLE_CLERK, ROLE_WATCH},	   /* what waits for a site */
+	{ROLE_COURIER, ROLE_SCOUT},	   /* host names */
+	{ROLE_COURIER, ROLE_SEQUENCER},	   /* Durable */
+	{ROLE_COURIER, ROLE_WATCH},	   /* evidence */
+	{ROLE_WATCH, ROLE_SCOUT},	   /* host names, what was learned */
+	{ROLE_WATCH, ROLE_SEQUENCER},	   /* Durable */
+	{ROLE_DESK, ROLE_SEQUENCER},	   /* Durable */
+	{ROLE_DESK, ROLE_CLERK},	   /* verdicts, what has changed */
+	{ROLE_DESK, ROLE_AUTH},		   /* logins */
+	{ROLE_AUTH, ROLE_SEQUENCER},	   /* Durable */
+	{ROLE_AUTH, ROLE_SCOUT},	   /* addresses of the primary's IMAP */
+	{ROLE_AUTH, ROLE_CLERK},	   /* whose own credentials are there */
 	{ROLE_SUBMISSION, ROLE_SEQUENCER}, /* Durable */
-	{ROLE_SUBMISSION, ROLE_AUTH},	/* logins */
-	{ROLE_COURIER, ROLE_AUTH},	/* signatures, credentials by lease */
-	{ROLE_INDEXER, ROLE_CLERK},	/* what has changed */
+	{ROLE_SUBMISSION, ROLE_AUTH},	   /* logins */
+	{ROLE_COURIER, ROLE_AUTH},	   /* signatures, credentials by lease */
+	{ROLE_INDEXER, ROLE_CLERK},	   /* what has changed */
+	{ROLE_DESK, ROLE_SUBMISSION},	   /* mail sent by JMAP */
+	{ROLE_CONSOLE, ROLE_AUTH},	   /* administrators' sessions, people */
+	{ROLE_CONSOLE, ROLE_WATCH},	   /* switches, queue acts, status */
 };
 
 static bool serves(const struct msg_config *config, enum role_id id)
@@ -70,6 +73,8 @@ unsigned super_instances(enum role_id id, const struct msg_config *config)
 	case ROLE_INDEXER:
 	case ROLE_AUTH:
 		return serves(config, ROLE_DESK) || serves(config, ROLE_SUBMISSION) ? 1 : 0;
+	case ROLE_CONSOLE:
+		return serves(config, ROLE_CONSOLE) ? 1 : 0;
 	case ROLE_NONE:
 		return 0;
 	}
@@ -87,10 +92,18 @@ enum role_id super_listener_role(const char *service)
 		const char *service;
 		enum role_id role;
 	} of[] = {
-		{"smtp", ROLE_EDGE},	   {"submission", ROLE_SUBMISSION}, {"submissions", ROLE_SUBMISSION},
-		{"imap", ROLE_DESK},	   {"imaps", ROLE_DESK},	    {"pop3", ROLE_DESK},
-		{"pop3s", ROLE_DESK},	   {"https", ROLE_DESK},	    {"people", ROLE_AUTH},
-		{"control", ROLE_WATCH},   {"metrics", ROLE_WATCH},
+		{"smtp", ROLE_EDGE},
+		{"submission", ROLE_SUBMISSION},
+		{"submissions", ROLE_SUBMISSION},
+		{"imap", ROLE_DESK},
+		{"imaps", ROLE_DESK},
+		{"pop3", ROLE_DESK},
+		{"pop3s", ROLE_DESK},
+		{"https", ROLE_DESK},
+		{"people", ROLE_AUTH},
+		{"admin", ROLE_CONSOLE},
+		{"control", ROLE_WATCH},
+		{"metrics", ROLE_WATCH},
 	};
 
 	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {

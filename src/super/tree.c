@@ -320,6 +320,8 @@ const char *super_tls_key(const char *data, enum role_id role, struct arena *a)
 		return below(data, "tls/use/key-desk.pem", a);
 	case ROLE_SUBMISSION:
 		return below(data, "tls/use/key-submission.pem", a);
+	case ROLE_CONSOLE:
+		return below(data, "tls/use/key-console.pem", a);
 	case ROLE_NONE:
 	case ROLE_EDGE:
 	case ROLE_SCOUT:

@@ -388,6 +388,8 @@ static void by_kind(struct mail_ctx *c)
 	case MAIL_ACT_UNSUBSCRIBE:
 		act_subscribe(c, false);
 		return;
+	case MAIL_ACT_EMAIL:
+	case MAIL_ACT_SETTING:
 	case MAIL_ACT_APPEND: /* without its message */
 		break;
 	}

@@ -178,8 +178,11 @@ enum rc digest_get(struct digest_db *d, struct digest_key key, struct mail_diges
 	arena_reset(&d->kept);
 	for (int i = 0; i < 3; i++)
 		columns[i] = arena_span(&d->kept, views_text(q, i));
-	*out = (struct mail_digest){columns[0], columns[1], columns[2], (uint64_t)views_int(q, 3),
-				    (uint64_t)views_int(q, 4)};
+	*out = (struct mail_digest){.envelope = columns[0],
+				    .body = columns[1],
+				    .bodystructure = columns[2],
+				    .header_bytes = (uint64_t)views_int(q, 3),
+				    .sent_us = (uint64_t)views_int(q, 4)};
 	views_done(q);
 	return views_end(d->v, why);
 }

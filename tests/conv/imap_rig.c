@@ -256,9 +256,20 @@ static enum rc search(void *arg, uint64_t box, enum mail_text where, struct span
 	return OK;
 }
 
-static const struct mail_store_ops ops = {each_box,   box_by_name, box_by_id,  each_entry,
-					  each_gone,  each_range,  digest,     body_open,
-					  body_bytes, body_read,   body_close, search};
+static const struct mail_store_ops ops = {
+	.each_box = each_box,
+	.box_by_name = box_by_name,
+	.box_by_id = box_by_id,
+	.each_entry = each_entry,
+	.each_gone = each_gone,
+	.each_range = each_range,
+	.digest = digest,
+	.body_open = body_open,
+	.body_bytes = body_bytes,
+	.body_read = body_read,
+	.body_close = body_close,
+	.search = search,
+};
 
 /* ---- acts ---- */
 
@@ -523,6 +534,9 @@ static void make(struct imap_rig *r, uint64_t id, const struct mail_act *a)
 		break;
 	case MAIL_ACT_APPEND:
 		do_append(r, a, &m);
+		break;
+	case MAIL_ACT_EMAIL: /* of JMAP alone */
+	case MAIL_ACT_SETTING:
 		break;
 	}
 	imap_server_verdict(r->s, id, &m.v);

@@ -26,6 +26,8 @@ const char *role_name(enum role_id id)
 		return "submission";
 	case ROLE_INDEXER:
 		return "indexer";
+	case ROLE_CONSOLE:
+		return "console";
 	}
 	return "?";
 }

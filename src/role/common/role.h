@@ -46,7 +46,8 @@ enum role_id {
 	ROLE_AUTH,
 	ROLE_SUBMISSION, /* edge for our own people: ports 587 and 465 */
 	ROLE_INDEXER,	 /* reads messages, writes index/digest.db */
-	ROLE_LAST = ROLE_INDEXER,
+	ROLE_CONSOLE,	 /* the administrators' listener */
+	ROLE_LAST = ROLE_CONSOLE,
 };
 
 const char *role_name(enum role_id id); /* "edge" */
