@@ -118,7 +118,6 @@ struct service {
 	const char *name;
 	char **items;
 	uint32_t n;
-	const char *not_yet; /* what is missing; NULL: this version has it */
 };
 
 static bool listens_already(const struct msg_config *out, struct span address)
@@ -135,11 +134,6 @@ static void fill_service(struct fill *f, const struct service *s, struct tree *l
 {
 	struct tree *list = tree_get(listen, s->name);
 
-	if (s->n && s->not_yet) {
-		fill_bad(f, list, "remove it; a listener that nothing serves would only look alive",
-			 "`listen.%s` is not in this version: %s", s->name, s->not_yet);
-		return;
-	}
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct units_fault fault;
 		struct span address = fill_text(f, s->items[i]);
@@ -159,16 +153,16 @@ static void fill_listen(struct fill *f, const struct raw_listen *r, struct tree 
 			struct msg_config *out)
 {
 	const struct service services[] = {
-		{"smtp", r->smtp, r->smtp_count, NULL},
-		{"metrics", r->metrics, r->metrics_count, NULL},
-		{"submission", r->submission, r->submission_count, NULL},
-		{"submissions", r->submissions, r->submissions_count, NULL},
-		{"imap", r->imap, r->imap_count, NULL},
-		{"imaps", r->imaps, r->imaps_count, NULL},
-		{"pop3", r->pop3, r->pop3_count, NULL},
-		{"pop3s", r->pop3s, r->pop3s_count, NULL},
-		{"https", r->https, r->https_count, "there is no portal yet"},
-		{"admin", r->admin, r->admin_count, "there is no admin console yet"},
+		{"smtp", r->smtp, r->smtp_count},
+		{"metrics", r->metrics, r->metrics_count},
+		{"submission", r->submission, r->submission_count},
+		{"submissions", r->submissions, r->submissions_count},
+		{"imap", r->imap, r->imap_count},
+		{"imaps", r->imaps, r->imaps_count},
+		{"pop3", r->pop3, r->pop3_count},
+		{"pop3s", r->pop3s, r->pop3s_count},
+		{"https", r->https, r->https_count},
+		{"admin", r->admin, r->admin_count},
 	};
 	struct tree *listen = tree_get(root, "listen");
 	size_t n = 0;
@@ -402,6 +396,7 @@ void fill_config(struct config_context *c, const struct raw_config *raw, struct 
 	fill_sites(&f, raw, root, out);
 	fill_domains(&f, raw, root, out);
 	fill_people(&f, raw, root, out);
+	fill_portal(&f, raw->portal, tree_get(root, "portal"), out);
 	fill_lists(&f, raw, root, out);
 	fill_limits(&f, raw->limits, tree_get(root, "limits"), &out->limits);
 	fill_queue(&f, raw->queue, tree_get(root, "queue"), out);

@@ -36,6 +36,9 @@ void fill_list(struct fill *f, char **items, uint32_t n, struct tree *list, stru
 /* smarthost, window, accounts and the rest of what people need; after listeners. */
 void fill_people(struct fill *f, const struct raw_config *raw, struct tree *root,
 		 struct msg_config *out);
+/* What the portal says in the organisation's name, how long its sessions last. */
+void fill_portal(struct fill *f, const struct raw_portal *given, struct tree *t,
+		 struct msg_config *out);
 void fill_sites(struct fill *f, const struct raw_config *raw, struct tree *root,
 		struct msg_config *out);
 void fill_domains(struct fill *f, const struct raw_config *raw, struct tree *root,

@@ -22,6 +22,7 @@ const cyaml_strval_t schema_modes[] = {
 const cyaml_strval_t schema_unknowns[] = {{"hold", 0}, {"tempfail", 1}, {"reject", 2}, {NULL, 0}};
 const cyaml_strval_t schema_holds[] = {{"auto", 0}, {"on", 1}, {"off", 2}, {NULL, 0}};
 const cyaml_strval_t schema_tls[] = {{"opportunistic", 0}, {"required", 1}, {NULL, 0}};
+const cyaml_strval_t schema_languages[] = {{"en", 0}, {"de", 1}, {NULL, 0}};
 const cyaml_strval_t schema_imap_tls[] = {{"starttls", 0}, {"tls", 1}, {"none", 2}, {NULL, 0}};
 const cyaml_strval_t schema_switches[] = {{"auto", 0}, {"ask", 1}, {"manual", 2}, {NULL, 0}};
 const cyaml_strval_t schema_levels[] = {
@@ -190,6 +191,37 @@ static const cyaml_schema_field_t accounts_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t contact_fields[] = {
+	NEED(raw_contact, name), TEXT(raw_contact, phone), TEXT(raw_contact, mail),
+	TEXT(raw_contact, note), CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t contact_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_contact, contact_fields),
+};
+
+static const cyaml_schema_field_t words_fields[] = {
+	WORD("language", raw_words, language, schema_languages, WORDS(schema_languages)),
+	TEXT(raw_words, welcome),
+	TEXT(raw_words, outage),
+	TEXT(raw_words, help),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t words_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_words, words_fields),
+};
+
+static const cyaml_schema_field_t portal_fields[] = {
+	TEXT(raw_portal, organisation),
+	CYAML_FIELD_SEQUENCE("contacts", OPT | CYAML_FLAG_POINTER, struct raw_portal, contacts,
+			     &contact_entry, 0, 20),
+	CYAML_FIELD_SEQUENCE("words", OPT | CYAML_FLAG_POINTER, struct raw_portal, words,
+			     &words_entry, 0, 10),
+	TEXT(raw_portal, session),
+	TEXT(raw_portal, session_most),
+	TEXT(raw_portal, uploads),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t log_fields[] = {
 	WORD("level", raw_log, level, schema_levels, WORDS(schema_levels)),
 	CYAML_FIELD_END,
@@ -217,6 +249,7 @@ static const cyaml_schema_field_t root_fields[] = {
 	MAP(raw_config, smarthost, smarthost_fields),
 	TRUTH(raw_config, dane),
 	TEXT(raw_config, mta_sts),
+	MAP(raw_config, portal, portal_fields),
 	MAP(raw_config, limits, limits_fields),
 	MAP(raw_config, queue, queue_fields),
 	MAP(raw_config, dns, dns_fields),

@@ -105,6 +105,22 @@ struct raw_accounts {
 	bool *scram, *needs_tls;
 };
 
+struct raw_contact {
+	char *name, *phone, *mail, *note;
+};
+
+struct raw_words {
+	int *language;
+	char *welcome, *outage, *help;
+};
+
+struct raw_portal {
+	char *organisation, *session, *session_most, *uploads;
+	struct raw_contact *contacts;
+	struct raw_words *words;
+	uint32_t contacts_count, words_count;
+};
+
 struct raw_log {
 	int *level;
 };
@@ -129,6 +145,7 @@ struct raw_config {
 	char *window, *mta_sts;
 	struct raw_smarthost *smarthost;
 	struct raw_accounts *accounts;
+	struct raw_portal *portal;
 };
 
 extern const cyaml_schema_value_t schema_root;
@@ -137,6 +154,6 @@ extern const cyaml_schema_value_t schema_root;
 enum { SCHEMA_LATER = 1000 };
 
 extern const cyaml_strval_t schema_modes[], schema_unknowns[], schema_holds[], schema_tls[],
-	schema_switches[], schema_levels[], schema_imap_tls[];
+	schema_switches[], schema_levels[], schema_imap_tls[], schema_languages[];
 /* The word of a value in one of these tables (they end with NULL). */
 struct span schema_word(const cyaml_strval_t *table, int64_t value);

@@ -126,6 +126,23 @@ struct super_settings *super_settings_load(const char *path, const struct super_
 	return s;
 }
 
+/* Where the portal's files are: beside the program, or where they are installed. "": nowhere. */
+static struct span web_dir(struct arena *a)
+{
+	char here[1024], path[1100];
+	ssize_t n = readlink("/proc/self/exe", here, sizeof here - 1);
+	char *slash;
+
+	here[n > 0 ? n : 0] = '\0';
+	slash = strrchr(here, '/');
+	if (slash)
+		*slash = '\0';
+	(void)snprintf(path, sizeof path, "%s/web", here);
+	if (access(path, X_OK) < 0)
+		(void)snprintf(path, sizeof path, "%s/web", SUPER_SHARE);
+	return access(path, X_OK) < 0 ? SPAN_NONE : arena_span(a, span_str(path));
+}
+
 bool super_settings_seal(struct super_settings *s, const char *data, struct fault *why)
 {
 	struct msg_config config = s->config;
@@ -133,6 +150,7 @@ bool super_settings_seal(struct super_settings *s, const char *data, struct faul
 	bool ok = true;
 
 	config.tls_certificate = span_str(super_tls_certificate(data, &s->arena));
+	config.web_dir = web_dir(&s->arena);
 	for (enum role_id id = ROLE_EDGE; ok && id <= ROLE_LAST; id++) {
 		if (super_instances(id, &config) == 0)
 			continue;

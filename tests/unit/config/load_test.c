@@ -65,7 +65,7 @@ static void o_01_unknown_keys_and_typos_are_refused_with_place_and_suggestion(vo
 		{GOOD "zebra: 1\n", "h.yaml:9:1: error: unknown key `zebra`; known here: node, "
 				    "data, listen, tls, sites, domains, proxy_from, "
 				    "controls, dnsbl, allow, deny, own_networks, spf, window, "
-				    "accounts, smarthost, dane, mta_sts, limits, queue, dns, "
+				    "accounts, smarthost, dane, mta_sts, portal, limits, queue, dns, "
 				    "roles, log, notices\n"},
 		{GOOD "recipients: [learn]\n",
 		 "h.yaml:9:1: error: unknown key `recipients`; it belongs at "
@@ -202,13 +202,6 @@ static void values_of_the_wrong_form_are_refused(void **state)
 static void what_this_version_cannot_do_is_refused_not_ignored(void **state)
 {
 	static const struct row rows[] = {
-		{"node: a.example\ndata: /d\nlisten: { smtp: [\"1.1.1.1:25\"], https: "
-		 "[\"1.1.1.1:443\"] }\n"
-		 "sites: [{ name: s, primaries: [{ host: p.example }] }]\ndomains: [{ name: "
-		 "a.example, site: s }]\n",
-		 "h.yaml:3:40: error: `listen.https` is not in this version: there is no "
-		 "portal yet; remove it; a "
-		 "listener that nothing serves would only look alive\n"},
 		{GOOD "  - { name: b.example, site: head-office, mode: standby }\n",
 		 "h.yaml:9:49: error: the mode `standby` is not in this version; use backup-mx, "
 		 "gated, gateway or journal\n"},
@@ -521,6 +514,54 @@ static void what_people_need_is_taken(void **state)
 	arena_fini(&arena);
 }
 
+static void the_portal_speaks_for_the_organisation(void **state)
+{
+	static const char text[] =
+		GOOD "portal:\n  organisation: Example Ltd\n"
+		     "  contacts: [{ name: Help desk, phone: \"+49 30 1234\", mail: help@example.com, "
+		     "note: 8 to 18 }]\n"
+		     "  words:\n  - { language: de, welcome: Willkommen, help: Ruhe }\n"
+		     "  - { language: en, outage: Calm }\n"
+		     "  session: 1h\n  uploads: 10MiB\n";
+	struct config_problems problems;
+	struct msg_config c = {0};
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 0);
+	assert_int_equal(config_parse(span_str(text), "h.yaml", &arena, &c, &problems), OK);
+	assert_true(span_eq(c.portal.organisation, SPAN_LIT("Example Ltd")));
+	assert_int_equal(c.portal.contacts_n, 1);
+	assert_true(span_eq(c.portal.contacts[0].phone, SPAN_LIT("+49 30 1234")));
+	assert_int_equal(c.portal.words_n, 3);
+	assert_true(span_eq(c.portal.words[1].language, SPAN_LIT("de")));
+	assert_true(span_eq(c.portal.words[1].name, SPAN_LIT("help")));
+	assert_true(span_eq(c.portal.words[1].text, SPAN_LIT("Ruhe")));
+	assert_true(c.portal.session_ms == 3600000 && c.portal.session_most_ms == 7ull * 86400000);
+	assert_true(c.portal.upload_bytes == 10 << 20);
+	arena_fini(&arena);
+}
+
+static void a_portal_that_helps_nobody_is_refused(void **state)
+{
+	static const struct row rows[] = {
+		{GOOD "portal: { contacts: [{ name: Anna }] }\n",
+		 "h.yaml:9:22: error: the contact `Anna` says no way to reach it; add phone, mail "
+		 "or note\n"},
+		{GOOD "portal: { contacts: [{ name: Anna, mail: nonsense }] }\n",
+		 "h.yaml:9:42: error: `nonsense` is no mail address; write an address: "
+		 "help@example.com\n"},
+		{GOOD "portal: { words: [{ welcome: Hello }] }\n",
+		 "h.yaml:9:19: error: these words are of no language; add language: en\n"},
+		{GOOD "portal: { session: 2d, session_most: 1d }\n",
+		 "h.yaml:9:38: error: `session_most` is shorter than `session`; make it at least as "
+		 "long as `session`\n"},
+	};
+
+	(void)state;
+	EACH(rows);
+}
+
 static void nothing_is_written_on_a_problem(void **state)
 {
 	struct config_problems problems;
@@ -581,6 +622,8 @@ int main(void)
 		cmocka_unit_test(cross_checks_probe_against_domains),
 		cmocka_unit_test(a_good_one_gives_values_and_defaults),
 		cmocka_unit_test(given_values_are_taken),
+		cmocka_unit_test(the_portal_speaks_for_the_organisation),
+		cmocka_unit_test(a_portal_that_helps_nobody_is_refused),
 		cmocka_unit_test(nothing_is_written_on_a_problem),
 		cmocka_unit_test(sizes_are_limited),
 	};
