@@ -10,14 +10,14 @@ import re
 import subprocess
 import sys
 
-PURE = {"smtp", "imap", "pop3", "auth", "queue", "health", "mail", "identity"}
+PURE = {"smtp", "imap", "pop3", "jmap", "auth", "queue", "health", "mail", "identity"}
 # No sockets, clocks, threads, files: time and bytes are passed in.
 IMPURE = re.compile(r"(sys/(socket|un|epoll|eventfd|time|timerfd|stat|file|mman|wait|uio)|netinet/.*|netdb|time|pthread|threads"
                     r"|unistd|fcntl|poll|signal|event2/.*|sqlite3|openssl/.*|unbound)\.h$")
 # header -> the only folder that may know it
 ONLY = {r"event2/|event\.h": {"loop"}, r"openssl/(ssl|tls)": {"tls"}, r"openssl/": {"tls", "ledger", "identity"}, r"unbound\.h": {"dns"},
         r"sqlite3\.h": {"views"}, r"(cyaml|yaml)": {"config"}, r"seccomp\.h|linux/landlock\.h": {"role/common"},
-        r"jansson\.h": {"role/watch", "role/auth", "cli"}}
+        r"jansson\.h": {"role/watch", "role/auth", "cli", "jmap"}}
 # Types and a calendar, no calls to the outside.
 # identity: digests and keys of DKIM are calculations.
 ADMITTED = {("src/identity/dkim_internal.h", "openssl/evp.h"), ("src/identity/dkim_key.c", "openssl/pem.h"),
