@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-PURE = {"smtp", "imap", "pop3", "jmap", "auth", "queue", "health", "mail", "identity"}
+PURE = {"smtp", "imap", "pop3", "http", "jmap", "auth", "queue", "health", "mail", "identity"}
 # No sockets, clocks, threads, files: time and bytes are passed in.
 IMPURE = re.compile(r"(sys/(socket|un|epoll|eventfd|time|timerfd|stat|file|mman|wait|uio)|netinet/.*|netdb|time|pthread|threads"
                     r"|unistd|fcntl|poll|signal|event2/.*|sqlite3|openssl/.*|unbound)\.h$")

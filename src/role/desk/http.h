@@ -1,0 +1,24 @@
+/*
+ * HTTP inside holdfast-desk: the listener `https`, /api/..., push, and how JMAP plugs in. http.c has the host and the table of
+ * routes; jmap*.c (the host of src/jmap) gives it its own.
+ */
+#pragma once
+
+#include "role/common/http_host.h"
+
+struct desk;
+
+/* http.c */
+bool desk_http_start(struct desk *d);
+void desk_http_changed(struct desk *d, struct span account,
+		       uint64_t account_id); /* MailChanged: push */
+
+/* jmap.c: /.well-known/jmap, /jmap/api, /jmap/upload/, /jmap/download/; ended by {0}. http_host_arg is the struct desk. */
+extern const struct http_route desk_jmap_routes[];
+
+/*
+ * jmap.c, for /jmap/events (http_events.c): a StateChange object (RFC 8620 s7.1) with the present states of this account. types: the
+ * query's, not yet split ("*" or "Email,Mailbox"). False: they cannot be told now; asked again with the next change. REFUSED never:
+ * unknown types are left out.
+ */
+bool desk_jmap_states(struct desk *d, struct span account, struct span types, struct buf *out);
