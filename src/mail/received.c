@@ -87,3 +87,16 @@ void received_write(struct buf *out, const struct received_facts *f)
 	received_date(out, f->at_us);
 	buf_append(out, SPAN_LIT("\r\n"));
 }
+
+void authres_write(struct buf *out, const struct authres_facts *f)
+{
+	bool is_bounce = span_is_empty(f->domain);
+
+	buf_append(out, SPAN_LIT("Authentication-Results: "));
+	put_word(out, f->node);
+	buf_append(out, SPAN_LIT(";\r\n\tspf="));
+	put_word(out, f->spf);
+	buf_append(out, is_bounce ? SPAN_LIT(" smtp.helo=") : SPAN_LIT(" smtp.mailfrom="));
+	put_word(out, is_bounce ? f->helo : f->domain);
+	buf_append(out, SPAN_LIT("\r\n"));
+}

@@ -15,7 +15,8 @@
 #include "base/buf.h"
 
 struct received_facts {
-	struct span helo, host, address; /* host may be empty; address as text, IPv6 without tag; "": no "from" at all */
+	struct span helo, host,
+		address; /* host may be empty; address as text, IPv6 without tag; "": no "from" at all */
 	struct span node, id;
 	struct span protocol;  /* received_protocol */
 	struct span tls;       /* "" : not encrypted */
@@ -30,3 +31,22 @@ void received_write(struct buf *out, const struct received_facts *facts);
 void received_mark(struct buf *out, struct span node);
 /* "Sat, 21 Nov 2026 21:10:22 +0000" (RFC 5322 s3.3, in UTC). */
 void received_date(struct buf *out, uint64_t wall_us);
+
+/* What we found out about a sender, for authres_write. */
+struct authres_facts {
+	struct span node;
+	struct span spf; /* RFC 7208 s2.6: "pass", "none" ... */
+	struct span domain,
+		helo; /* whom it was asked about: MAIL FROM's domain, or HELO's name when that is empty */
+};
+
+/*
+ * Our Authentication-Results field (RFC 8601), above our Received field:
+ *
+ *   Authentication-Results: NODE;
+ *           spf=RESULT smtp.mailfrom=DOMAIN
+ *
+ * A field that a sender wrote in our name is never the first of a message, and never directly above a Received field of
+ * ours that is the first: who reads verdicts (web/portal/safe/verdict.ts) believes that one place only.
+ */
+void authres_write(struct buf *out, const struct authres_facts *facts);

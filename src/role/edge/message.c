@@ -61,10 +61,25 @@ const char *edge_message_protocol(const struct edge_session *s)
 				 smtp_server_envelope(s->smtp)->smtputf8);
 }
 
+static struct span domain_of(struct span address)
+{
+	struct span local, domain = SPAN_NONE;
+
+	(void)address_split(address, &local, &domain);
+	return domain;
+}
+
 void edge_message_trace(struct edge_session *s, struct buf *out)
 {
 	const struct smtp_envelope *e = smtp_server_envelope(s->smtp);
 
+	if (s->spf[0])
+		authres_write(out, &(struct authres_facts){
+					   .node = s->policy->node,
+					   .spf = span_str(s->spf),
+					   .domain = domain_of(e->sender),
+					   .helo = smtp_server_helo(s->smtp),
+				   });
 	received_write(out, &(struct received_facts){
 				    .helo = smtp_server_helo(s->smtp),
 				    .host = span_str(s->host_name),
@@ -76,14 +91,6 @@ void edge_message_trace(struct edge_session *s, struct buf *out)
 				    .recipient = e->rcpts_n == 1 ? e->rcpts[0].address : SPAN_NONE,
 				    .at_us = s->received_us,
 			    });
-}
-
-static struct span domain_of(struct span address)
-{
-	struct span local, domain = SPAN_NONE;
-
-	(void)address_split(address, &local, &domain);
-	return domain;
 }
 
 static struct msg_rcpt *meta_rcpts(const struct edge_session *s)

@@ -64,12 +64,35 @@ static void mark_is_part_of_the_field(void **state)
 	buf_fini(&out);
 }
 
+static void verdict_is_as_rfc_8601_says(void **state)
+{
+	struct authres_facts f = {
+		.node = SPAN_LIT("mx2.example.net"),
+		.spf = SPAN_LIT("pass"),
+		.domain = SPAN_LIT("example.org"),
+		.helo = SPAN_LIT("client.example.org"),
+	};
+	struct buf out = {0};
+
+	(void)state;
+	authres_write(&out, &f);
+	f.domain = SPAN_NONE;
+	f.helo = SPAN_LIT("a;\r\n dkim=pass");
+	authres_write(&out, &f);
+	assert_string_equal(buf_cstr(&out), "Authentication-Results: mx2.example.net;\r\n"
+					    "\tspf=pass smtp.mailfrom=example.org\r\n"
+					    "Authentication-Results: mx2.example.net;\r\n"
+					    "\tspf=pass smtp.helo=a????dkim=pass\r\n");
+	buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(field_is_as_rfc_5321_says),
 		cmocka_unit_test(nothing_from_the_peer_adds_a_line),
 		cmocka_unit_test(mark_is_part_of_the_field),
+		cmocka_unit_test(verdict_is_as_rfc_8601_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
