@@ -1,0 +1,107 @@
+/*
+ * Who is logged in. The page knows no secret: the session is a cookie it cannot read. What is kept between visits (name, token
+ * against forged requests, ids) only saves questions; each is asked anew in the background, and forgotten with log-out.
+ */
+import { Cell } from "../shared/cell";
+import * as api from "../shared/api";
+import { Jmap } from "../shared/jmap";
+
+export type Login =
+	| { state: "unknown" }
+	| { state: "out"; again: boolean }
+	| { state: "in"; me: api.Me };
+
+export const login = new Cell<Login>({ state: "unknown" });
+export const info = new Cell<api.PortalInfo | null>(null);
+export const isOnline = new Cell(true);
+export const jmap = new Jmap();
+
+const ME = "me";
+
+jmap.onOnline = (on) => { isOnline.value = on; };
+jmap.onLoggedOut = loggedOut;
+
+/** At the start of the page: from what is kept, at once; then as the server says. */
+export async function startSession(): Promise<void> {
+	const kept = keptMe();
+	if (kept) {
+		api.setToken(kept.token);
+		login.value = { state: "in", me: kept };
+	}
+	void api.portalInfo().then((i) => { info.value = i; }, () => {});
+	try {
+		loggedIn(await api.me());
+	} catch (e) {
+		if (e instanceof api.ApiError && e.loggedOut) forget(false);
+		else if (!kept) login.value = { state: "out", again: false };
+		if (e instanceof api.OfflineError) isOnline.value = false;
+	}
+}
+
+/** The account may differ from the one that is shown: everything of the other goes with the page. */
+export function loggedIn(me: api.Me): void {
+	const before = login.value;
+	keepMe(me);
+	if (before.state === "in" && before.me.account !== me.account) {
+		jmap.forget();
+		location.reload();
+		return;
+	}
+	api.setToken(me.token);
+	login.value = { state: "in", me };
+}
+
+/** After a log-in that asked nothing more. */
+export async function finishLogin(): Promise<void> {
+	const kept = keptMe();
+	const me = await api.me();
+	if (kept && kept.account !== me.account) jmap.forget();
+	loggedIn(me);
+}
+
+/** The server no longer knows the session: what is on the page stays, a log-in is laid over it. */
+export function loggedOut(): void {
+	if (login.value.state === "out") return;
+	forget(login.value.state === "in");
+}
+
+export async function logout(): Promise<void> {
+	try {
+		await api.logout();
+	} catch (e) {
+		if (!(e instanceof api.ApiError && e.loggedOut)) throw e;
+	}
+	forget(false);
+	try {
+		const keep = ["theme", "language"];
+		for (const k of Object.keys(localStorage)) if (!keep.includes(k)) localStorage.removeItem(k);
+		sessionStorage.clear();
+	} catch {
+		/* storage may be forbidden */
+	}
+	location.replace(location.pathname);
+}
+
+function forget(again: boolean): void {
+	keepMe(null);
+	if (!again) jmap.forget();
+	login.value = { state: "out", again };
+}
+
+function keptMe(): api.Me | null {
+	try {
+		const m = JSON.parse(localStorage.getItem(ME) ?? "null") as api.Me | null;
+		return m && typeof m.account === "string" && typeof m.token === "string" ? m : null;
+	} catch {
+		return null;
+	}
+}
+
+function keepMe(m: api.Me | null): void {
+	try {
+		if (m) localStorage.setItem(ME, JSON.stringify(m));
+		else localStorage.removeItem(ME);
+	} catch {
+		/* storage may be forbidden */
+	}
+}

@@ -1,0 +1,3 @@
+export function SettingsPage({ part }: { part: string }) {
+	return <main id="main" tabIndex={-1}>{part}</main>;
+}
