@@ -238,7 +238,7 @@ static bool shows(const struct desk_session *s, const struct msg_mail_changed *m
 	size_t hits = 0;
 
 	for (size_t i = 0; i < m->boxes_n; i++) {
-		if (m->boxes[i].account != s->account_id)
+		if (m->boxes[i].account != s->reader.account_id)
 			continue;
 		if (m->boxes[i].box != 0 && m->boxes[i].box != imap_server_box(s->imap))
 			continue;

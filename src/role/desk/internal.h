@@ -151,6 +151,12 @@ void desk_policy_use_newest(struct desk *d);
 void desk_listen(struct desk *d, const char *service, int fd);
 void desk_listen_stop(struct desk *d);
 
+/* Whose mailboxes are read: what is behind a struct mail_store. */
+struct desk_reader {
+	struct desk *desk;
+	uint64_t account_id;
+};
+
 /* ---- session.c: what both protocols share; imap.c and pop3.c drive the engines ---- */
 enum desk_protocol { DESK_IMAP, DESK_POP3 };
 
@@ -182,7 +188,7 @@ struct desk_session {
 	struct desk_login *login; /* going on */
 	struct intake *append;	  /* a message coming in */
 	struct span account;	  /* name, owned; "" before the login */
-	uint64_t account_id;
+	struct desk_reader reader;
 	char peer[48];
 };
 
@@ -233,7 +239,8 @@ void desk_append_drop(struct desk_session *s); /* accepts that there is none */
 void desk_append_end(struct desk_session *s);
 
 /* ---- store.c: struct mail_store over views, digests and ledger ---- */
-void desk_store(struct desk_session *s, struct mail_store *out);
+/* Borrows r for the store's life. */
+void desk_store(struct desk_reader *r, struct mail_store *out);
 /* LATER: the views are being made. REFUSED: not in them (yet). */
 enum rc desk_store_account(struct desk *d, struct span name, uint64_t *out_id,
 			   struct fault *why) MUST_USE;

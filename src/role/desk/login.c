@@ -67,7 +67,7 @@ static void enter(struct desk_session *s, struct span account)
 	desk_count(METRIC_LOGINS, 1);
 	say(SAY_INFO, "login", "account", SAY_SPAN(s->account), "peer", SAY_STR(s->peer), "service",
 	    SAY_STR(s->imap ? "imap" : "pop3"), NULL);
-	desk_store(s, &store);
+	desk_store(&s->reader, &store);
 	if (s->imap) {
 		imap_server_login_fine(s->imap, &store);
 	} else {
@@ -87,7 +87,8 @@ static bool must_wait(struct desk_login *l)
 
 	if (l->verdict != LOGIN_FINE || !l->account.n)
 		return false;
-	if (desk_store_account(d, buf_span(&l->account), &l->session->account_id, &why) == OK)
+	if (desk_store_account(d, buf_span(&l->account), &l->session->reader.account_id, &why) ==
+	    OK)
 		return false;
 	if (!l->enter_until_us)
 		l->enter_until_us = now_us + DESK_ENTER_US;

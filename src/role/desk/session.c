@@ -447,7 +447,7 @@ void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool 
 	};
 	struct desk_session *s = must_alloc(sizeof *s);
 
-	s->desk = d;
+	s->desk = s->reader.desk = d;
 	s->protocol = protocol;
 	s->begins_with_tls = begins_with_tls;
 	s->is_proxied = nets_have(d->policy->proxies, d->policy->proxies_n, peer);

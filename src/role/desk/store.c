@@ -87,74 +87,74 @@ enum rc desk_store_account(struct desk *d, struct span name, uint64_t *out_id, s
 static enum rc each_box(void *arg, bool (*on_box)(void *to, const struct mail_box *b), void *to,
 			struct fault *why)
 {
-	struct desk_session *s = arg;
-	enum rc rc = desk_views_enter(s->desk, why);
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
 
 	if (rc != OK)
 		return rc;
-	rc = views_each_box(s->desk->views, s->account_id, on_box, to, why);
-	return desk_views_leave(s->desk, rc);
+	rc = views_each_box(r->desk->views, r->account_id, on_box, to, why);
+	return desk_views_leave(r->desk, rc);
 }
 
 static enum rc box_by_name(void *arg, struct span name, struct mail_box *out, struct fault *why)
 {
-	struct desk_session *s = arg;
-	enum rc rc = desk_views_enter(s->desk, why);
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
 
 	if (rc != OK)
 		return rc;
-	rc = views_box_by_name(s->desk->views, s->account_id, name, out, why);
-	return desk_views_leave(s->desk, rc);
+	rc = views_box_by_name(r->desk->views, r->account_id, name, out, why);
+	return desk_views_leave(r->desk, rc);
 }
 
 static enum rc box_by_id(void *arg, uint64_t box, struct mail_box *out, struct fault *why)
 {
-	struct desk_session *s = arg;
-	enum rc rc = desk_views_enter(s->desk, why);
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
 
 	if (rc != OK)
 		return rc;
-	rc = views_box_by_id(s->desk->views, s->account_id, box, out, why);
-	return desk_views_leave(s->desk, rc);
+	rc = views_box_by_id(r->desk->views, r->account_id, box, out, why);
+	return desk_views_leave(r->desk, rc);
 }
 
 static enum rc each_entry(void *arg, uint64_t box, struct mail_range uids, uint64_t since,
 			  bool (*on_entry)(void *to, const struct mail_entry *e), void *to,
 			  struct fault *why)
 {
-	struct desk_session *s = arg;
-	enum rc rc = desk_views_enter(s->desk, why);
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
 
 	if (rc != OK)
 		return rc;
-	rc = views_each_entry(s->desk->views, box, uids, since, on_entry, to, why);
-	return desk_views_leave(s->desk, rc);
+	rc = views_each_entry(r->desk->views, box, uids, since, on_entry, to, why);
+	return desk_views_leave(r->desk, rc);
 }
 
 static enum rc each_gone(void *arg, uint64_t box, uint64_t since,
 			 bool (*on_gone)(void *to, struct mail_range uids), void *to,
 			 struct fault *why)
 {
-	struct desk_session *s = arg;
-	enum rc rc = desk_views_enter(s->desk, why);
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
 
 	if (rc != OK)
 		return rc;
-	rc = views_each_gone(s->desk->views, box, since, on_gone, to, why);
-	return desk_views_leave(s->desk, rc);
+	rc = views_each_gone(r->desk->views, box, since, on_gone, to, why);
+	return desk_views_leave(r->desk, rc);
 }
 
 static enum rc each_range(void *arg, uint64_t box,
 			  bool (*on_range)(void *to, struct mail_range uids), void *to,
 			  struct fault *why)
 {
-	struct desk_session *s = arg;
-	enum rc rc = desk_views_enter(s->desk, why);
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
 
 	if (rc != OK)
 		return rc;
-	rc = views_each_range(s->desk->views, box, on_range, to, why);
-	return desk_views_leave(s->desk, rc);
+	rc = views_each_range(r->desk->views, box, on_range, to, why);
+	return desk_views_leave(r->desk, rc);
 }
 
 /* ---- digests ---- */
@@ -221,7 +221,7 @@ static enum rc make_digest(struct desk *d, struct digest_key key, struct fault *
 static enum rc digest(void *arg, uint64_t number, enum mail_form form, struct mail_digest *out,
 		      struct fault *why)
 {
-	struct desk *d = ((struct desk_session *)arg)->desk;
+	struct desk *d = ((const struct desk_reader *)arg)->desk;
 	struct digest_key key = {number, form};
 	enum rc rc = open_digests(d) ? digest_get(d->digests, key, out, why) : LATER;
 
@@ -245,7 +245,7 @@ static enum rc digest(void *arg, uint64_t number, enum mail_form form, struct ma
 static enum rc body_open(void *arg, uint64_t number, enum mail_form form, struct mail_body **out,
 			 struct fault *why)
 {
-	return desk_body_open(((struct desk_session *)arg)->desk, number, form, out, why);
+	return desk_body_open(((const struct desk_reader *)arg)->desk, number, form, out, why);
 }
 
 /* ---- search ---- */
@@ -364,18 +364,18 @@ static enum rc search(void *arg, uint64_t box, enum mail_text where, struct span
 		      struct fault *why)
 {
 	static const struct mail_range all = {1, UINT32_MAX};
-	struct desk_session *session = arg;
+	const struct desk_reader *r = arg;
 	struct search s = {.has_memory = true};
 	enum rc rc;
 
-	if (!open_digests(session->desk))
+	if (!open_digests(r->desk))
 		return LATER;
 	rc = each_entry(arg, box, all, 0, gather_key, &s, why);
 	if (rc == OK && !s.has_memory)
 		rc = LATER;
 	if (rc == OK && s.n) {
 		qsort(s.keys, s.n, sizeof *s.keys, by_key);
-		rc = ask_index(session->desk, &s, where, text, why);
+		rc = ask_index(r->desk, &s, where, text, why);
 		qsort(s.keys, s.n, sizeof *s.keys, by_uid);
 	}
 	if (rc == OK)
@@ -384,7 +384,7 @@ static enum rc search(void *arg, uint64_t box, enum mail_text where, struct span
 	return rc;
 }
 
-void desk_store(struct desk_session *s, struct mail_store *out)
+void desk_store(struct desk_reader *r, struct mail_store *out)
 {
 	static const struct mail_store_ops ops = {
 		.each_box = each_box,
@@ -401,7 +401,7 @@ void desk_store(struct desk_session *s, struct mail_store *out)
 		.search = search,
 	};
 
-	*out = (struct mail_store){&ops, s};
+	*out = (struct mail_store){&ops, r};
 }
 
 /* ---- now and then ---- */
