@@ -9,6 +9,7 @@ MESON_SETUP = meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=/etc --locals
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
+	@scripts/web $(BUILD)
 
 $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || { echo "meson is missing: run 'make packages-build' first (or 'make run', which does all)"; exit 1; }
@@ -21,6 +22,7 @@ packages-build packages-test packages-bench packages-soak: packages-%:
 # Only what runs: tests are built when they are wanted.
 run: packages-build $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet holdfast $(ROLES:%=holdfast-%)
+	@scripts/web $(BUILD)
 	@scripts/run
 
 demo: packages-test all
@@ -40,6 +42,7 @@ install: all
 	@echo "installed below $(DESTDIR)$(PREFIX)"
 
 deb: packages-test
+	@scripts/web build
 	@scripts/deb
 
 clean:
