@@ -16,80 +16,108 @@
 #include "role/desk/internal.h"
 
 struct desk_ask {
-	uint64_t id;
-	struct desk_session *session; /* pinned */
-	uint64_t engine_ask;
+	uint64_t id, ref;
+	desk_on_fate *on_fate; /* NULL: nobody waits any more */
+	void *arg;
 	uint64_t until_us;
 };
 
-static const char unknown_fate[] =
+const char desk_unknown_fate[] =
 	"No word yet of whether it was done; it may have been. Look before you try again";
-static const char not_now[] = "Changes cannot be made at the moment; try again soon";
+const char desk_not_now[] = "Changes cannot be made at the moment; try again soon";
 
-/* ---- answers ---- */
+/* ---- sessions of IMAP and POP3 ---- */
 
-enum fate { FATE_JUDGED, FATE_NOT_RECORDED, FATE_UNKNOWN };
-
-static void answer_pop3(struct desk_session *s, enum fate fate, const struct mail_verdict *v)
+static void answer_pop3(struct desk_session *s, enum desk_fate fate, const struct mail_verdict *v)
 {
-	if (fate == FATE_JUDGED)
+	if (fate == DESK_JUDGED)
 		pop3_server_done(s->pop3, v->code == MAIL_OK ? OK : REFUSED, v->text);
 	else
 		pop3_server_done(s->pop3, LATER,
-				 span_str(fate == FATE_UNKNOWN ? unknown_fate : not_now));
+				 span_str(fate == DESK_UNKNOWN ? desk_unknown_fate : desk_not_now));
 }
 
-static void answer(struct desk_session *s, uint64_t engine_ask, enum fate fate,
-		   const struct mail_verdict *v)
+static void answer_session(void *arg, uint64_t engine_ask, enum desk_fate fate,
+			   const struct mail_verdict *v)
 {
+	struct desk_session *s = arg;
+
 	if (s->pop3)
 		answer_pop3(s, fate, v);
-	else if (s->imap && fate == FATE_UNKNOWN)
+	else if (s->imap && fate == DESK_UNKNOWN)
 		imap_server_lost(s->imap, engine_ask);
 	else if (s->imap)
 		imap_server_verdict(s->imap, engine_ask, v);
 	desk_session_go_on(s);
-}
-
-/* Ends an ask; v is there when it was judged. */
-static void settle(struct desk *d, uint64_t id, enum fate fate, const struct mail_verdict *v)
-{
-	struct desk_ask *ask = map_remove(&d->asks, map_key_u64(&id));
-	struct desk_session *s;
-
-	if (!ask)
-		return;
-	s = ask->session;
-	desk_count(fate == FATE_UNKNOWN ? METRIC_ACTS_LOST : METRIC_ACTS,
-		   fate != FATE_NOT_RECORDED);
-	answer(s, ask->engine_ask, fate, v);
-	free(ask);
 	desk_session_unpin(s);
 }
 
+uint64_t desk_session_ask(struct desk_session *s, uint64_t engine_ask)
+{
+	s->pins++;
+	return desk_ask_new(s->desk, engine_ask, answer_session, s);
+}
+
+struct desk_actor desk_session_actor(const struct desk_session *s)
+{
+	return (struct desk_actor){s->account, s->protocol == DESK_IMAP ? "imap" : "pop3", s->peer};
+}
+
+void desk_session_act(struct desk_session *s, uint64_t engine_ask, const struct mail_act *act)
+{
+	struct desk_actor actor = desk_session_actor(s);
+
+	if (desk_can_act(s->desk))
+		desk_act(s->desk, &actor, desk_session_ask(s, engine_ask), act);
+	else if (s->pop3)
+		pop3_server_done(s->pop3, LATER, span_str(desk_not_now));
+	else
+		imap_server_verdict(s->imap, engine_ask, NULL);
+}
+
 /* ---- asking ---- */
+
+/* Ends an ask; v is there when it was judged. */
+static void settle(struct desk *d, uint64_t id, enum desk_fate fate, const struct mail_verdict *v)
+{
+	struct desk_ask *ask = map_remove(&d->asks, map_key_u64(&id));
+
+	if (!ask)
+		return;
+	desk_count(fate == DESK_UNKNOWN ? METRIC_ACTS_LOST : METRIC_ACTS,
+		   fate != DESK_NOT_RECORDED);
+	if (ask->on_fate)
+		ask->on_fate(ask->arg, ask->ref, fate, v);
+	free(ask);
+}
 
 bool desk_can_act(const struct desk *d)
 {
 	return d->clerk && !d->is_stopping && d->asks.n < DESK_ASKS_MOST;
 }
 
-uint64_t desk_ask_new(struct desk_session *s, uint64_t engine_ask)
+uint64_t desk_ask_new(struct desk *d, uint64_t ref, desk_on_fate *on_fate, void *arg)
 {
-	struct desk *d = s->desk;
 	struct desk_ask *ask = must_alloc(sizeof *ask);
 
-	*ask = (struct desk_ask){d->next_ask++, s, engine_ask,
+	*ask = (struct desk_ask){d->next_ask++, ref, on_fate, arg,
 				 loop_now_us(d->loop) + d->policy->verdict_us};
-	s->pins++;
 	(void)map_put(&d->asks, map_key_u64(&ask->id), ask);
 	return ask->id;
+}
+
+void desk_ask_forget(struct desk *d, uint64_t id)
+{
+	struct desk_ask *ask = map_get(&d->asks, map_key_u64(&id));
+
+	if (ask)
+		ask->on_fate = NULL;
 }
 
 void desk_ask_recorded(struct desk *d, uint64_t ask, enum rc rc)
 {
 	if (rc != OK)
-		settle(d, ask, rc == UNSURE ? FATE_UNKNOWN : FATE_NOT_RECORDED, NULL);
+		settle(d, ask, rc == UNSURE ? DESK_UNKNOWN : DESK_NOT_RECORDED, NULL);
 }
 
 /* What is past its time; the map must not change while it is walked: in rounds. */
@@ -112,22 +140,26 @@ void desk_ask_expire(struct desk *d)
 				ids[n++] = ask->id;
 		}
 		for (size_t i = 0; i < n; i++)
-			settle(d, ids[i], FATE_UNKNOWN, NULL);
+			settle(d, ids[i], DESK_UNKNOWN, NULL);
 	} while (n == ROUND);
 }
 
-void desk_act_write(const struct desk_session *s, uint64_t ask, const struct mail_act *act,
+void desk_act_write(const struct desk_actor *who, uint64_t ask, const struct mail_act *act,
 		    struct buf *out)
 {
 	struct msg_uid_range *uids = must_alloc((act->uids_n + 1) * sizeof *uids);
+	struct msg_email_id *emails = must_alloc((act->emails_n + 1) * sizeof *emails);
 	struct buf source = {0};
 
 	for (size_t i = 0; i < act->uids_n; i++)
 		uids[i] = (struct msg_uid_range){act->uids[i].first, act->uids[i].last};
-	(void)buf_printf(&source, "%s %s", s->protocol == DESK_IMAP ? "imap" : "pop3", s->peer);
+	for (size_t i = 0; i < act->emails_n; i++)
+		emails[i] =
+			(struct msg_email_id){act->emails[i].number, (uint8_t)act->emails[i].form};
+	(void)buf_printf(&source, "%s %s", who->protocol, who->peer);
 	msg_mail_act_encode(out, &(struct msg_mail_act){
 					 .ask = ask,
-					 .account = s->account,
+					 .account = who->account,
 					 .kind = (uint8_t)act->kind,
 					 .box = act->box,
 					 .uids = uids,
@@ -142,9 +174,21 @@ void desk_act_write(const struct desk_session *s, uint64_t ask, const struct mai
 					 .special = (uint8_t)act->special,
 					 .date_us = act->date_us,
 					 .source = buf_span(&source),
+					 .emails = emails,
+					 .emails_n = act->emails_n,
+					 .into = (uint64_t *)(uintptr_t)act->into,
+					 .into_n = act->into_n,
+					 .out_of = (uint64_t *)(uintptr_t)act->out_of,
+					 .out_of_n = act->out_of_n,
+					 .is_only = act->is_only,
+					 .flags_off = act->flags_off,
+					 .keywords_off = act->keywords_off,
+					 .if_state = act->if_state,
+					 .value = act->value,
 				 });
 	buf_fini(&source);
 	free(uids);
+	free(emails);
 }
 
 /* What the lane gives back with a result. */
@@ -162,19 +206,19 @@ static void on_recorded(void *arg, const struct lane_result *result)
 	free(pin);
 }
 
-static void record(struct desk_session *s, uint64_t ask, const struct mail_act *act)
+void desk_act(struct desk *d, const struct desk_actor *who, uint64_t ask,
+	      const struct mail_act *act)
 {
-	struct desk *d = s->desk;
 	struct record_new record = {.type = RECORD_ACT, .received_us = os_wall_us(d->os)};
 	struct pin *pin = must_alloc(sizeof *pin);
 	struct buf meta = {0}, detail = {0};
 
 	*pin = (struct pin){d, ask};
-	desk_act_write(s, ask, act, &detail);
+	desk_act_write(who, ask, act, &detail);
 	msg_act_meta_encode(&meta, &(struct msg_act_meta){
 					   .verb = SPAN_LIT("mail"),
-					   .object = s->account,
-					   .actor = s->account,
+					   .object = who->account,
+					   .actor = who->account,
 					   .detail = buf_span(&detail),
 				   });
 	record.meta = buf_span(&meta);
@@ -182,18 +226,6 @@ static void record(struct desk_session *s, uint64_t ask, const struct mail_act *
 	lane_append(d->lane, &record, 1, 0, false, on_recorded, pin);
 	buf_fini(&meta);
 	buf_fini(&detail);
-}
-
-void desk_act(struct desk_session *s, uint64_t engine_ask, const struct mail_act *act)
-{
-	if (!desk_can_act(s->desk)) {
-		if (s->pop3)
-			pop3_server_done(s->pop3, LATER, span_str(not_now));
-		else
-			imap_server_verdict(s->imap, engine_ask, NULL);
-		return;
-	}
-	record(s, desk_ask_new(s, engine_ask), act);
 }
 
 /* ---- from the clerk ---- */
@@ -207,12 +239,22 @@ static struct mail_range *ranges(struct arena *a, const struct msg_uid_range *fr
 	return out;
 }
 
+static struct mail_email_id *email_ids(struct arena *a, const struct msg_email_id *from, size_t n)
+{
+	struct mail_email_id *out = arena_array(a, n + 1, sizeof *out);
+
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct mail_email_id){from[i].number, (enum mail_form)from[i].form};
+	return out;
+}
+
 static bool on_verdict(struct desk *d, struct arena *a, struct span body)
 {
 	struct msg_mail_verdict m;
 	struct mail_verdict v;
 
-	if (!msg_mail_verdict_decode(a, body, &m) || m.code > MAIL_NOACCOUNT)
+	if (!msg_mail_verdict_decode(a, body, &m) || m.code > MAIL_NOPLACE ||
+	    m.form > MAIL_ENCLOSED)
 		return false;
 	v = (struct mail_verdict){
 		.code = (enum mail_code)m.code,
@@ -226,10 +268,16 @@ static bool on_verdict(struct desk *d, struct arena *a, struct span body)
 		.to_n = m.to_n,
 		.modified = ranges(a, m.modified, m.modified_n),
 		.modified_n = m.modified_n,
+		.number = m.number,
+		.thread = m.thread,
+		.form = (enum mail_form)m.form,
+		.missing = email_ids(a, m.missing, m.missing_n),
+		.missing_n = m.missing_n,
+		.was = m.was,
 	};
-	if (!v.from || !v.to || !v.modified)
+	if (!v.from || !v.to || !v.modified || !v.missing)
 		return false;
-	settle(d, m.ask, FATE_JUDGED, &v);
+	settle(d, m.ask, DESK_JUDGED, &v);
 	return true;
 }
 

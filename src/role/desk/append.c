@@ -71,11 +71,12 @@ static void write_meta(const struct desk_session *s, uint64_t ask, struct buf *o
 	const struct header_walk *h = intake_header(s->append);
 	unsigned char random[16];
 	char id[ID_BYTES];
+	struct desk_actor actor = desk_session_actor(s);
 	struct buf detail = {0};
 
 	os_random(s->desk->os, random, sizeof random);
 	hex_encode(id, span_of(random, sizeof random));
-	desk_act_write(s, ask, &imap_server_append(s->imap)->act, &detail);
+	desk_act_write(&actor, ask, &imap_server_append(s->imap)->act, &detail);
 	msg_message_meta_encode(
 		out, &(struct msg_message_meta){
 			     .id = span_str(id),
@@ -120,7 +121,7 @@ static void append_message(struct desk_session *s)
 	struct pin *pin = must_alloc(sizeof *pin);
 	struct buf meta = {0};
 
-	*pin = (struct pin){s->desk, desk_ask_new(s, imap_server_append(s->imap)->id),
+	*pin = (struct pin){s->desk, desk_session_ask(s, imap_server_append(s->imap)->id),
 			    intake_bytes(s->append)};
 	write_meta(s, pin->ask, &meta);
 	intake_store(s->append, os_wall_us(s->desk->os), buf_span(&meta), on_stored, pin);

@@ -10,8 +10,8 @@ struct desk;
 
 /* http.c */
 bool desk_http_start(struct desk *d);
-void desk_http_changed(struct desk *d, struct span account,
-		       uint64_t account_id); /* MailChanged: push */
+void desk_http_changed(struct desk *d,
+		       uint64_t account_id); /* MailChanged: push. 0: anybody's may have */
 
 /* jmap.c: /.well-known/jmap, /jmap/api, /jmap/upload/, /jmap/download/; ended by {0}. http_host_arg is the struct desk. */
 extern const struct http_route desk_jmap_routes[];

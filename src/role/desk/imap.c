@@ -11,7 +11,7 @@ static void act(struct desk_session *s)
 {
 	const struct imap_ask *ask = imap_server_asked(s->imap);
 
-	desk_act(s, ask->id, ask->act);
+	desk_session_act(s, ask->id, ask->act);
 }
 
 enum desk_turn desk_imap_step(struct desk_session *s, struct span *in)

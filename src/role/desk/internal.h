@@ -222,15 +222,32 @@ void desk_login_forget(struct desk_session *s); /* the client gave up or is gone
 void desk_clerk_link(struct desk *d, unsigned instance, int fd);
 /* May an act be asked now? Otherwise nothing was recorded. */
 bool desk_can_act(const struct desk *d);
-/* Records the act; its verdict goes to the session's engine. engine_ask: IMAP's id. */
-void desk_act(struct desk_session *s, uint64_t engine_ask, const struct mail_act *act);
-/* The same for a message with its act: the number to put into MailAct.ask, registered. */
-uint64_t desk_ask_new(struct desk_session *s, uint64_t engine_ask);
+/* What becomes of an ask. DESK_NOT_RECORDED: nothing was done or will be. */
+enum desk_fate { DESK_JUDGED, DESK_NOT_RECORDED, DESK_UNKNOWN };
+extern const char desk_unknown_fate[], desk_not_now[]; /* sentences of the last two */
+struct desk_actor {
+	struct span account; /* name */
+	const char *protocol, *peer;
+};
+/* v, there when it was judged, dies with the call. */
+typedef void desk_on_fate(void *arg, uint64_t ref, enum desk_fate fate,
+			  const struct mail_verdict *v);
+/* A number for MailAct.ask; on_fate comes once, with ref, unless it is forgotten. Then desk_act, or a MESSAGE record and
+ * desk_ask_recorded. */
+uint64_t desk_ask_new(struct desk *d, uint64_t ref, desk_on_fate *on_fate, void *arg);
+void desk_ask_forget(struct desk *d, uint64_t ask);
+/* Records the act of an ask. */
+void desk_act(struct desk *d, const struct desk_actor *who, uint64_t ask,
+	      const struct mail_act *act);
 /* The record's fate, from the lane: what failed gets no verdict. */
 void desk_ask_recorded(struct desk *d, uint64_t ask, enum rc rc);
 void desk_ask_expire(struct desk *d);
-void desk_act_write(const struct desk_session *s, uint64_t ask, const struct mail_act *act,
+void desk_act_write(const struct desk_actor *who, uint64_t ask, const struct mail_act *act,
 		    struct buf *out);
+/* The same for sessions: the fate goes to the engine. engine_ask: IMAP's id. */
+void desk_session_act(struct desk_session *s, uint64_t engine_ask, const struct mail_act *act);
+uint64_t desk_session_ask(struct desk_session *s, uint64_t engine_ask);
+struct desk_actor desk_session_actor(const struct desk_session *s);
 
 /* ---- append.c: a message that a person puts into a mailbox ---- */
 void desk_append_begin(struct desk_session *s);

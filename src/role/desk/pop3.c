@@ -36,7 +36,7 @@ enum desk_turn desk_pop3_step(struct desk_session *s, struct span *in)
 		desk_login_forget(s);
 		return TURN_AGAIN;
 	case POP3_ACT:
-		desk_act(s, 0, pop3_server_act(s->pop3));
+		desk_session_act(s, 0, pop3_server_act(s->pop3));
 		return TURN_AGAIN;
 	case POP3_TLS:
 		send_output(s);
