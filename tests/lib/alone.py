@@ -16,7 +16,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCHEMA = os.path.join(ROOT, "src", "ipc", "schema.py")
-ROLE = {"edge": 1, "scout": 2, "sequencer": 3, "clerk": 4, "courier": 5, "watch": 6}
+ROLE = {"edge": 1, "scout": 2, "sequencer": 3, "clerk": 4, "courier": 5, "watch": 6, "desk": 7, "auth": 8, "console": 11}
 INTEGER = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i64": "<q", "bool": "<?"}
 HEAD = struct.Struct("<4sBBHII")
 

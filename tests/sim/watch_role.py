@@ -21,7 +21,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from alone import Alone, BY_NUMBER, HEAD, decode, frame, wait_for  # noqa: E402
+from alone import Alone, BY_NUMBER, HEAD, STRUCTS, decode, encode, frame, wait_for  # noqa: E402
 
 PROGRAM = sys.argv[1]
 EVERY_MS = 200
@@ -109,7 +109,8 @@ class Bed:
     def site(self, **changes):
         return {"name": "head-office", "primaries": [{"host": "127.0.0.1", "port": self.primary.port, "weight": 1}],
                 "probe_every_ms": EVERY_MS, "probe_fail": 3, "probe_recover": 2, "probe_recipient": "postmaster@example.com",
-                "hold": "auto", "tls": "opportunistic", "concurrency": 5, **changes}
+                "hold": "auto", "tls": "opportunistic", "concurrency": 5, "continuity_switch": "auto",
+                "continuity_after_ms": 30000, **changes}
 
     def config(self):
         return {"node": "mx2.example.net", "data": self.folder, "sites": [self.site()],
@@ -383,8 +384,168 @@ def test_queue_acts_are_recorded_and_checked():
                     {"verb": "redirect", "match": "state=held"}, {"verb": "retry", "match": "state=held", "argument": "x"}):
             answer = bed.ask("QueueAct", **bad)
             assert not answer["ok"] and answer["text"], (bad, answer)
-        answer = bed.ask("ContinuitySet", target="example.com", mode="on")
-        assert answer["ok"] and "portal" in answer["text"]
+    finally:
+        bed.end()
+
+
+def test_continuity_follows_the_outage_and_is_recorded_first():
+    bed = Bed()
+    try:
+        bed.role.send_config(True, sites=[bed.site(continuity_switch="auto", continuity_after_ms=600)])
+        bed.at("up")
+        assert bed.status()["sites"][0]["continuity"]["state"] == "off"
+        bed.waiting = 3
+        bed.primary.close()
+        bed.at("down")
+        on = wait_for(lambda: [s["continuity"] for s in bed.status()["sites"] if s["continuity"]["state"] == "on"])[0]
+        assert on["class"] == "down" and "not taken mail" in on["why"] and on["since_us"], on
+        assert b"continuity.state" in records(bed)
+        bed.role.stop(9)  # kept over a restart
+        bed.role.start()
+        assert bed.status()["sites"][0]["continuity"]["state"] == "on"
+        assert [h["argument"] for h in bed.history() if h["verb"] == "continuity.state"] == ["on"]
+        bed.primary.open()
+        bed.evidence(attempt=0, accepted=200, phase=1)
+
+        def probation_over():
+            bed.evidence(attempt=0, accepted=200, phase=1)
+            return bed.status()["sites"][0]["state"] == "up"
+        wait_for(probation_over)
+        bed.at("up")  # mail waits: still on
+        assert bed.status()["sites"][0]["continuity"]["state"] == "on"
+        bed.waiting = 0
+        bed.at("up")
+        wait_for(lambda: bed.status()["sites"][0]["continuity"]["state"] == "off")
+        said = [(h["argument"], h["class"]) for h in bed.history() if h["verb"] == "continuity.state"]
+        assert said == [("off", "up"), ("on", "down")], said
+    finally:
+        bed.end()
+
+
+def test_continuity_by_command_lease_and_domain():
+    bed = Bed()
+    try:
+        bed.role.send_config(True, sites=[bed.site(continuity_switch="manual", continuity_after_ms=100)])
+        bed.at("up")
+        answer = bed.ask("ContinuitySet", target="head-office", mode="on", for_ms=60000, reason="drill\x1b[2J")
+        assert answer["ok"] and "continuity is on for head-office until" in answer["text"], answer
+        c = bed.status()["sites"][0]["continuity"]
+        assert (c["state"], c["mode"], c["switch"]) == ("on", "on", "manual") and c["reason"] == "drill [2J" and "operator" in c["by"], c
+        assert answer["act_id"].encode() in records(bed)
+        bed.role.stop(9)
+        bed.role.start()
+        c = bed.status()["sites"][0]["continuity"]
+        assert (c["state"], c["mode"]) == ("on", "on"), c
+        assert bed.ask("ContinuitySet", target="head-office", mode="on", for_ms=300)["ok"]
+        wait_for(lambda: bed.status()["sites"][0]["continuity"]["state"] == "off")
+        over = next(h for h in bed.history() if h["verb"] == "continuity.set")
+        assert over["argument"] == "auto" and "lease" in over["reason"] and over["actor"] == "watch", over
+        assert bed.ask("ContinuitySet", target="Example.COM", mode="off", for_ms=400, reason="kept out")["ok"]
+        o = bed.status()["continuity_overrides"]
+        assert [(x["target"], x["mode"], x["reason"]) for x in o] == [("example.com", "off", "kept out")], o
+        assert not bed.status()["overrides"]  # of holds
+        wait_for(lambda: not bed.status()["continuity_overrides"])
+        for bad in ({"target": "nowhere", "mode": "on"}, {"target": "head-office", "mode": "perhaps"}):
+            answer = bed.ask("ContinuitySet", **bad)
+            assert not answer["ok"] and answer["text"] and not answer["act_id"], answer
+    finally:
+        bed.end()
+
+
+def test_continuity_asks_and_waits_while_our_own_network_is_down():
+    bed = Bed()
+    try:
+        free = socket.create_server(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        bed.role.send_config(True, sites=[bed.site(continuity_switch="ask", continuity_after_ms=200)], controls=[f"127.0.0.1:{port}"])
+        bed.at("up")
+        wait_for(lambda: bed.status()["controls"]["good"] == 1)
+        free.close()
+        bed.role.send_config(True, sites=[bed.site(continuity_switch="ask", continuity_after_ms=200)], controls=[f"127.0.0.1:{port}"])
+        wait_for(lambda: bed.status()["controls"]["own_network_down"])
+        bed.primary.close()
+        bed.at("down")
+        wait_for(lambda: bed.status()["sites"][0]["continuity"]["blocked"])
+        assert bed.status()["sites"][0]["continuity"]["state"] == "off"
+        back = socket.create_server(("127.0.0.1", port))
+        bed.role.send_config(True, sites=[bed.site(continuity_switch="ask", continuity_after_ms=200)], controls=[f"127.0.0.1:{port}"])
+        wait_for(lambda: bed.status()["sites"][0]["continuity"]["state"] == "asks")
+        assert bed.ask("ContinuitySet", target="head-office", mode="on", reason="yes")["ok"]
+        assert bed.status()["sites"][0]["continuity"]["state"] == "on"
+        back.close()
+        bed.primary.open()
+    finally:
+        bed.end()
+
+
+def test_timeline_is_what_the_probes_said():
+    bed = Bed()
+    try:
+        bed.at("up")
+        bed.primary.close()
+        bed.at("down")
+        bed.primary.open()
+        bed.at("up")
+        bed.evidence(attempt=0, accepted=7, phase=2)
+        bed.status()
+        line = json.loads(bed.ask("TimelineAsk", site="head-office")["json"])
+        assert line["ok"] and line["primaries"] == ["127.0.0.1"], line
+        answers = [p["answer"] for p in line["probes"]]
+        assert "ok" in answers and "refused" in answers and [p["class"] for p in line["probes"] if p["answer"] == "refused"][0] == "tcp"
+        assert line["probes"] == sorted(line["probes"], key=lambda p: p["at_us"])
+        assert sum(b["probes"] for b in line["buckets"]) == len(line["probes"])
+        assert sum(b["failed"] for b in line["buckets"]) == len([a for a in answers if a != "ok"])
+        assert sum(b["accepted"] for b in line["buckets"]) == 7
+        marks = [(m["verb"], m["argument"]) for m in line["marks"] if m["verb"] == "site.state"]
+        assert [a for _, a in marks][:5] == ["up", "suspect", "down", "probation", "up"], marks
+        assert any("failed probes" in m["reason"] for m in line["marks"])
+        later = json.loads(bed.ask("TimelineAsk", site="head-office", from_us=line["probes"][-1]["at_us"])["json"])
+        assert 1 <= len(later["probes"]) < len(line["probes"])
+        wait_for(lambda: json.loads(bed.ask("TimelineAsk", site="head-office")["json"])["probes"][-1]["at_us"] > line["now_us"])
+        assert not json.loads(bed.ask("TimelineAsk", site="nowhere")["json"])["ok"]
+    finally:
+        bed.end()
+
+
+def test_console_orders_in_an_administrators_name():
+    bed = Bed()
+    try:
+        bed.at("up")
+        link = bed.role.link("console")
+
+        def order(kind, account="root@example.com", number=[0], **values):  # noqa: B006 - it counts
+            number[0] += 1
+            link.send("ConsoleOrder", id=number[0], account=account, type=STRUCTS[kind].number, body=encode(kind, **values))
+            m = wait_for(lambda: [a for a in link.of("ConsoleAnswer") if a["id"] == number[0]])[0]
+            return decode(BY_NUMBER[m["type"]].name, m["body"].encode(errors="surrogateescape"))
+        status = json.loads(order("StatusAsk")["json"])
+        assert status["sites"][0]["state"] == "up"
+        answer = order("HoldSet", target="head-office", mode="on", for_ms=60000, reason="disk swap")
+        assert answer["ok"] and answer["act_id"].encode() in records(bed), answer
+        hold = bed.status()["sites"][0]["hold"]
+        assert hold["mode"] == "on" and hold["by"] == "administrator root@example.com", hold
+        assert order("HoldSet", target="head-office", mode="auto")["ok"]
+        assert order("ContinuitySet", target="head-office", mode="on", reason="x")["ok"]
+        assert bed.status()["sites"][0]["continuity"]["by"] == "administrator root@example.com"
+        assert order("QueueAct", verb="retry", match="state=held")["ok"]
+        assert json.loads(order("TimelineAsk", site="head-office")["json"])["ok"]
+        noted = order("AuditNote", verb="trace", object="from=a@x.example", reason="ticket 7")
+        assert noted["ok"] and noted["act_id"].encode() in records(bed)
+        seen = bed.history(1)[0]
+        assert (seen["verb"], seen["actor"], seen["reason"]) == ("mail.trace", "administrator root@example.com", "ticket 7"), seen
+        assert not order("AuditNote", verb="hold.set", object="head-office")["ok"]  # notes are not orders
+
+        def supervisor():
+            ask = wait_for(lambda: bed.role.channel.of("ReloadRequest"))[0]
+            bed.role.channel.send("ReloadResult", id=ask["id"], ok=True, text="loaded")
+        threading.Thread(target=supervisor, daemon=True).start()
+        assert order("Reload")["text"] == "loaded"
+        for bad in ({"account": "a b@example.com"}, {"account": "root"}, {"account": "x@y\nuid 0"}, {"account": ""}):
+            link = bed.role.link("console")  # malformed: the link ends, nothing is done
+            link.send("ConsoleOrder", id=1, type=STRUCTS["HoldSet"].number, body=encode("HoldSet", target="head-office", mode="on"), **bad)
+            wait_for(lambda: link.sock.recv(1 << 17) == b"")
+        link = bed.role.link("console")
+        assert bed.status()["sites"][0]["hold"]["mode"] == "auto"
     finally:
         bed.end()
 

@@ -1,5 +1,6 @@
 /*
- * The control socket: the command line's requests (role/common/clients.h).
+ * What operators ask: the command line by the control socket (role/common/clients.h), administrators by the console's link.
+ * Both say the same messages; the console names the administrator, who is the actor of what is recorded.
  *
  * An act is answered only when it is on disk. The answer's act_id lets the command line wait in the views for what
  * the clerk made of it. A client that has gone meanwhile changes nothing: its act stands.
@@ -20,52 +21,88 @@
 #define LEASE_DEFAULT (24 * 3600 * WATCH_SECOND_US)
 #define LEASE_LONGEST (366 * LEASE_DEFAULT)
 
-enum { REQUEST_BYTES = 16 << 10, REASON_BYTES = 200 };
+#define CONSOLE_BIT (1ull << 63) /* of a reload's number: asked for by the console */
+
+enum { CONSOLE_PIECE_BYTES = 128 << 10, REQUEST_BYTES = 16 << 10, REASON_BYTES = 200 };
+
+/* Who asks, and where the answer goes: a client of the socket, or a question of the console (client 0). */
+struct asker {
+	struct watch *watch;
+	uint64_t client, question;
+	char who[160];
+};
 
 /* What an operator waits for while the disk works. */
 struct pending {
-	struct watch *watch;
-	uint64_t client, reload;
-	bool is_hold;
+	struct asker asker;
+	void (*put_back)(struct watch *w, struct span target); /* NULL: nothing to be taken back */
 	char target[WATCH_NAME_BYTES];
 	char text[480], id[33];
 };
 
-static struct watch *watch_of(const struct client *c)
-{
-	return client_arg(c);
-}
-
 /* ---- answers ---- */
 
-static void answer(struct client *c, bool ok, const char *text, const char *id)
+/* A status of many sites is longer than a frame. */
+static void to_console(const struct asker *a, unsigned type, struct span body)
+{
+	bool more;
+
+	do {
+		struct msg_console_answer m = {a->question, (uint16_t)type,
+					       span_first(body, CONSOLE_PIECE_BYTES),
+					       body.n > CONSOLE_PIECE_BYTES};
+		struct buf b = {0};
+
+		more = m.more;
+		body = span_from(body, m.body.n);
+		msg_console_answer_encode(&b, &m);
+		if (!a->watch->console ||
+		    link_send(a->watch->console, MSG_CONSOLE_ANSWER, buf_span(&b)) != OK)
+			more = false; /* the console gives the question up */
+		buf_fini(&b);
+	} while (more);
+}
+
+static void send_answer(const struct asker *a, unsigned type, struct buf *body)
+{
+	struct client *c = a->client ? clients_find(a->watch->control, a->client) : NULL;
+
+	if (!a->client)
+		to_console(a, type, buf_span(body));
+	else if (c && client_waits(c))
+		client_answer(c, type, buf_span(body));
+	buf_fini(body);
+}
+
+static void answer(const struct asker *a, bool ok, const char *text, const char *id)
 {
 	struct msg_control_answer m = {ok, span_str(text), span_str(id ? id : "")};
 	struct buf body = {0};
 
 	msg_control_answer_encode(&body, &m);
-	client_answer(c, MSG_CONTROL_ANSWER, buf_span(&body));
-	buf_fini(&body);
+	send_answer(a, MSG_CONTROL_ANSWER, &body);
 }
 
-static void answer_json(struct client *c, struct buf *json)
+static void answer_json(const struct asker *a, unsigned type, struct buf *json)
 {
-	struct msg_status_answer m = {buf_span(json)};
+	struct msg_status_answer status = {buf_span(json)};
+	struct msg_timeline_answer timeline = {buf_span(json)};
 	struct buf body = {0};
 
-	msg_status_answer_encode(&body, &m);
-	client_answer(c, MSG_STATUS_ANSWER, buf_span(&body));
-	buf_fini(&body);
+	if (type == MSG_STATUS_ANSWER)
+		msg_status_answer_encode(&body, &status);
+	else
+		msg_timeline_answer_encode(&body, &timeline);
+	send_answer(a, type, &body);
 }
 
-static struct pending *pending_new(struct client *c)
+static struct pending *pending_new(const struct asker *a)
 {
 	struct pending *p = must_alloc(sizeof *p);
 	unsigned char id[16];
 
-	p->watch = watch_of(c);
-	p->client = client_id(c);
-	os_random(watch_of(c)->os, id, sizeof id);
+	p->asker = *a;
+	os_random(a->watch->os, id, sizeof id);
 	hex_encode(p->id, span_of(id, sizeof id));
 	return p;
 }
@@ -73,18 +110,17 @@ static struct pending *pending_new(struct client *c)
 static void on_recorded(void *arg, bool is_recorded)
 {
 	struct pending *p = arg;
-	struct watch *w = p->watch;
-	struct client *c = clients_find(w->control, p->client);
+	struct watch *w = p->asker.watch;
 
-	if (!is_recorded && p->is_hold && !w->is_stopping)
-		hold_put_back(w, span_str(p->target));
-	if (is_recorded && p->is_hold && !w->is_stopping)
+	if (!is_recorded && p->put_back && !w->is_stopping)
+		p->put_back(w, span_str(p->target));
+	if (is_recorded && p->put_back && !w->is_stopping)
 		site_publish(w);
-	if (c && is_recorded)
-		answer(c, true, p->text, p->id);
-	else if (c)
-		answer(c, false, "the ledger cannot be written at the moment: nothing was changed",
-		       NULL);
+	if (is_recorded)
+		answer(&p->asker, true, p->text, p->id);
+	else
+		answer(&p->asker, false,
+		       "the ledger cannot be written at the moment: nothing was changed", NULL);
 	free(p);
 }
 
@@ -118,7 +154,7 @@ static void target_of(struct watch *w, struct span given, char out[WATCH_NAME_BY
 		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
 }
 
-static void no_target(struct client *c, const char *target)
+static void no_target(const struct asker *c, const char *target)
 {
 	char text[WATCH_NAME_BYTES + 80];
 
@@ -134,39 +170,69 @@ static uint64_t lease_of(uint64_t for_ms)
 	return for_ms == 0 ? LEASE_DEFAULT : (for_ms > longest_ms ? longest_ms : for_ms) * 1000;
 }
 
-static bool ask_hold(struct client *c, struct arena *a, struct span body)
+/* hold and continuity: the same words, checked alike. */
+struct order {
+	const char *noun;
+	struct span target, mode, reason;
+	uint64_t for_ms;
+	void (*set)(struct watch *w, struct span target, enum health_hold mode, uint64_t for_us,
+		    const char *by, const char *reason, const char *id, struct job *j);
+	void (*put_back)(struct watch *w, struct span target);
+};
+
+static void give_order(const struct asker *asker, const struct order *o)
 {
-	struct watch *w = watch_of(c);
-	char reason[REASON_BYTES], until[40];
+	struct watch *w = asker->watch;
+	char reason[REASON_BYTES], until[40], text[80];
 	enum health_hold mode;
-	struct msg_hold_set m;
 	struct pending *p;
 	uint64_t for_us;
 
-	if (!msg_hold_set_decode(a, body, &m))
-		return false;
-	if (!health_hold_parse(m.mode, &mode)) {
-		answer(c, false, "a hold is on, off or auto", NULL);
-		return true;
+	if (!health_hold_parse(o->mode, &mode)) {
+		snprintf(text, sizeof text, "%s is on, off or auto", o->noun);
+		answer(asker, false, text, NULL);
+		return;
 	}
-	p = pending_new(c);
-	target_of(w, m.target, p->target);
+	p = pending_new(asker);
+	target_of(w, o->target, p->target);
 	if (!hold_is_target(w, span_str(p->target))) {
-		no_target(c, p->target);
+		no_target(asker, p->target);
 		free(p);
-		return true;
+		return;
 	}
-	for_us = mode == HOLD_AUTO ? 0 : lease_of(m.for_ms);
-	reason_of(m.reason, reason);
+	for_us = mode == HOLD_AUTO ? 0 : lease_of(o->for_ms);
+	reason_of(o->reason, reason);
 	time_text(os_wall_us(w->os) + for_us, until);
 	if (mode == HOLD_AUTO)
-		snprintf(p->text, sizeof p->text, "hold is automatic again for %s", p->target);
+		snprintf(p->text, sizeof p->text, "%s is automatic again for %s", o->noun,
+			 p->target);
 	else
-		snprintf(p->text, sizeof p->text, "hold is %s for %s until %s",
+		snprintf(p->text, sizeof p->text, "%s is %s for %s until %s", o->noun,
 			 health_hold_name(mode), p->target, until);
-	p->is_hold = true;
-	hold_set(w, span_str(p->target), mode, for_us, client_who(c), reason, p->id,
-		 job_new(true, on_recorded, p));
+	p->put_back = o->put_back;
+	o->set(w, span_str(p->target), mode, for_us, asker->who, reason, p->id,
+	       job_new(true, on_recorded, p));
+}
+
+static bool ask_hold(const struct asker *asker, struct arena *a, struct span body)
+{
+	struct msg_hold_set m;
+
+	if (!msg_hold_set_decode(a, body, &m))
+		return false;
+	give_order(asker, &(struct order){"hold", m.target, m.mode, m.reason, m.for_ms, hold_set,
+					  hold_put_back});
+	return true;
+}
+
+static bool ask_continuity(const struct asker *asker, struct arena *a, struct span body)
+{
+	struct msg_continuity_set m;
+
+	if (!msg_continuity_set_decode(a, body, &m))
+		return false;
+	give_order(asker, &(struct order){"continuity", m.target, m.mode, m.reason, m.for_ms,
+					  continuity_set, continuity_put_back});
 	return true;
 }
 
@@ -182,18 +248,17 @@ static bool is_verb(struct span verb)
 }
 
 /* Who retries or releases what is held for a site says that its primary is repaired: a stopped drain goes on. */
-static void resume(struct client *c, struct span verb, const struct queue_match *match)
+static void resume(const struct asker *c, struct span verb, const struct queue_match *match)
 {
-	struct site *s = match->flags & QUEUE_MATCH_SITE
-				 ? site_find(watch_of(c), span_str(match->site))
-				 : NULL;
-	struct health_observation o = {.sight = SIGHT_RESUME, .hold.who = span_str(client_who(c))};
+	struct site *s =
+		match->flags & QUEUE_MATCH_SITE ? site_find(c->watch, span_str(match->site)) : NULL;
+	struct health_observation o = {.sight = SIGHT_RESUME, .hold.who = span_str(c->who)};
 
 	if (s && (span_eq(verb, SPAN_LIT("release")) || span_eq(verb, SPAN_LIT("retry"))))
 		site_see(s, &o);
 }
 
-static bool ask_queue(struct client *c, struct arena *a, struct span body)
+static bool ask_queue(const struct asker *c, struct arena *a, struct span body)
 {
 	char reason[REASON_BYTES], verb[32], argument[400];
 	struct fault why = {""};
@@ -229,105 +294,123 @@ static bool ask_queue(struct client *c, struct arena *a, struct span body)
 				  .object = m.match,
 				  .argument = argument,
 				  .reason = reason,
-				  .actor = client_who(c),
+				  .actor = c->who,
 				  .confidence = 100};
 
 		memcpy(act.id, p->id, sizeof act.id);
-		job_act(watch_of(c), j, &act);
+		job_act(c->watch, j, &act);
 	}
-	books_begin(watch_of(c));
-	books_write(watch_of(c), j);
+	books_begin(c->watch);
+	books_write(c->watch, j);
 	resume(c, m.verb, &match);
-	books_commit(watch_of(c));
+	books_commit(c->watch);
 	return true;
 }
 
-static bool ask_continuity(struct client *c, struct arena *a, struct span body)
+/* The supervisor's answer names the asker by one number. */
+static uint64_t reload_id(const struct asker *a)
 {
-	struct watch *w = watch_of(c);
-	struct act act = {.verb = "continuity.set", .actor = client_who(c), .confidence = 100};
-	struct msg_continuity_set m;
-	enum health_hold mode;
-	struct pending *p;
-	struct job *j;
-
-	if (!msg_continuity_set_decode(a, body, &m))
-		return false;
-	if (!health_hold_parse(m.mode, &mode)) {
-		answer(c, false, "continuity is on, off or auto", NULL);
-		return true;
-	}
-	p = pending_new(c);
-	target_of(w, m.target, p->target);
-	if (!hold_is_target(w, span_str(p->target))) {
-		no_target(c, p->target);
-		free(p);
-		return true;
-	}
-	act.object = span_str(p->target);
-	act.argument = health_hold_name(mode);
-	act.class = site_find(w, act.object) ? "site" : "domain";
-	act.until_us = mode == HOLD_AUTO ? 0 : os_wall_us(w->os) + lease_of(m.for_ms);
-	memcpy(act.id, p->id, sizeof act.id);
-	snprintf(p->text, sizeof p->text,
-		 "continuity %s for %s is recorded; this version has no portal yet, so nothing "
-		 "else changes",
-		 act.argument, p->target);
-	j = job_new(true, on_recorded, p);
-	job_act(w, j, &act);
-	books_write(w, j);
-	return true;
+	return a->client ? a->client : a->question | CONSOLE_BIT;
 }
 
 static void on_reload_recorded(void *arg, bool is_recorded)
 {
 	struct pending *p = arg;
-	struct msg_reload_request m = {.id = p->client};
-	struct client *c = clients_find(p->watch->control, p->client);
+	struct msg_reload_request m = {.id = reload_id(&p->asker)};
 	struct buf b = {0};
 
 	msg_reload_request_encode(&b, &m);
-	if (!c) {
-	} else if (!is_recorded) {
-		answer(c, false, "the ledger cannot be written at the moment: nothing was changed",
-		       NULL);
-	} else if (role_tell_super(p->watch->role, MSG_RELOAD_REQUEST, buf_span(&b)) != OK) {
-		answer(c, false, "the supervisor does not listen", NULL);
-	}
+	if (!is_recorded)
+		answer(&p->asker, false,
+		       "the ledger cannot be written at the moment: nothing was changed", NULL);
+	else if (role_tell_super(p->asker.watch->role, MSG_RELOAD_REQUEST, buf_span(&b)) != OK)
+		answer(&p->asker, false, "the supervisor does not listen", NULL);
 	buf_fini(&b);
 	free(p);
 }
 
 void control_reloaded(struct watch *w, const struct msg_reload_result *m)
 {
-	struct client *c = clients_find(w->control, m->id);
+	struct asker a = {.watch = w};
 	char text[480];
 
 	snprintf(text, sizeof text, "%.*s", SPAN_FMT(m->text));
-	if (c && client_waits(c))
-		answer(c, m->ok, text, NULL);
+	if (m->id & CONSOLE_BIT)
+		a.question = m->id & ~CONSOLE_BIT;
+	else
+		a.client = m->id;
+	answer(&a, m->ok, text, NULL);
 }
 
-static void ask_reload(struct client *c)
+static void ask_reload(const struct asker *c)
 {
 	struct pending *p = pending_new(c);
-	struct act act = {.verb = "config.reload", .actor = client_who(c), .confidence = 100};
+	struct act act = {.verb = "config.reload", .actor = c->who, .confidence = 100};
 	struct job *j = job_new(true, on_reload_recorded, p);
 
 	memcpy(act.id, p->id, sizeof act.id);
-	job_act(watch_of(c), j, &act);
-	books_write(watch_of(c), j);
+	job_act(c->watch, j, &act);
+	books_write(c->watch, j);
 }
 
-static bool on_request(void *arg, struct client *c, struct arena *a, unsigned type,
-		       struct span body)
+static bool ask_timeline(const struct asker *c, struct arena *a, struct span body)
+{
+	struct msg_timeline_ask m;
+	struct buf json = {0};
+	struct site *s;
+
+	if (!msg_timeline_ask_decode(a, body, &m))
+		return false;
+	s = site_find(c->watch, m.site);
+	if (s)
+		timeline_json(s, m.from_us, &json);
+	else
+		buf_printf(&json, "{\"ok\":false,\"text\":\"there is no such site\"}");
+	answer_json(c, MSG_TIMELINE_ANSWER, &json);
+	buf_fini(&json);
+	return true;
+}
+
+/* Somebody looks at what is other people's: recorded before it is shown. */
+static bool ask_look(const struct asker *c, struct arena *a, struct span body)
+{
+	char reason[REASON_BYTES], argument[400], verb[40];
+	struct act act = {.verb = verb,
+			  .argument = argument,
+			  .reason = reason,
+			  .actor = c->who,
+			  .confidence = 100};
+	struct msg_audit_note m;
+	struct pending *p;
+	struct job *j;
+
+	if (!msg_audit_note_decode(a, body, &m))
+		return false;
+	if (!span_eq(m.verb, SPAN_LIT("trace")) && !span_starts(m.verb, SPAN_LIT("people."))) {
+		answer(c, false, "nothing that is noted here", NULL);
+		return true;
+	}
+	p = pending_new(c);
+	reason_of(m.reason, reason);
+	snprintf(verb, sizeof verb, "%s%.*s", span_eq(m.verb, SPAN_LIT("trace")) ? "mail." : "",
+		 SPAN_FMT(span_first(m.verb, 30)));
+	snprintf(argument, sizeof argument, "%.*s", SPAN_FMT(m.argument));
+	snprintf(p->text, sizeof p->text, "noted");
+	act.object = span_first(m.object, 300);
+	memcpy(act.id, p->id, sizeof act.id);
+	j = job_new(true, on_recorded, p);
+	job_act(c->watch, j, &act);
+	books_write(c->watch, j);
+	return true;
+}
+
+static bool take(const struct asker *c, struct arena *a, unsigned type, struct span body)
 {
 	struct msg_history_ask history;
 	struct msg_status_ask status;
 	struct msg_reload reload;
 	struct buf json = {0};
 
-	(void)arg;
 	switch (type) {
 	case MSG_HOLD_SET:
 		return ask_hold(c, a, body);
@@ -335,15 +418,19 @@ static bool on_request(void *arg, struct client *c, struct arena *a, unsigned ty
 		return ask_queue(c, a, body);
 	case MSG_CONTINUITY_SET:
 		return ask_continuity(c, a, body);
+	case MSG_TIMELINE_ASK:
+		return ask_timeline(c, a, body);
+	case MSG_AUDIT_NOTE:
+		return ask_look(c, a, body);
 	case MSG_STATUS_ASK:
 		if (!msg_status_ask_decode(a, body, &status))
 			return false;
-		status_json(watch_of(c), &json);
+		status_json(c->watch, &json);
 		break;
 	case MSG_HISTORY_ASK:
 		if (!msg_history_ask_decode(a, body, &history))
 			return false;
-		history_json(watch_of(c), history.last, &json);
+		history_json(c->watch, history.last, &json);
 		break;
 	case MSG_RELOAD:
 		if (!msg_reload_decode(a, body, &reload))
@@ -353,12 +440,21 @@ static bool on_request(void *arg, struct client *c, struct arena *a, unsigned ty
 	default:
 		return false;
 	}
-	answer_json(c, &json);
+	answer_json(c, MSG_STATUS_ANSWER, &json);
 	buf_fini(&json);
 	return true;
 }
 
 /* ---- the socket ---- */
+
+static bool on_request(void *arg, struct client *c, struct arena *a, unsigned type,
+		       struct span body)
+{
+	struct asker asker = {.watch = arg, .client = client_id(c)};
+
+	snprintf(asker.who, sizeof asker.who, "%s", client_who(c));
+	return take(&asker, a, type, body);
+}
 
 void control_prepare(struct watch *w)
 {
@@ -372,4 +468,66 @@ void control_prepare(struct watch *w)
 		.arg = w,
 	};
 	w->control = clients_new(w->role, &w->control_options);
+}
+
+/* ---- the console ---- */
+
+/* Who it is stands in the record, so it is an address and nothing else. */
+static bool is_account(struct span account)
+{
+	if (account.n < 3 || account.n > 120 || span_chr(account, '@') < 1)
+		return false;
+	for (size_t i = 0; i < account.n; i++) {
+		if (account.p[i] <= ' ' || account.p[i] == 127)
+			return false;
+	}
+	return true;
+}
+
+static bool on_console(void *arg, struct link *l, unsigned type, struct span body)
+{
+	struct asker asker = {.watch = arg};
+	struct msg_console_order m;
+	struct arena a;
+	bool ok;
+
+	(void)l;
+	if (type != MSG_CONSOLE_ORDER)
+		return false;
+	arena_init(&a, REQUEST_BYTES * 8);
+	ok = msg_console_order_decode(&a, body, &m) && m.body.n <= REQUEST_BYTES &&
+	     !(m.id & CONSOLE_BIT) && is_account(m.account);
+	if (ok) {
+		asker.question = m.id;
+		snprintf(asker.who, sizeof asker.who, "administrator %.*s", SPAN_FMT(m.account));
+		ok = take(&asker, &a, m.type, m.body);
+	}
+	arena_fini(&a);
+	return ok;
+}
+
+static void on_console_closed(void *arg, struct link *l)
+{
+	struct watch *w = arg;
+
+	if (w->console != l)
+		return;
+	w->console = NULL;
+	role_link_lost(w->role, ROLE_CONSOLE, 0);
+}
+
+void control_console(struct watch *w, unsigned instance, int fd)
+{
+	static const struct link_ops ops = {on_console, on_console_closed, NULL};
+
+	(void)instance;
+	link_close(w->console);
+	w->console = link_new(w->loop, fd, &ops, w);
+}
+
+void control_stop(struct watch *w)
+{
+	clients_stop(w->control);
+	link_close(w->console);
+	w->console = NULL;
 }

@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "health/continuity.h"
 #include "health/health.h"
 #include "ledger/ledger.h"
 #include "ipc/msg.h"
@@ -129,6 +130,19 @@ struct site_limits {
 	uint64_t size;
 };
 
+struct site_continuity {
+	struct continuity machine;
+	struct override order;
+	enum continuity_state recorded; /* as synced */
+	uint64_t recorded_us;		/* wall; 0: never */
+	char class[16], reason[HEALTH_TEXT_BYTES];
+	bool is_counted; /* the clerk has said what waits */
+	uint64_t waiting, counted_us;
+	struct loop_timer *look;
+};
+
+struct timeline;
+
 struct site {
 	struct watch *watch;
 	char name[WATCH_NAME_BYTES];
@@ -147,6 +161,8 @@ struct site {
 	bool in_round, again;
 	uint64_t began_us, due_us;
 	struct site_limits heard, limits; /* limits: as recorded */
+	struct site_continuity continuity;
+	struct timeline *timeline;
 	uint64_t limits_written_us;
 	struct loop_timer *timer, *look;
 	/* found by past_read */
@@ -191,6 +207,41 @@ void hold_restore_domain(struct watch *w, struct span name, const struct overrid
 void holds_start(struct watch *w);
 void holds_stop(struct watch *w);
 
+/* ---- continuity (continuity.c) ---- */
+
+struct domain_order {
+	struct list on_watch;
+	char name[WATCH_NAME_BYTES];
+	struct override o;
+	uint64_t until_mono_us;
+	struct loop_timer *timer;
+	struct watch *watch;
+};
+/* Something that continuity depends on may have changed: health, controls, configuration, time. */
+void continuity_see(struct site *s);
+void continuity_waits(struct site *s, uint64_t waiting); /* the clerk says */
+void continuity_configure(struct site *s, const struct msg_site *m);
+void continuity_restore(
+	struct site *s); /* with what past_read found; before the site's first step */
+void continuity_fini(struct site *s);
+void continuity_past_state(struct watch *w, const struct msg_act_meta *m, uint64_t at_us);
+void continuity_past_order(struct watch *w, const struct msg_act_meta *m, uint64_t at_us);
+/* As hold_set and hold_put_back. */
+void continuity_set(struct watch *w, struct span target, enum health_hold mode, uint64_t for_us,
+		    const char *by, const char *reason, const char *id, struct job *j);
+void continuity_put_back(struct watch *w, struct span target);
+void continuity_start(struct watch *w); /* leases of domains */
+void continuity_stop(struct watch *w);
+
+/* ---- what the probes said (timeline.c) ---- */
+
+/* Bounded: all sites together TIMELINE_BYTES, whatever happens (W4). */
+struct timeline *timeline_new(size_t sites);
+void timeline_free(struct timeline *t); /* accepts NULL */
+void timeline_probe(struct site *s, const struct primary *p, const struct health_probe *one);
+void timeline_delivery(struct site *s, const struct health_delivery *d);
+void timeline_json(struct site *s, uint64_t from_us, struct buf *out);
+
 /* ---- what decides where mail lands (directory.c) ---- */
 
 void directory_start(struct watch *w); /* before past_read */
@@ -216,7 +267,11 @@ void controls_stop(struct watch *w);
 
 void control_prepare(struct watch *w); /* names of users, while files can still be read */
 void control_reloaded(struct watch *w, const struct msg_reload_result *m);
+void control_console(struct watch *w, unsigned instance, int fd); /* the console's link */
+void control_stop(struct watch *w);
 void status_json(struct watch *w, struct buf *out);
+struct json_t *status_text(const char *s);	       /* whatever its bytes are */
+void status_finish(struct json_t *o, struct buf *out); /* dumps and frees */
 void history_json(struct watch *w, unsigned last, struct buf *out);
 
 void metrics_start(struct watch *w);
@@ -271,7 +326,7 @@ struct watch {
 	/* sites */
 	struct site **sites;
 	size_t sites_n;
-	struct list domain_holds;
+	struct list domain_holds, domain_orders;
 	struct loop_timer *publish_timer;
 	uint64_t limits_published_us;
 	bool publish_is_broken;
@@ -286,7 +341,7 @@ struct watch {
 	struct clients_options control_options;
 	struct metrics *metrics;
 	struct list couriers; /* struct peer */
-	struct link *clerk;
+	struct link *clerk, *console;
 	struct loop_timer *end;
 	struct role_seen roles[64];
 	size_t roles_n;

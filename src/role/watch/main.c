@@ -71,6 +71,7 @@ static void take_evidence(struct watch *w, const struct msg_delivery_evidence *m
 	    m->phase != PHASE_PROBATION)
 		return;
 	count_one(&o.delivery, m->stage);
+	timeline_delivery(s, &o.delivery);
 	site_see(s, &o);
 }
 
@@ -137,6 +138,7 @@ static bool on_clerk(void *arg, struct link *l, unsigned type, struct span body)
 	if (s) {
 		o.waiting = m.waiting;
 		site_see(s, &o);
+		continuity_waits(s, m.waiting);
 	}
 	arena_fini(&a);
 	return ok;
@@ -219,6 +221,7 @@ static bool on_start(struct role *r, struct fault *why)
 	list_init(&w->hosts);
 	list_init(&w->couriers);
 	list_init(&w->domain_holds);
+	list_init(&w->domain_orders);
 	w->tls = primary_tls_new();
 	control_prepare(w);
 	metrics_start(w);
@@ -234,6 +237,7 @@ static void on_ready(struct role *r)
 	names_start(w);
 	directory_write(w);
 	holds_start(w);
+	continuity_start(w);
 	sites_start(w);
 	controls_configure(w);
 	site_publish(w);
@@ -255,6 +259,8 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 		courier_link(w, instance, fd);
 	else if (peer == ROLE_CLERK)
 		clerk_link(w, fd);
+	else if (peer == ROLE_CONSOLE)
+		control_console(w, instance, fd);
 	else
 		close(fd);
 }
@@ -306,11 +312,12 @@ static void on_stop(struct role *r)
 	struct list *l;
 
 	w->is_stopping = true;
-	clients_stop(w->control);
+	control_stop(w);
 	metrics_stop(w);
 	controls_stop(w);
 	directory_stop(w);
 	holds_stop(w);
+	continuity_stop(w);
 	sites_stop(w);
 	books_close(w);
 	names_stop(w);

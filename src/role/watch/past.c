@@ -93,6 +93,10 @@ static void note(struct watch *w, struct arena *a, const struct record *r)
 		note_state(w, &m, r->received_us, true);
 	else if (span_eq(m.verb, SPAN_LIT("hold.set")))
 		note_hold(w, &m, r->received_us);
+	else if (span_eq(m.verb, SPAN_LIT("continuity.state")))
+		continuity_past_state(w, &m, r->received_us);
+	else if (span_eq(m.verb, SPAN_LIT("continuity.set")))
+		continuity_past_order(w, &m, r->received_us);
 }
 
 static bool on_lane(void *arg, const char *name)

@@ -31,6 +31,7 @@ static void report(struct primary *p, const struct health_probe *one)
 	p->layer = one->layer;
 	p->probed_wall_us = os_wall_us(s->watch->os);
 	snprintf(p->text, sizeof p->text, "%.*s", SPAN_FMT(one->detail));
+	timeline_probe(s, p, one);
 	say_count(&watch_probes, 1);
 	if (!p->was_good)
 		say_count(&watch_probes_failed, 1);

@@ -135,6 +135,7 @@ void site_follow(struct site *s, const struct health_actions *did)
 		probe_at(s, now);
 	else if (!s->in_round)
 		probe_at(s, due);
+	continuity_see(s);
 }
 
 void site_see(struct site *s, const struct health_observation *o)
@@ -206,6 +207,7 @@ static struct site *site_new(struct watch *w, const struct msg_site *m)
 	s->timer = loop_timer_new(w->loop, on_due, s);
 	s->look = loop_timer_new(w->loop, on_look, s);
 	s->recorded_us = os_wall_us(w->os);
+	s->timeline = timeline_new(w->config->sites_n);
 	health_init(&s->health, &l, loop_now_us(w->loop));
 	return s;
 }
@@ -215,6 +217,8 @@ static void site_free(struct site *s)
 	primaries_free(s);
 	loop_timer_free(s->timer);
 	loop_timer_free(s->look);
+	continuity_fini(s);
+	timeline_free(s->timeline);
 	tls_context_unref(s->tls);
 	free(s);
 }
@@ -228,6 +232,7 @@ static void site_set(struct site *s, const struct msg_site *m)
 	tls_context_unref(s->tls);
 	s->tls = primary_tls_for(s->watch->tls, m);
 	s->tls_required = primary_tls_is_required(m);
+	continuity_configure(s, m);
 	if (!same_primaries(s, m)) {
 		primaries_free(s);
 		primaries_make(s, m);
@@ -283,6 +288,7 @@ void sites_start(struct watch *w)
 				       health_lease_left(s->hold.given_us, s->hold.until_us, wall),
 				       now);
 		s->recorded = s->health.effective;
+		continuity_restore(s);
 		health_configure(&s->health, &l, now, &did);
 		site_follow(s, &did);
 		site_probe_soon(s);

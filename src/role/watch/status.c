@@ -10,7 +10,7 @@
 #include "os/os.h"
 
 /* Text that came from outside may not be UTF-8: then its odd bytes become "?". */
-static json_t *text(const char *s)
+json_t *status_text(const char *s)
 {
 	json_t *j = json_string(s);
 	char copy[1024];
@@ -29,7 +29,7 @@ static json_t *span_text(struct span s)
 	char copy[1024];
 
 	snprintf(copy, sizeof copy, "%.*s", SPAN_FMT(s));
-	return text(copy);
+	return status_text(copy);
 }
 
 static void put(json_t *o, const char *key, json_t *value)
@@ -67,13 +67,13 @@ static json_t *primary_json(const struct primary *p)
 	json_t *o = json_object(), *list = json_array();
 	const struct host *h = &p->host;
 
-	put(o, "host", text(p->host.name));
+	put(o, "host", status_text(p->host.name));
 	put_number(o, "port", p->port);
 	put_number(o, "priority", p->priority);
 	put_number(o, "weight", p->weight);
 	put(o, "good", p->was_probed ? json_boolean(p->was_good) : json_null());
-	put(o, "text", text(p->text));
-	put(o, "class", text(health_layer_name(p->layer)));
+	put(o, "text", status_text(p->text));
+	put(o, "class", status_text(health_layer_name(p->layer)));
 	put_time(o, "at", p->probed_wall_us);
 	put_number(o, "latency_ms", p->latency_ms);
 	for (size_t i = 0; i < h->address_n; i++) {
@@ -92,8 +92,24 @@ static json_t *override_json(const struct override *h)
 
 	put(o, "mode", json_string(health_hold_name(h->mode)));
 	put_time(o, "until", h->mode == HOLD_AUTO ? 0 : h->until_us);
-	put(o, "by", text(h->by));
-	put(o, "reason", text(h->reason));
+	put(o, "by", status_text(h->by));
+	put(o, "reason", status_text(h->reason));
+	return o;
+}
+
+/* `state` is what holds; what was decided and is not on disk yet does not show. */
+static json_t *continuity_json(const struct site *s)
+{
+	const struct site_continuity *c = &s->continuity;
+	json_t *o = override_json(&c->order);
+
+	put(o, "state", json_string(continuity_state_name(c->recorded)));
+	put(o, "switch", json_string(continuity_switch_name(c->machine.mode)));
+	put_number(o, "after_ms", c->machine.after_us / 1000);
+	put_time(o, "since", c->recorded_us);
+	put(o, "class", status_text(c->class));
+	put(o, "why", status_text(c->reason));
+	put(o, "blocked", json_boolean(c->machine.is_blocked));
 	return o;
 }
 
@@ -119,7 +135,7 @@ static json_t *site_json(const struct site *s)
 	const struct msg_config *c = s->watch->config;
 	json_t *o = json_object(), *domains = json_array(), *primaries = json_array(), *hold;
 
-	put(o, "name", text(s->name));
+	put(o, "name", status_text(s->name));
 	for (size_t i = 0; i < c->domains_n; i++) {
 		if (span_eq(c->domains[i].site, span_str(s->name)))
 			(void)json_array_append_new(domains, span_text(c->domains[i].name));
@@ -129,12 +145,13 @@ static json_t *site_json(const struct site *s)
 	put(o, "seen", json_string(health_state_name(s->health.state)));
 	put(o, "phase", json_string(phases[health_phase(s->recorded)]));
 	put_time(o, "since", s->recorded_us);
-	put(o, "class", text(s->class));
+	put(o, "class", status_text(s->class));
 	put_number(o, "confidence", s->confidence);
-	put(o, "evidence", text(s->evidence));
+	put(o, "evidence", status_text(s->evidence));
 	hold = override_json(&s->hold);
 	put(hold, "configured", json_string(health_hold_name(s->health.limits.configured)));
 	put(o, "hold", hold);
+	put(o, "continuity", continuity_json(s));
 	put(o, "probe", probe_json(s));
 	for (size_t i = 0; i < s->primaries_n; i++)
 		(void)json_array_append_new(primaries, primary_json(&s->primaries[i]));
@@ -147,13 +164,13 @@ static json_t *role_json(const struct role_seen *r)
 	static const char *const states[] = {"starting", "running", "waiting", "stopped"};
 	json_t *o = json_object();
 
-	put(o, "name", text(r->name));
+	put(o, "name", status_text(r->name));
 	put_number(o, "pid", r->pid);
 	put(o, "state", json_string(r->state < 4 ? states[r->state] : "unknown"));
 	put_number(o, "restarts", r->restarts);
 	put_time(o, "since", r->since_us);
-	put(o, "last_words", text(r->last_words));
-	put(o, "condition", text(r->condition));
+	put(o, "last_words", status_text(r->last_words));
+	put(o, "condition", status_text(r->condition));
 	return o;
 }
 
@@ -177,9 +194,9 @@ static json_t *ledger_json(struct watch *w)
 
 	if (w->lane)
 		lane_trouble(w->lane, trouble, sizeof trouble);
-	put(o, "lane", text(w->lane ? lane_name(w->lane) : ""));
+	put(o, "lane", status_text(w->lane ? lane_name(w->lane) : ""));
 	put_number(o, "waiting", books_waiting(w));
-	put(o, "trouble", text(trouble));
+	put(o, "trouble", status_text(trouble));
 	return o;
 }
 
@@ -191,13 +208,27 @@ static json_t *domain_holds_json(struct watch *w)
 		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
 		json_t *o = override_json(&d->o);
 
-		put(o, "target", text(d->name));
+		put(o, "target", status_text(d->name));
 		(void)json_array_append_new(list, o);
 	}
 	return list;
 }
 
-static void finish(json_t *o, struct buf *out)
+static json_t *domain_orders_json(struct watch *w)
+{
+	json_t *list = json_array();
+
+	LIST_EACH (l, &w->domain_orders) {
+		struct domain_order *d = LIST_ENTRY(l, struct domain_order, on_watch);
+		json_t *o = override_json(&d->o);
+
+		put(o, "target", status_text(d->name));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+void status_finish(json_t *o, struct buf *out)
 {
 	char *dump = json_dumps(o, JSON_COMPACT);
 
@@ -220,6 +251,7 @@ void status_json(struct watch *w, struct buf *out)
 		(void)json_array_append_new(sites, site_json(w->sites[i]));
 	put(o, "sites", sites);
 	put(o, "overrides", domain_holds_json(w));
+	put(o, "continuity_overrides", domain_orders_json(w));
 	put_number(controls, "asked", w->controls_asked);
 	put_number(controls, "good", w->controls_good);
 	put(controls, "own_network_down", json_boolean(w->own_network_down));
@@ -229,7 +261,7 @@ void status_json(struct watch *w, struct buf *out)
 	put(o, "roles", roles);
 	put(o, "disk", disk_json(w));
 	put(o, "ledger", ledger_json(w));
-	finish(o, out);
+	status_finish(o, out);
 }
 
 void history_json(struct watch *w, unsigned last, struct buf *out)
@@ -244,16 +276,16 @@ void history_json(struct watch *w, unsigned last, struct buf *out)
 		json_t *line = json_object();
 
 		put_time(line, "at", h->at_us);
-		put(line, "verb", text(h->verb));
-		put(line, "object", text(h->object));
-		put(line, "argument", text(h->argument));
-		put(line, "reason", text(h->reason));
-		put(line, "actor", text(h->actor));
-		put(line, "class", text(h->class));
+		put(line, "verb", status_text(h->verb));
+		put(line, "object", status_text(h->object));
+		put(line, "argument", status_text(h->argument));
+		put(line, "reason", status_text(h->reason));
+		put(line, "actor", status_text(h->actor));
+		put(line, "class", status_text(h->class));
 		put_number(line, "confidence", h->confidence);
 		put_time(line, "until", h->until_us);
 		(void)json_array_append_new(list, line);
 	}
 	put(o, "history", list);
-	finish(o, out);
+	status_finish(o, out);
 }
