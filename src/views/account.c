@@ -93,7 +93,7 @@ static void account_make(struct views *v, struct span name, uint64_t number, uin
 	struct account a = {.id = number + 1, .modseq = 1, .is_active = true};
 
 	boxes_cool(v);
-	views_run(v, "INSERT INTO account VALUES (?, ?, '', 1, ?, 1, 0)", "isi", I(a.id), name,
+	views_run(v, "INSERT INTO account VALUES (?, ?, '', 1, ?, 1, 0, 0, 0)", "isi", I(a.id), name,
 		  I(at_us));
 	v->people++;
 	make_boxes(v, &a, number, at_us);
@@ -109,6 +109,10 @@ static void account_unmake(struct views *v, const struct account *a)
 		"DELETE FROM subscription WHERE account = ?",
 		"DELETE FROM given_mid WHERE account = ?",
 		"DELETE FROM home WHERE account = ?",
+		"DELETE FROM thread_ref WHERE account = ?",
+		"DELETE FROM lost WHERE account = ?",
+		"DELETE FROM setting WHERE account = ?",
+		"DELETE FROM submission WHERE account = ?",
 		"DELETE FROM account WHERE id = ?",
 	};
 

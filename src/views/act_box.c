@@ -208,7 +208,8 @@ static void subscription_follows(struct mail_ctx *c, struct span from, struct sp
 
 static void rename_one(struct mail_ctx *c, uint64_t id, struct span from, struct span to)
 {
-	views_run(c->v, "UPDATE mailbox SET name = ? WHERE id = ?", "si", to, I(id));
+	views_run(c->v, "UPDATE mailbox SET name = ?, listed = ? WHERE id = ?", "sii", to,
+		  I(c->out.modseq), I(id));
 	subscription_follows(c, from, to);
 	mail_touched(c->v, c->account.id, id, c->out.modseq);
 }
@@ -345,6 +346,9 @@ void act_subscribe(struct mail_ctx *c, bool yes)
 	else
 		views_run(c->v, "DELETE FROM subscription WHERE account = ? AND name = ?", "is",
 			  I(c->account.id), name);
-	if (sqlite3_changes(c->v->db) > 0)
-		mail_touched(c->v, c->account.id, 0, ctx_modseq(c));
+	if (sqlite3_changes(c->v->db) == 0)
+		return;
+	views_run(c->v, "UPDATE mailbox SET listed = ? WHERE account = ? AND name = ?", "iis",
+		  I(ctx_modseq(c)), I(c->account.id), name);
+	mail_touched(c->v, c->account.id, 0, ctx_modseq(c));
 }

@@ -440,6 +440,7 @@ static void put(struct mail_ctx *c, const struct letter *l)
 		.received_us = c->act->date_us ? c->act->date_us : l->received_us,
 		.bytes = letter_bytes(l, MAIL_AS_SENT),
 		.home = ENTRY_HOME_WAITS,
+		.thread = thread_of(c->v, c->account.id, l),
 	};
 	uid = entry_add(c->v, &b, &new);
 	if (uid == 0) {
@@ -451,6 +452,9 @@ static void put(struct mail_ctx *c, const struct letter *l)
 	range_add(c->v, &c->to, uid);
 	c->out.box = b.id;
 	c->out.uidvalidity = b.uidvalidity;
+	c->out.number = new.number;
+	c->out.form = (uint8_t) new.form;
+	c->out.thread = new.thread;
 }
 
 void mail_put(struct views *v, const struct order_entry *e, const struct letter *l,

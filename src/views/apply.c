@@ -83,6 +83,7 @@ static enum rc apply(struct views *v, const struct order_entry *e, const struct 
 
 	must(v->in_transaction && e->number == v->next);
 	v->shown = 0;
+	v->threads = 0;
 	v->at_us = r->received_us;
 	v->history_line = r->type == RECORD_ACT ? 0 : 1;
 	if (!counts)

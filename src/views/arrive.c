@@ -135,6 +135,7 @@ void mail_give(struct views *v, uint64_t account, const struct letter *l)
 				.modseq = ++h->account.modseq,
 				.received_us = l->received_us,
 				.bytes = letter_bytes(l, form),
+				.thread = thread_of(v, account, l),
 			});
 	mail_touched(v, account, h->inbox.id, h->inbox.modseq);
 }
@@ -213,24 +214,28 @@ static void our_copy(struct views *v, const struct letter *l, struct span author
 		.received_us = l->received_us,
 		.bytes = letter_bytes(l, form),
 		.home = is_copy ? ENTRY_HOME_NONE : ENTRY_HOME_WAITS,
+		.thread = thread_of(v, a.id, l),
 	};
 	if (entry_add(v, &sent, &ours) && !is_copy)
 		home_added(v, &sent, &ours);
 	box_save(v, &sent);
 }
 
-static bool entry_of_number(struct views *v, uint64_t box, uint64_t number, struct entry *out)
+static bool entry_of_number(struct views *v, const struct box *box, uint64_t number,
+			    struct entry *out)
 {
 	sqlite3_stmt *q = views_bind(
-		v, "SELECT uid FROM entry WHERE number = ? AND box = ? AND gone = 0 LIMIT 1", "ii",
-		I(number), I(box));
+		v,
+		"SELECT uid FROM entry WHERE number = ? AND account = ? AND box = ? AND gone = 0"
+		" LIMIT 1",
+		"iii", I(number), I(box->account), I(box->id));
 	uint32_t uid;
 
 	if (!views_row(v, q))
 		return false;
 	uid = (uint32_t)views_int(q, 0);
 	views_done(q);
-	return entries_page(v, box, (struct mail_range){uid, uid}, out, 1) == 1;
+	return entries_page(v, box->id, (struct mail_range){uid, uid}, out, 1) == 1;
 }
 
 void own_copy(struct views *v, struct account *a, struct box *sent, const struct letter *l)
@@ -240,10 +245,24 @@ void own_copy(struct views *v, struct account *a, struct box *sent, const struct
 
 	(void)note_given(v, a->id, l, GIVEN_OWN_COPY);
 	if (!young_one(v, a->id, GIVEN_OUR_COPY, l, &number) ||
-	    !entry_of_number(v, sent->id, number, &ours))
+	    !entry_of_number(v, sent, number, &ours))
 		return;
 	entry_remove(v, sent, &ours, account_modseq(v, a));
 	home_replaced(v, sent, &ours, l->number);
+}
+
+/* The client files its own: ours counts as given, so that a copy of the primary's is not shown beside it. */
+static void sent(struct views *v, const struct letter *l)
+{
+	struct account a;
+
+	if (!account_by_name(v, lower_span(v, l->m->account), &a))
+		return;
+	submission_made(v, a.id, l->number);
+	if (span_eq(l->m->sent_copy, SPAN_LIT("none")))
+		(void)note_given(v, a.id, l, GIVEN_OUR_COPY);
+	else
+		our_copy(v, l, l->m->account);
 }
 
 /* ---- a record ---- */
@@ -267,7 +286,7 @@ void mail_arrive(struct views *v, const struct order_entry *e, const struct reco
 	for (size_t i = 0; i < to.n; i++)
 		mail_give(v, to.ids[i], &l);
 	if (m->origin == ORIGIN_SUBMITTED)
-		our_copy(v, &l, m->account);
+		sent(v, &l);
 	else if (m->origin == ORIGIN_COPY)
 		our_copy(v, &l, m->sender);
 }

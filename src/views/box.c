@@ -148,8 +148,8 @@ uint64_t box_make(struct views *v, struct account *a, uint64_t id, struct span n
 		.uidnext = 1,
 		.modseq = account_modseq(v, a),
 	};
-	views_run(v, "INSERT INTO mailbox VALUES (?, ?, ?, ?, ?, 1, 0, 0, 0, 0, ?)", "iisiii",
-		  I(id), I(a->id), name, I(special), I(out->uidvalidity), I(out->modseq));
+	views_run(v, "INSERT INTO mailbox VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, 0, ?6, ?6, ?6)",
+		  "iisiii", I(id), I(a->id), name, I(special), I(out->uidvalidity), I(out->modseq));
 	mail_touched(v, a->id, 0, out->modseq);
 	return id;
 }
@@ -163,6 +163,7 @@ void box_unmake(struct views *v, struct account *a, struct box *b)
 	b->total = b->unseen = b->deleted = b->bytes = 0;
 	b->modseq = modseq;
 	box_save(v, b);
+	lost_box(v, b);
 	views_run(v, "UPDATE mailbox SET name = NULL WHERE id = ?", "i", I(b->id));
 	box_forget(v, b->id);
 	mail_touched(v, a->id, 0, modseq);

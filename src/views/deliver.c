@@ -132,6 +132,8 @@ void delivery_move(struct views *v, struct delivery *d, enum queue_state to, con
 	}
 	s->is_dirty = true;
 	d->state = to;
+	if (to != QUEUE_OFFERED)
+		submission_moved(v, d->number);
 	outage_move(v, s, d->number, (int)from, (int)to);
 	if (to == QUEUE_READY && v->ops.on_ready)
 		v->ops.on_ready(v->ops.arg, s->id, d->addr, d->number);
@@ -378,6 +380,7 @@ static void after_the_end(struct views *v, const struct order_entry *e, const st
 	}
 	views_run(v, "UPDATE done SET state = ?3, unsure = ?4 WHERE number = ?1 AND rcpt = ?2",
 		  "iiii", I(d.number), I(d.rcpt), I(QUEUE_DELIVERED), I(d.unsure));
+	submission_moved(v, d.number);
 }
 
 static void apply_one(struct views *v, struct delivery *d, const struct msg_rcpt_outcome *o,

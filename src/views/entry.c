@@ -28,9 +28,12 @@ uint32_t entry_add(struct views *v, struct box *b, const struct entry *e)
 
 	if (uid == UINT32_MAX)
 		return 0;
-	views_run(v, "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?7)",
-		  "iiiiisiiii", I(b->id), I(uid), I(e->number), I(e->form), I(e->flags),
-		  e->keywords, I(e->modseq), I(e->received_us), I(e->bytes), I(e->home));
+	views_run(v,
+		  "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?7, ?11,"
+		  " ?12)",
+		  "iiiiisiiiiii", I(b->id), I(uid), I(e->number), I(e->form), I(e->flags),
+		  e->keywords, I(e->modseq), I(e->received_us), I(e->bytes), I(e->home),
+		  I(b->account), I(e->thread));
 	b->uidnext++;
 	b->modseq = e->modseq;
 	count(b, e->flags, e->bytes, 1);
@@ -65,8 +68,9 @@ size_t entries_page(struct views *v, uint64_t box, struct mail_range uids, struc
 {
 	sqlite3_stmt *q = views_bind(
 		v,
-		"SELECT uid, number, form, flags, keywords, modseq, received_us, bytes, home FROM"
-		" entry WHERE box = ? AND uid BETWEEN ? AND ? AND gone = 0 ORDER BY uid LIMIT ?",
+		"SELECT uid, number, form, flags, keywords, modseq, received_us, bytes, home,"
+		" thread FROM entry WHERE box = ? AND uid BETWEEN ? AND ? AND gone = 0 ORDER BY "
+		"uid LIMIT ?",
 		"iiii", I(box), I(uids.first), I(uids.last), I(max));
 	size_t n = 0;
 
@@ -81,6 +85,7 @@ size_t entries_page(struct views *v, uint64_t box, struct mail_range uids, struc
 			.received_us = (uint64_t)views_int(q, 6),
 			.bytes = (uint64_t)views_int(q, 7),
 			.home = (unsigned)views_int(q, 8),
+			.thread = (uint64_t)views_int(q, 9),
 		};
 	}
 	views_done(q);

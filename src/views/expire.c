@@ -63,8 +63,8 @@ static void forget_plan(struct views *v, uint64_t account, const struct entry *e
 {
 	views_run(v,
 		  "DELETE FROM home WHERE account = ?1 AND number = ?2 AND form = ?3 AND NOT EXISTS"
-		  " (SELECT 1 FROM entry e JOIN mailbox b ON b.id = e.box WHERE e.number = ?2 AND"
-		  " e.form = ?3 AND e.gone = 0 AND b.account = ?1)",
+		  " (SELECT 1 FROM entry e WHERE e.number = ?2 AND e.account = ?1 AND e.form = ?3"
+		  " AND e.gone = 0)",
 		  "iii", I(account), I(e->number), I(e->form));
 }
 
@@ -118,26 +118,22 @@ static void gone_add(struct views *v, uint64_t box, uint32_t uid, uint64_t modse
 		  I(uid), I(modseq));
 }
 
-static int64_t mid_of(struct views *v, uint64_t number)
+static void facts_of(struct views *v, uint64_t number, struct msg_message_meta *out)
 {
 	sqlite3_stmt *q =
 		views_bind(v, "SELECT facts FROM message WHERE number = ?", "i", I(number));
-	struct msg_message_meta m;
-	int64_t mid = 0;
 
-	if (views_row(v, q) &&
-	    msg_message_meta_decode(&v->arena, arena_span(&v->arena, views_text(q, 0)), &m))
-		mid = message_id_hash(m.message_id);
+	if (!views_row(v, q) ||
+	    !msg_message_meta_decode(&v->arena, arena_span(&v->arena, views_text(q, 0)), out))
+		memset(out, 0, sizeof *out);
 	views_done(q);
-	return mid;
 }
 
-static bool forget_one(struct views *v, uint64_t number, int64_t mid)
+static bool forget_one(struct views *v, uint64_t number, const struct msg_message_meta *m)
 {
 	sqlite3_stmt *q = views_bind(v,
-				     "SELECT e.box, e.uid, e.modseq, b.account FROM entry e JOIN "
-				     "mailbox b ON b.id = e.box"
-				     " WHERE e.number = ? ORDER BY e.box, e.uid LIMIT 1",
+				     "SELECT box, uid, modseq, account FROM entry WHERE number = ?"
+				     " ORDER BY account, box, uid LIMIT 1",
 				     "i", I(number));
 	uint64_t box, account, modseq;
 	uint32_t uid;
@@ -151,7 +147,8 @@ static bool forget_one(struct views *v, uint64_t number, int64_t mid)
 	views_done(q);
 	views_run(v, "DELETE FROM entry WHERE box = ? AND uid = ?", "ii", I(box), I(uid));
 	views_run(v, "DELETE FROM given_mid WHERE account = ? AND mid = ? AND number = ?", "iii",
-		  I(account), mid, I(number));
+		  I(account), message_id_hash(m->message_id), I(number));
+	thread_forget(v, account, number, m);
 	gone_add(v, box, uid, modseq);
 	box_forget(v, box);
 	return true;
@@ -159,12 +156,13 @@ static bool forget_one(struct views *v, uint64_t number, int64_t mid)
 
 void entries_forget(struct views *v, uint64_t number)
 {
-	int64_t mid;
+	struct msg_message_meta m;
 
 	if (v->people == 0)
 		return;
-	mid = mid_of(v, number);
-	while (v->rc == OK && forget_one(v, number, mid))
+	facts_of(v, number, &m);
+	lost_emails(v, number);
+	while (v->rc == OK && forget_one(v, number, &m))
 		;
 	views_run(v, "DELETE FROM given WHERE number = ?", "i", I(number));
 	views_run(v, "DELETE FROM shown WHERE number = ?", "i", I(number));

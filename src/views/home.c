@@ -69,7 +69,7 @@ static size_t places_of(struct views *v, uint64_t account, uint64_t number, uint
 		"SELECT e.box, b.special, e.flags, e.keywords, coalesce(h.state, 0) FROM entry e"
 		" JOIN mailbox b ON b.id = e.box LEFT JOIN home h ON h.account = b.account AND"
 		" h.number = e.number AND h.form = e.form AND h.copy = e.box WHERE e.number = ?1"
-		" AND e.form = ?2 AND e.gone = 0 AND b.account = ?3 ORDER BY e.modseq, e.box, "
+		" AND e.form = ?2 AND e.gone = 0 AND e.account = ?3 ORDER BY e.modseq, e.box, "
 		"e.uid",
 		"iii", I(number), I(form), I(account));
 	size_t n = 0;
@@ -117,9 +117,7 @@ void home_facts_of(struct views *v, const struct home_row *main, struct home_pla
 /* Whether entries may leave with the window (expire.c). */
 static void note_entries(struct views *v, const struct home_row *r, unsigned home)
 {
-	views_run(v,
-		  "UPDATE entry SET home = ?4 WHERE number = ?1 AND form = ?2 AND box IN (SELECT id"
-		  " FROM mailbox WHERE account = ?3)",
+	views_run(v, "UPDATE entry SET home = ?4 WHERE number = ?1 AND account = ?3 AND form = ?2",
 		  "iiii", I(r->number), I(r->form), I(r->account), I(home));
 }
 
@@ -204,8 +202,8 @@ static uint64_t other_place(struct views *v, const struct box *b, const struct e
 {
 	sqlite3_stmt *q = views_bind(
 		v,
-		"SELECT e.box FROM entry e JOIN mailbox b ON b.id = e.box WHERE e.number = ? AND"
-		" e.form = ? AND e.gone = 0 AND b.account = ? AND e.box != ? ORDER BY e.modseq "
+		"SELECT box FROM entry WHERE number = ? AND form = ? AND gone = 0 AND account = ?"
+		" AND box != ? ORDER BY modseq "
 		"LIMIT 1",
 		"iiii", I(e->number), I(e->form), I(b->account), I(b->id));
 	uint64_t box = views_row(v, q) ? (uint64_t)views_int(q, 0) : 0;

@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 6, VIEWS_STATEMENTS = 384 };
+enum { VIEWS_SCHEMA = 7, VIEWS_STATEMENTS = 448 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2, SITE_WORLD = 3 };
@@ -70,6 +70,7 @@ struct views {
 	struct map resolved;   /* address -> struct account_ids; until a DIRECTORY record */
 	struct map hot;	       /* account -> struct hot: INBOXes that mail goes to; see box.c */
 	uint64_t shown;	       /* new ones of the record being applied */
+	uint64_t threads;      /* the same */
 };
 
 /* ---- sql.c ---- */

@@ -181,20 +181,8 @@ enum rc views_box_by_id(struct views *v, uint64_t account, uint64_t box, struct 
 /* ---- entries ---- */
 
 #define ENTRY_COLUMNS                                                                              \
-	"SELECT uid, flags, keywords, modseq, number, form, received_us, bytes FROM entry "
-
-/* Entries that came after this modseq have UIDs from here on. */
-static uint32_t first_after(struct views *v, uint64_t box, uint64_t since)
-{
-	sqlite3_stmt *q = views_bind(
-		v, "SELECT uid, born FROM entry WHERE box = ? ORDER BY uid DESC", "i", I(box));
-	uint32_t first = UINT32_MAX;
-
-	while (views_row(v, q) && (uint64_t)views_int(q, 1) > since)
-		first = (uint32_t)views_int(q, 0);
-	views_done(q);
-	return first;
-}
+	"SELECT uid, flags, keywords, modseq, number, form, received_us, bytes, thread FROM "      \
+	"entry "
 
 enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, uint64_t since,
 			 bool (*on_entry)(void *to, const struct mail_entry *e), void *to,
@@ -213,7 +201,7 @@ enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, 
 		q = views_bind(v, all, "iii", I(box), I(uids.first), I(uids.last));
 	else
 		q = views_bind(v, some, "iiiii", I(box), I(uids.first), I(uids.last), I(since),
-			       I(first_after(v, box, since)));
+			       I(entry_first_after(v, box, since)));
 	while (views_row(v, q)) {
 		struct mail_entry e = {
 			.uid = (uint32_t)views_int(q, 0),
@@ -224,6 +212,7 @@ enum rc views_each_entry(struct views *v, uint64_t box, struct mail_range uids, 
 			.form = (enum mail_form)views_int(q, 5),
 			.received_us = (uint64_t)views_int(q, 6),
 			.bytes = (uint64_t)views_int(q, 7),
+			.thread = (uint64_t)views_int(q, 8),
 		};
 
 		if (!on_entry(to, &e))
@@ -427,13 +416,23 @@ enum rc mailboxes_check(struct views *v, struct fault *why)
 		{"given by Message-ID alone, of account",
 		 "SELECT account FROM given_mid m WHERE NOT EXISTS (SELECT 1 FROM given g WHERE"
 		 " g.number = m.number AND g.account = m.account AND g.kind = m.kind)"},
+		{"entries of another account than their mailbox, of",
+		 "SELECT box FROM entry e JOIN mailbox b ON b.id = e.box WHERE b.account != "
+		 "e.account"},
+		{"an Email in two conversations, number",
+		 "SELECT number FROM entry GROUP BY number, account, form HAVING min(thread) !="
+		 " max(thread)"},
+		{"a conversation of two accounts, of message",
+		 "SELECT number FROM entry GROUP BY thread HAVING min(account) != max(account)"},
 		{"modseqs that do not grow with UIDs, in mailbox",
 		 "SELECT box FROM (SELECT box, modseq, born, lag(born) OVER (PARTITION BY box ORDER"
 		 " BY uid) AS before FROM entry) WHERE before > born OR born > modseq"},
 		{"given without an entry, of account",
 		 "SELECT g.account FROM given g WHERE NOT EXISTS (SELECT 1 FROM entry e JOIN "
 		 "mailbox b"
-		 " ON b.id = e.box WHERE e.number = g.number AND b.account = g.account)"},
+		 " ON b.id = e.box WHERE e.number = g.number AND b.account = g.account) AND NOT "
+		 "EXISTS (SELECT 1 FROM submission s WHERE s.number ="
+		 " g.number AND g.kind = 1)"},
 		{"an entry not shown, of message",
 		 "SELECT number FROM entry e WHERE gone = 0 AND NOT EXISTS (SELECT 1 FROM shown s"
 		 " WHERE s.number = e.number AND s.form = e.form)"},

@@ -65,6 +65,40 @@ enum rc views_each_range(struct views *v, uint64_t box,
 			 bool (*on_range)(void *to, struct mail_range uids), void *to,
 			 struct fault *why) MUST_USE;
 
+/* ---- the same, for JMAP: what has \Deleted is not there (RFC 8621 s4.1.1) ---- */
+
+/* REFUSED: no such account. Spans of *out live until the next call on v. */
+enum rc views_state(struct views *v, uint64_t account, struct mail_state *out,
+		    struct fault *why) MUST_USE;
+enum rc views_each_place(struct views *v, uint64_t account, uint64_t number, enum mail_form form,
+			 bool (*on_place)(void *to, uint64_t box, const struct mail_entry *e),
+			 void *to, struct fault *why) MUST_USE;
+enum rc views_each_of_thread(struct views *v, uint64_t account, uint64_t thread,
+			     bool (*on_email)(void *to, const struct mail_email *e), void *to,
+			     struct fault *why) MUST_USE;
+/* REFUSED: cannot be told, for `since` is below told_from or above the account's modseq. Nothing of the Emails is held open
+ * while on_change runs. */
+enum rc views_changed_emails(struct views *v, uint64_t account, uint64_t since,
+			     bool (*on_change)(void *to, const struct mail_change *c), void *to,
+			     struct fault *why) MUST_USE;
+enum rc views_changed_boxes(struct views *v, uint64_t account, uint64_t since,
+			    bool (*on_change)(void *to, const struct mail_change *c), void *to,
+			    struct fault *why) MUST_USE;
+/* REFUSED also when more than 100,000 conversations came or went since then. */
+enum rc views_changed_threads(struct views *v, uint64_t account, uint64_t since,
+			      bool (*on_change)(void *to, const struct mail_change *c), void *to,
+			      struct fault *why) MUST_USE;
+enum rc views_each_setting(struct views *v, uint64_t account,
+			   bool (*on_setting)(void *to, struct span name, struct span value),
+			   void *to, struct fault *why) MUST_USE;
+enum rc views_each_submission(struct views *v, uint64_t account, uint64_t since,
+			      bool (*on_submission)(void *to, const struct mail_submission *s),
+			      void *to, struct fault *why) MUST_USE;
+/* REFUSED: the account has submitted no such message, or it has left the views. */
+enum rc views_each_delivery(struct views *v, uint64_t account, uint64_t number,
+			    bool (*on_delivery)(void *to, const struct mail_delivery *d), void *to,
+			    struct fault *why) MUST_USE;
+
 /* ---- messages ---- */
 
 struct views_cut {

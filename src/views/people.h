@@ -78,7 +78,7 @@ void mail_touched(struct views *v, uint64_t account, uint64_t box, uint64_t mods
 struct entry {
 	uint32_t uid, flags;
 	struct span keywords;
-	uint64_t number, modseq, received_us, bytes;
+	uint64_t number, modseq, received_us, bytes, thread;
 	enum mail_form form;
 	unsigned home;
 };
@@ -93,6 +93,10 @@ void entry_remove(struct views *v, struct box *b, const struct entry *e, uint64_
  */
 size_t entries_page(struct views *v, uint64_t box, struct mail_range uids, struct entry *out,
 		    size_t max);
+
+/* ---- changes.c ---- */
+/* Entries that came after this modseq have UIDs from here on. */
+uint32_t entry_first_after(struct views *v, uint64_t box, uint64_t since);
 
 /* ---- arrive.c: what a MESSAGE shows to whom ---- */
 struct letter { /* what is known of a message without its record */
@@ -109,6 +113,27 @@ void mail_arrive(struct views *v, const struct order_entry *e, const struct reco
 void mail_give(struct views *v, uint64_t account, const struct letter *l);
 /* The person's own copy in Sent replaces ours, if that is young. */
 void own_copy(struct views *v, struct account *a, struct box *sent, const struct letter *l);
+
+/* ---- thread.c ---- */
+/* The conversation of the account that this message belongs to, or begins; noted for what answers it. */
+uint64_t thread_of(struct views *v, uint64_t account, const struct letter *l);
+/* The message leaves the views. */
+void thread_forget(struct views *v, uint64_t account, uint64_t number,
+		   const struct msg_message_meta *m);
+
+/* ---- lost.c ---- */
+enum lost_kind { LOST_EMAIL, LOST_BOX };
+/* b->modseq: of its end. Its row is still there. */
+void lost_box(struct views *v, const struct box *b);
+/* Before the entries of a message leave the views. */
+void lost_emails(struct views *v, uint64_t number);
+void lost_prune(struct views *v, uint64_t before_us);
+
+/* ---- submission.c ---- */
+void submission_made(struct views *v, uint64_t account, uint64_t number);
+/* A delivery of a message changed so that its sender sees it. */
+void submission_moved(struct views *v, uint64_t number);
+void submission_forget(struct views *v, uint64_t number);
 
 /* ---- backfill.c ---- */
 /* What came for this address (or leads to it by aliases) within the window. account 0: for whoever gets it now. */

@@ -7,7 +7,9 @@ CREATE TABLE account (
 	active INTEGER NOT NULL,
 	made_us INTEGER NOT NULL,
 	modseq INTEGER NOT NULL,        -- the last one given
-	uidvalidity INTEGER NOT NULL    -- the same
+	uidvalidity INTEGER NOT NULL,   -- the same
+	told_from INTEGER NOT NULL,     -- what went with a modseq up to this may be forgotten
+	submissions INTEGER NOT NULL    -- the last modseq given to a submission: a count of their own
 );
 
 -- Aliases and groups; '@domain' is what no other name takes.
@@ -27,6 +29,8 @@ CREATE TABLE mailbox (
 	deleted INTEGER NOT NULL,
 	bytes INTEGER NOT NULL,
 	modseq INTEGER NOT NULL,
+	born INTEGER NOT NULL,          -- the modseq it was made with
+	listed INTEGER NOT NULL,        -- of the last change of its name, or of being subscribed to
 	UNIQUE (account, name)
 );
 CREATE TABLE subscription (account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;
@@ -46,10 +50,51 @@ CREATE TABLE entry (
 	gone INTEGER NOT NULL,
 	home INTEGER NOT NULL,
 	born INTEGER NOT NULL,          -- its first modseq; grows with the UIDs
+	account INTEGER NOT NULL,       -- of the mailbox
+	thread INTEGER NOT NULL,        -- thread.c
 	PRIMARY KEY (box, uid)
 ) WITHOUT ROWID;
 CREATE INDEX entry_changed ON entry (box, modseq) WHERE modseq > born;
-CREATE INDEX entry_number ON entry (number, box, gone);
+CREATE INDEX entry_number ON entry (number, account, box, gone);
+CREATE INDEX entry_thread ON entry (thread);
+
+-- Which conversation of an account a Message-ID (hashed; its own, or one it answers) and a base subject belong to.
+-- number: the message that said so first; the row leaves with it.
+CREATE TABLE thread_ref (
+	account INTEGER NOT NULL,
+	ref INTEGER NOT NULL,
+	subject INTEGER NOT NULL,
+	thread INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	PRIMARY KEY (account, ref, subject)
+) WITHOUT ROWID;
+
+-- What went altogether and has no row elsewhere any more: Emails (kind 0; id: number) whose message left the views,
+-- mailboxes (kind 1). Rows leave after a window, and account.told_from says so.
+CREATE TABLE lost (
+	account INTEGER NOT NULL,
+	modseq INTEGER NOT NULL,
+	kind INTEGER NOT NULL,
+	id INTEGER NOT NULL,
+	form INTEGER NOT NULL,
+	born INTEGER NOT NULL,
+	thread INTEGER NOT NULL,
+	at_us INTEGER NOT NULL,
+	PRIMARY KEY (account, modseq, kind, id, form)
+) WITHOUT ROWID;
+CREATE INDEX lost_old ON lost (at_us);
+
+-- What people's programs keep here.
+CREATE TABLE setting (
+	account INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	value TEXT NOT NULL,
+	PRIMARY KEY (account, name)
+) WITHOUT ROWID;
+
+-- What an account submitted; its deliveries stand in delivery and done. modseq: of account.submissions.
+CREATE TABLE submission (number INTEGER PRIMARY KEY, account INTEGER NOT NULL, modseq INTEGER NOT NULL);
+CREATE INDEX submission_of ON submission (account, modseq);
 
 -- UIDs that went and whose messages are no longer in the views.
 CREATE TABLE gone (

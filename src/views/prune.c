@@ -55,6 +55,7 @@ void prune(struct views *v)
 	if (v->newest_us < kept_us)
 		return;
 	before_us = v->newest_us - kept_us;
+	lost_prune(v, before_us);
 	if (!is_any_old(v, before_us))
 		return;
 	old = arena_array(&v->arena, AT_ONCE, sizeof *old);
@@ -67,6 +68,7 @@ void prune(struct views *v)
 			  " number FROM done WHERE number = ?1 UNION ALL SELECT addr, number FROM"
 			  " copied WHERE number = ?1)",
 			  "i", I(old[i].number));
+		submission_forget(v, old[i].number);
 		views_run(v, "DELETE FROM copied WHERE number = ?", "i", I(old[i].number));
 		views_run(v, "DELETE FROM message WHERE number = ?", "i", I(old[i].number));
 		views_run(v, "DELETE FROM done WHERE number = ?", "i", I(old[i].number));

@@ -28,7 +28,7 @@ void on_mail_change(void *arg, uint64_t account, uint64_t box, uint64_t modseq)
 
 		if (known->account != account || known->box != box)
 			continue;
-		known->modseq = modseq;
+		known->modseq = modseq > known->modseq ? modseq : known->modseq;
 		return;
 	}
 	if (m->n == CHANGES_MAX) {

@@ -157,6 +157,130 @@ static enum rc each_range(void *arg, uint64_t box,
 	return desk_views_leave(r->desk, rc);
 }
 
+/* ---- for JMAP ---- */
+
+static enum rc state(void *arg, struct mail_state *out, struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_state(r->desk->views, r->account_id, out, why);
+	return desk_views_leave(r->desk, rc);
+}
+
+static enum rc each_place(void *arg, uint64_t number, enum mail_form form,
+			  bool (*on_place)(void *to, uint64_t box, const struct mail_entry *e),
+			  void *to, struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_place(r->desk->views, r->account_id, number, form, on_place, to, why);
+	return desk_views_leave(r->desk, rc);
+}
+
+static enum rc each_of_thread(void *arg, uint64_t thread,
+			      bool (*on_email)(void *to, const struct mail_email *e), void *to,
+			      struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_of_thread(r->desk->views, r->account_id, thread, on_email, to, why);
+	return desk_views_leave(r->desk, rc);
+}
+
+/* What cannot be told is no fault of the views. */
+static enum rc told(struct desk *d, enum rc rc)
+{
+	rc = desk_views_leave(d, rc);
+	return rc == REFUSED ? LATER : rc;
+}
+
+static enum rc changed_emails(void *arg, uint64_t since,
+			      bool (*on_change)(void *to, const struct mail_change *c), void *to,
+			      struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_changed_emails(r->desk->views, r->account_id, since, on_change, to, why);
+	return told(r->desk, rc);
+}
+
+static enum rc changed_boxes(void *arg, uint64_t since,
+			     bool (*on_change)(void *to, const struct mail_change *c), void *to,
+			     struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_changed_boxes(r->desk->views, r->account_id, since, on_change, to, why);
+	return told(r->desk, rc);
+}
+
+static enum rc changed_threads(void *arg, uint64_t since,
+			       bool (*on_change)(void *to, const struct mail_change *c), void *to,
+			       struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_changed_threads(r->desk->views, r->account_id, since, on_change, to, why);
+	return told(r->desk, rc);
+}
+
+static enum rc each_setting(void *arg,
+			    bool (*on_setting)(void *to, struct span name, struct span value),
+			    void *to, struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_setting(r->desk->views, r->account_id, on_setting, to, why);
+	return desk_views_leave(r->desk, rc);
+}
+
+static enum rc each_submission(void *arg, uint64_t since,
+			       bool (*on_submission)(void *to, const struct mail_submission *s),
+			       void *to, struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_submission(r->desk->views, r->account_id, since, on_submission, to, why);
+	return desk_views_leave(r->desk, rc);
+}
+
+static enum rc each_delivery(void *arg, uint64_t number,
+			     bool (*on_delivery)(void *to, const struct mail_delivery *d), void *to,
+			     struct fault *why)
+{
+	const struct desk_reader *r = arg;
+	enum rc rc = desk_views_enter(r->desk, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_delivery(r->desk->views, r->account_id, number, on_delivery, to, why);
+	return desk_views_leave(r->desk, rc);
+}
+
 /* ---- digests ---- */
 
 static bool open_digests(struct desk *d)
@@ -399,6 +523,15 @@ void desk_store(struct desk_reader *r, struct mail_store *out)
 		.body_read = desk_body_read,
 		.body_close = desk_body_close,
 		.search = search,
+		.state = state,
+		.each_place = each_place,
+		.each_of_thread = each_of_thread,
+		.changed_emails = changed_emails,
+		.changed_boxes = changed_boxes,
+		.changed_threads = changed_threads,
+		.each_setting = each_setting,
+		.each_submission = each_submission,
+		.each_delivery = each_delivery,
 	};
 
 	*out = (struct mail_store){&ops, r};
