@@ -11,8 +11,8 @@
  *
  *   W1  Any split of the same input gives the same requests, pieces (put together) and responses.
  *   W2  Nothing is repaired by guess. Two lengths, a length and chunks, another coding than "chunked" once, bare CR or LF,
- *       folded fields, space before a colon, a size that is no number: 400, and the connection ends (H-13). So nobody in
- *       front of us can see another end of a request than we do.
+ *       folded fields, space before a colon, a size that is no number, a second one of what may be there once: 400, and
+ *       the connection ends (H-13). So nobody in front of us can see another end of a request than we do.
  *   W3  Every response has the service's baseline fields, those that this engine makes itself, too (H-23).
  *   W4  Nothing is allocated because a length was announced. A body passes through in pieces.
  *   W5  Every state in which it is the client's turn has a deadline that single bytes do not move (H-15): a head must be
@@ -75,7 +75,6 @@ struct http_request {
 enum http_step {
 	HTTP_FEED, /* all input is consumed: more bytes, or a tick */
 	HTTP_WAIT, /* it is the host's turn: respond, send, end, or take the body; input is not consumed */
-	HTTP_FLUSH, /* there is output worth sending: take it, step again */
 	HTTP_REQUEST, /* a head is complete: http_server_request. Then http_server_respond or _take_body, in any order */
 	HTTP_PIECE,    /* a piece of the body asked for; dies with the input it came from */
 	HTTP_BODY_END, /* the body is complete */

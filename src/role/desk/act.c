@@ -60,7 +60,8 @@ uint64_t desk_session_ask(struct desk_session *s, uint64_t engine_ask)
 
 struct desk_actor desk_session_actor(const struct desk_session *s)
 {
-	return (struct desk_actor){s->account, s->protocol == DESK_IMAP ? "imap" : "pop3", s->peer};
+	return (struct desk_actor){s->account, s->protocol == DESK_IMAP ? "imap" : "pop3",
+				   s->door.peer};
 }
 
 void desk_session_act(struct desk_session *s, uint64_t engine_ask, const struct mail_act *act)

@@ -80,7 +80,7 @@ static void write_meta(const struct desk_session *s, uint64_t ask, struct buf *o
 	msg_message_meta_encode(
 		out, &(struct msg_message_meta){
 			     .id = span_str(id),
-			     .peer = span_str(s->peer),
+			     .peer = span_str(s->door.peer),
 			     .protocol = SPAN_LIT("IMAP"),
 			     .tls = span_str(conn_tls_text(s->conn)),
 			     .message_id = header_message_id(h),

@@ -14,9 +14,9 @@
 #include "mail/digest.h"
 #include "mail/store.h"
 #include "pop3/server.h"
+#include "role/common/door.h"
 #include "role/common/durable.h"
 #include "role/common/intake.h"
-#include "role/common/net.h"
 #include "role/common/role.h"
 #include "role/common/sources.h"
 #include "views/digest.h"
@@ -24,10 +24,8 @@
 
 enum {
 	DESK_TICK_US = 1000000,
-	DESK_PROXY_US = 5000000,      /* for the header of the PROXY protocol */
-	DESK_HANDSHAKE_US = 30000000, /* of TLS, where it comes first */
-	DESK_VERDICT_US = 30000000,   /* from an act to its verdict; later: nobody knows */
-	DESK_UNREAD_US = 60000000, /* a client that takes nothing for so long is dropped (I-16) */
+	DESK_VERDICT_US = 30000000, /* from an act to its verdict; later: nobody knows */
+	DESK_UNREAD_US = 60000000,  /* a client that takes nothing for so long is dropped (I-16) */
 	DESK_UNREAD_BYTES =
 		64 << 10,	  /* of output on its way to one client; then its engine waits */
 	DESK_STEPS = 8,		  /* of one engine before the others have their turn */
@@ -51,12 +49,11 @@ struct desk_policy {
 	struct arena arena;
 	struct imap_service imap, imap_local; /* local: a password may be sent in clear text */
 	struct pop3_service pop3;
-	struct net *proxies;
-	size_t proxies_n;
+	struct door_rules door;
 	struct span node;
 	uint64_t message_bytes, buffer_bytes;
 	uint64_t verdict_us; /* that an act is waited for */
-	uint32_t sessions, sessions_per_source, connections_per_minute, sessions_per_account;
+	uint32_t sessions, sessions_per_account;
 	bool allows_clear; /* from this machine */
 };
 
@@ -178,9 +175,8 @@ struct desk_session {
 	struct imap_server *imap;
 	struct pop3_server *pop3;
 	enum desk_protocol protocol : 8;
-	bool begins_with_tls, is_proxied, is_paused, is_pumping, is_waiting, is_deaf, is_greeted,
-		is_local;
-	struct source *source;
+	struct door door;
+	bool is_paused, is_pumping, is_waiting, is_deaf, is_greeted;
 	uint64_t armed_at_us; /* the conn's deadline; 0: none */
 	uint64_t deaf_until_us;
 	unsigned pins; /* acts and appends that may call back */
@@ -189,11 +185,9 @@ struct desk_session {
 	struct intake *append;	  /* a message coming in */
 	struct span account;	  /* name, owned; "" before the login */
 	struct desk_reader reader;
-	char peer[48];
 };
 
-void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool begins_with_tls,
-		      const struct sockaddr_storage *peer);
+void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool begins_with_tls);
 /* Goes on after something outside has changed (an answer, room). */
 void desk_session_go_on(struct desk_session *s);
 void desk_session_unpin(struct desk_session *s); /* may free it */

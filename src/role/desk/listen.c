@@ -48,12 +48,13 @@ static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bo
 	struct desk_listener *l = arg;
 	struct desk *d = l->desk;
 
+	(void)peer;
 	desk_count(METRIC_CONNECTIONS, 1);
 	if (is_last || d->sessions_n - d->people_n >= d->policy->sessions ||
 	    d->sessions_n >= DESK_SESSIONS_MOST)
 		turn_away(l->service, fd);
 	else
-		desk_session_new(d, fd, l->service->protocol, l->service->begins_with_tls, peer);
+		desk_session_new(d, fd, l->service->protocol, l->service->begins_with_tls);
 }
 
 void desk_listen(struct desk *d, const char *service, int fd)

@@ -65,8 +65,8 @@ static void enter(struct desk_session *s, struct span account)
 		return;
 	}
 	desk_count(METRIC_LOGINS, 1);
-	say(SAY_INFO, "login", "account", SAY_SPAN(s->account), "peer", SAY_STR(s->peer), "service",
-	    SAY_STR(s->imap ? "imap" : "pop3"), NULL);
+	say(SAY_INFO, "login", "account", SAY_SPAN(s->account), "peer", SAY_STR(s->door.peer),
+	    "service", SAY_STR(s->imap ? "imap" : "pop3"), NULL);
 	desk_store(&s->reader, &store);
 	if (s->imap) {
 		imap_server_login_fine(s->imap, &store);
@@ -177,7 +177,7 @@ void desk_login_begin(struct desk_session *s, struct span mechanism, bool has_in
 				      .mechanism = mechanism,
 				      .has_initial = has_initial,
 				      .initial = initial,
-				      .source = span_str(s->peer),
+				      .source = span_str(s->door.peer),
 				      .service = s->imap ? SPAN_LIT("imap") : SPAN_LIT("pop3"),
 				      .secure = desk_session_is_secure(s),
 			      });

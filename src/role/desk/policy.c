@@ -39,8 +39,8 @@ static void set_limits(struct desk_policy *p, const struct msg_config *c)
 	p->message_bytes = c->limits.message_bytes;
 	p->buffer_bytes = c->limits.buffer_bytes ? c->limits.buffer_bytes : BUFFER_BYTES;
 	p->sessions = c->limits.sessions ? c->limits.sessions : SESSIONS;
-	p->sessions_per_source = c->limits.sessions_per_source;
-	p->connections_per_minute = c->limits.connections_per_minute_per_source;
+	p->door.sessions_per_source = c->limits.sessions_per_source;
+	p->door.connections_per_minute = c->limits.connections_per_minute_per_source;
 	p->sessions_per_account =
 		c->sessions_per_account ? c->sessions_per_account : SESSIONS_PER_ACCOUNT;
 	p->verdict_us = command_us && command_us < DESK_VERDICT_US ? command_us : DESK_VERDICT_US;
@@ -74,11 +74,7 @@ static struct desk_policy *desk_policy_new(const struct desk *d)
 	set_mechanisms(p, d);
 	p->imap_local = p->imap;
 	p->imap_local.allows_clear_login = p->allows_clear;
-	p->proxies = arena_array(&p->arena, c->proxy_from_n + 1, sizeof *p->proxies);
-	for (size_t i = 0; i < c->proxy_from_n; i++) {
-		if (net_parse(c->proxy_from[i], &p->proxies[p->proxies_n]))
-			p->proxies_n++;
-	}
+	door_rules_proxies(&p->door, &p->arena, c->proxy_from, c->proxy_from_n);
 	return p;
 }
 
@@ -100,8 +96,8 @@ void desk_policy_use_newest(struct desk *d)
 		struct desk_session *s = LIST_ENTRY(at, struct desk_session, link);
 
 		if (s->imap)
-			imap_server_serve(s->imap,
-					  s->is_local ? &d->policy->imap_local : &d->policy->imap);
+			imap_server_serve(s->imap, s->door.is_local ? &d->policy->imap_local
+								    : &d->policy->imap);
 		if (s->pop3)
 			pop3_server_serve(s->pop3, &d->policy->pop3);
 	}

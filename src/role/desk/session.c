@@ -1,5 +1,5 @@
 /*
- * One session: the connection, the engine of its protocol, the pump between them, the PROXY protocol. An engine does a few
+ * One session: the connection, the engine of its protocol, the pump between them. An engine does a few
  * steps, then the other sessions have their turn; a client that does not read stops its engine until it does, at most
  * DESK_UNREAD_US (I-16).
  */
@@ -8,7 +8,6 @@
 
 #include "base/must.h"
 #include "role/desk/internal.h"
-#include "smtp/proxy.h"
 
 /* ---- life ---- */
 
@@ -27,8 +26,7 @@ bool desk_session_enter_account(struct desk_session *s, struct span name)
 	}
 	a->sessions++;
 	d->people_n++;
-	source_leave(s->source); /* counted by account from now on */
-	s->source = NULL;
+	door_leave(&s->door); /* counted by account from now on */
 	copy = must_alloc(name.n);
 	memcpy(copy, name.p, name.n);
 	s->account = span_of(copy, name.n);
@@ -68,8 +66,7 @@ static void leave(struct desk_session *s)
 	s->imap = NULL;
 	s->pop3 = NULL;
 	desk_session_leave_account(s);
-	source_leave(s->source);
-	s->source = NULL;
+	door_leave(&s->door);
 	list_remove(&s->link);
 	list_remove(&s->hunger);
 	list_remove(&s->run);
@@ -96,7 +93,7 @@ static void on_closed(void *arg, struct conn *c, enum rc rc, const struct fault 
 
 	(void)c;
 	if (rc != OK)
-		say(SAY_DEBUG, "session.broken", "peer", SAY_STR(s->peer), "why",
+		say(SAY_DEBUG, "session.broken", "peer", SAY_STR(s->door.peer), "why",
 		    SAY_STR(why->text), NULL);
 	leave(s);
 	s->conn = NULL;
@@ -113,7 +110,7 @@ void desk_session_send(struct desk_session *s, struct span bytes)
 
 bool desk_session_is_secure(const struct desk_session *s)
 {
-	return conn_is_tls(s->conn) || (s->is_local && s->desk->policy->allows_clear);
+	return conn_is_tls(s->conn) || (s->door.is_local && s->desk->policy->allows_clear);
 }
 
 static uint64_t engine_deadline(const struct desk_session *s)
@@ -268,18 +265,11 @@ void desk_feed_hungry(struct desk *d)
 
 /* ---- the beginning ---- */
 
-/* The limits of the client's own address; false: turned away. */
-static bool enter(struct desk_session *s)
+/* Too much from its address. */
+static void turn_away(struct desk_session *s)
 {
-	struct desk *d = s->desk;
-	enum source_verdict verdict = source_enter(
-		&d->sources, conn_peer(s->conn), loop_now_us(d->loop),
-		d->policy->sessions_per_source, d->policy->connections_per_minute, &s->source);
-
-	if (verdict == SOURCE_WELCOME)
-		return true;
 	desk_count(METRIC_TURNED_AWAY, 1);
-	if (!s->begins_with_tls)
+	if (!s->door.begins_with_tls)
 		desk_session_send(
 			s,
 			s->protocol == DESK_IMAP
@@ -287,17 +277,6 @@ static bool enter(struct desk_session *s)
 				: SPAN_LIT("-ERR [SYS/TEMP] Too many sessions from your "
 					   "address\r\n"));
 	conn_close(s->conn);
-	return false;
-}
-
-static void set_peer(struct desk_session *s)
-{
-	const char *text = conn_peer_text(s->conn);
-
-	if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.'))
-		text += 7;
-	(void)snprintf(s->peer, sizeof s->peer, "%s", text);
-	s->is_local = net_is_loopback(conn_peer(s->conn));
 }
 
 static void greet(struct desk_session *s)
@@ -308,36 +287,44 @@ static void greet(struct desk_session *s)
 	s->armed_at_us = 0;
 	conn_deadline(s->conn, 0);
 	if (s->protocol == DESK_IMAP) {
-		s->imap = imap_server_new(s->is_local ? &p->imap_local : &p->imap);
+		s->imap = imap_server_new(s->door.is_local ? &p->imap_local : &p->imap);
 		tick_engine(s);
-		if (s->begins_with_tls)
+		if (s->door.begins_with_tls)
 			imap_server_secured(s->imap);
 		imap_server_greet(s->imap);
 	} else {
-		s->pop3 = pop3_server_new(&p->pop3, s->begins_with_tls,
-					  s->is_local && p->allows_clear);
+		s->pop3 = pop3_server_new(&p->pop3, s->door.begins_with_tls,
+					  s->door.is_local && p->allows_clear);
 		tick_engine(s);
 		pop3_server_greet(s->pop3);
 	}
 	(void)pump(s, SPAN_NONE, false);
 }
 
-/* The client is known. early: what came with the proxy's header; where TLS comes first it is the handshake's. */
-static void begin(struct desk_session *s, struct span early)
+/* What came before the session's own protocol, or nothing yet. Returns what of it is used up. */
+static size_t come_in(struct desk_session *s, struct span bytes)
 {
-	set_peer(s);
-	if (!enter(s))
-		return;
-	if (!s->begins_with_tls) {
+	struct desk *d = s->desk;
+	size_t used;
+
+	switch (door_bytes(&s->door, bytes, &d->policy->door, d->tls, &used)) {
+	case OK:
 		greet(s);
-		return;
+		return used;
+	case MORE:
+		return used;
+	case EXISTS:
+	case REFUSED:
+	case LATER:
+	case BROKEN:
+	case UNSURE:
+		break;
 	}
-	if (!s->desk->tls) {
+	if (s->door.is_unwelcome)
+		turn_away(s);
+	else
 		conn_abort(s->conn);
-		return;
-	}
-	conn_deadline(s->conn, DESK_HANDSHAKE_US);
-	conn_accept_tls(s->conn, s->desk->tls, early);
+	return bytes.n;
 }
 
 void desk_session_begin_tls(struct desk_session *s)
@@ -352,37 +339,15 @@ void desk_session_begin_tls(struct desk_session *s)
 
 /* ---- what the connection says ---- */
 
-static size_t take_proxy_header(struct desk_session *s, struct span bytes)
-{
-	struct proxy_header h;
-	enum rc rc = proxy_parse(bytes, &h);
-
-	if (rc == MORE)
-		return 0;
-	if (rc != OK) {
-		say(SAY_WARNING, "proxy.bad_header", "peer", SAY_STR(conn_peer_text(s->conn)),
-		    NULL);
-		conn_abort(s->conn);
-		return bytes.n;
-	}
-	s->is_proxied = false;
-	s->armed_at_us = 0;
-	conn_deadline(s->conn, 0);
-	if (!h.is_local)
-		conn_set_peer(s->conn, &h.peer);
-	begin(s, span_from(bytes, h.header_bytes));
-	return s->begins_with_tls ? bytes.n : h.header_bytes;
-}
-
 static size_t on_bytes(void *arg, struct conn *c, struct span bytes)
 {
 	struct desk_session *s = arg;
 	size_t used = 0;
 
 	(void)c;
-	if (s->is_proxied) {
-		used = take_proxy_header(s, bytes);
-		if (s->is_proxied || used == bytes.n)
+	if (!s->door.is_open) {
+		used = come_in(s, bytes);
+		if (!s->door.is_open || used == bytes.n)
 			return used;
 	}
 	return used + pump(s, span_from(bytes, used), false);
@@ -395,6 +360,7 @@ static void on_secure(void *arg, struct conn *c)
 	(void)c;
 	desk_count(METRIC_TLS, 1);
 	if (!s->is_greeted) {
+		door_secure(&s->door);
 		greet(s);
 		return;
 	}
@@ -414,7 +380,7 @@ static void on_deadline(void *arg, struct conn *c)
 	if (!s->is_greeted) {
 		conn_abort(c);
 	} else if (s->deaf_until_us && loop_now_us(s->desk->loop) >= s->deaf_until_us) {
-		say(SAY_INFO, "session.unread", "peer", SAY_STR(s->peer), "account",
+		say(SAY_INFO, "session.unread", "peer", SAY_STR(s->door.peer), "account",
 		    SAY_SPAN(s->account), NULL);
 		desk_count(METRIC_UNREAD, 1);
 		conn_abort(c);
@@ -435,8 +401,7 @@ static void on_drained(void *arg, struct conn *c)
 	(void)pump(s, SPAN_NONE, false);
 }
 
-void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool begins_with_tls,
-		      const struct sockaddr_storage *peer)
+void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool begins_with_tls)
 {
 	static const struct conn_ops ops = {
 		.on_bytes = on_bytes,
@@ -449,8 +414,6 @@ void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool 
 
 	s->desk = s->reader.desk = d;
 	s->protocol = protocol;
-	s->begins_with_tls = begins_with_tls;
-	s->is_proxied = nets_have(d->policy->proxies, d->policy->proxies_n, peer);
 	list_init(&s->hunger);
 	list_init(&s->run);
 	list_append(&d->sessions, &s->link);
@@ -458,10 +421,8 @@ void desk_session_new(struct desk *d, int fd, enum desk_protocol protocol, bool 
 	if (!d->run)
 		d->run = loop_wake_new(d->loop, on_run, d);
 	s->conn = conn_accept(d->loop, fd, &ops, s);
-	if (s->is_proxied)
-		conn_deadline(s->conn, DESK_PROXY_US);
-	else
-		begin(s, SPAN_NONE);
+	door_init(&s->door, s->conn, d->loop, &d->sources, begins_with_tls, &d->policy->door);
+	(void)come_in(s, SPAN_NONE);
 }
 
 /* ---- the end ---- */
