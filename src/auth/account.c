@@ -5,6 +5,7 @@
 #include <uninorm.h>
 #include <unistr.h>
 
+#include "auth/lines.h"
 #include "base/bytes.h"
 
 static const char *const states[] = {
@@ -45,46 +46,28 @@ bool account_name(struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
 
 /* ---- writing ---- */
 
-static void put_text(struct buf *out, const char *text)
-{
-	for (const char *c = text; *c; c++) {
-		if ((unsigned char)*c <= ' ' || *c == '%' || *c == 127)
-			buf_printf(out, "%%%02X", (unsigned)(unsigned char)*c);
-		else
-			buf_append_byte(out, (unsigned char)*c);
-	}
-}
-
 static void put_line(struct buf *out, const char *key, const char *text)
 {
 	buf_printf(out, "%s ", key);
-	put_text(out, text);
+	lines_put_text(out, text);
 	buf_append_byte(out, '\n');
-}
-
-static void put_hex(struct buf *out, const void *p, size_t n)
-{
-	char text[2 * 64 + 1];
-
-	hex_encode(text, span_of(p, n));
-	buf_append(out, span_str(text));
 }
 
 static void put_hash(struct buf *out, const char *key, const void *p, size_t n)
 {
 	buf_printf(out, "%s ", key);
-	put_hex(out, p, n);
+	lines_put_hex(out, p, n);
 	buf_append_byte(out, '\n');
 }
 
 static void put_scram(struct buf *out, const struct scram_keys *k)
 {
 	buf_printf(out, "scram %u ", k->iterations);
-	put_hex(out, k->salt, sizeof k->salt);
+	lines_put_hex(out, k->salt, sizeof k->salt);
 	buf_append_byte(out, ' ');
-	put_hex(out, k->stored, sizeof k->stored);
+	lines_put_hex(out, k->stored, sizeof k->stored);
 	buf_append_byte(out, ' ');
-	put_hex(out, k->server, sizeof k->server);
+	lines_put_hex(out, k->server, sizeof k->server);
 	buf_append_byte(out, '\n');
 }
 
@@ -93,21 +76,21 @@ static void put_codes(struct buf *out, const struct account *a)
 	put_hash(out, "salt", a->salt, sizeof a->salt);
 	for (size_t i = 0; i < a->apps_n; i++) {
 		buf_append(out, SPAN_LIT("app "));
-		put_hex(out, a->apps[i].hash, SECRET_HASH_BYTES);
+		lines_put_hex(out, a->apps[i].hash, SECRET_HASH_BYTES);
 		buf_printf(out, " %llu ", (unsigned long long)a->apps[i].made_us);
-		put_text(out, a->apps[i].name);
+		lines_put_text(out, a->apps[i].name);
 		buf_append_byte(out, '\n');
 	}
 	for (size_t i = 0; i < a->recovery_n; i++)
 		put_hash(out, "recovery", a->recovery[i], SECRET_HASH_BYTES);
 	if (a->has_totp) {
 		buf_append(out, SPAN_LIT("totp "));
-		put_hex(out, a->totp, sizeof a->totp);
+		lines_put_hex(out, a->totp, sizeof a->totp);
 		buf_printf(out, " %d %llu\n", a->totp_confirmed, (unsigned long long)a->totp_step);
 	}
 	if (a->has_invitation) {
 		buf_append(out, SPAN_LIT("invitation "));
-		put_hex(out, a->invitation, SECRET_HASH_BYTES);
+		lines_put_hex(out, a->invitation, SECRET_HASH_BYTES);
 		buf_printf(out, " %llu\n", (unsigned long long)a->invitation_until_us);
 	}
 }
@@ -115,9 +98,9 @@ static void put_codes(struct buf *out, const struct account *a)
 static void put_pending(struct buf *out, const struct account_pending *p)
 {
 	buf_printf(out, "pending %d %s %s ", p->has_directory, p->id, p->verb);
-	put_text(out, p->argument);
+	lines_put_text(out, p->argument);
 	buf_append_byte(out, ' ');
-	put_text(out, p->actor);
+	lines_put_text(out, p->actor);
 	buf_append_byte(out, '\n');
 }
 
@@ -131,6 +114,10 @@ void account_write(const struct account *a, struct buf *out)
 	put_line(out, "state", states[a->state]);
 	put_line(out, "passthrough", a->passthrough ? "yes" : "no");
 	buf_printf(out, "made %llu\n", (unsigned long long)a->made_us);
+	if (a->is_admin)
+		buf_append(out, SPAN_LIT("admin yes\n"));
+	if (a->seal)
+		buf_printf(out, "seal %llu\n", (unsigned long long)a->seal);
 	if (a->verifier[0])
 		buf_printf(out, "verifier %s %llu %s\n", a->is_kept ? "kept" : "own",
 			   (unsigned long long)a->confirmed_us, a->verifier);
@@ -143,26 +130,6 @@ void account_write(const struct account *a, struct buf *out)
 }
 
 /* ---- reading ---- */
-
-static bool get_text(struct span s, char *out, size_t limit)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = s.p[i];
-
-		if (c == '%') {
-			if (s.n - i < 3 || !hex_decode(&c, 1, span_of(s.p + i + 1, 2)))
-				return false;
-			i += 2;
-		}
-		if (n + 1 >= limit || !c)
-			return false;
-		out[n++] = (char)c;
-	}
-	out[n] = '\0';
-	return true;
-}
 
 static bool get_plain(struct span s, char *out, size_t limit)
 {
@@ -218,7 +185,7 @@ static bool get_app(struct account *a, struct span v)
 	struct span hash = span_cut(&v, ' '), made = span_cut(&v, ' ');
 
 	if (a->apps_n == ACCOUNT_APPS || !hex_decode(app->hash, SECRET_HASH_BYTES, hash) ||
-	    !get_number(made, &app->made_us) || !get_text(v, app->name, sizeof app->name))
+	    !get_number(made, &app->made_us) || !lines_get_text(v, app->name, sizeof app->name))
 		return false;
 	a->apps_n++;
 	return true;
@@ -260,8 +227,8 @@ static bool get_pending(struct account *a, struct span v)
 	a->is_pending = true;
 	p->has_directory = span_eq(directory, SPAN_LIT("1"));
 	return get_plain(id, p->id, sizeof p->id) && get_plain(verb, p->verb, sizeof p->verb) &&
-	       get_text(argument, p->argument, sizeof p->argument) &&
-	       get_text(v, p->actor, sizeof p->actor);
+	       lines_get_text(argument, p->argument, sizeof p->argument) &&
+	       lines_get_text(v, p->actor, sizeof p->actor);
 }
 
 static bool get_line(struct account *a, struct span key, struct span v)
@@ -277,11 +244,17 @@ static bool get_line(struct account *a, struct span key, struct span v)
 	};
 
 	if (span_eq(key, SPAN_LIT("name")))
-		return get_text(v, a->name, sizeof a->name);
+		return lines_get_text(v, a->name, sizeof a->name);
 	if (span_eq(key, SPAN_LIT("display")))
-		return get_text(v, a->display, sizeof a->display);
+		return lines_get_text(v, a->display, sizeof a->display);
 	if (span_eq(key, SPAN_LIT("made")))
 		return get_number(v, &a->made_us);
+	if (span_eq(key, SPAN_LIT("seal")))
+		return get_number(v, &a->seal);
+	if (span_eq(key, SPAN_LIT("admin"))) {
+		a->is_admin = span_eq(v, SPAN_LIT("yes"));
+		return a->is_admin;
+	}
 	if (span_eq(key, SPAN_LIT("salt")))
 		return hex_decode(a->salt, sizeof a->salt, v);
 	if (span_eq(key, SPAN_LIT("passthrough"))) {

@@ -19,6 +19,7 @@ enum {
 	ACCOUNT_APPS = 16,
 	ACCOUNT_RECOVERY = 10,
 	ACCOUNT_TEXT_BYTES = 200,
+	ACCOUNT_ACTOR_BYTES = 440, /* "administrator NAME (SOURCE)" */
 	ACCOUNT_FILE_LIMIT_BYTES = 64 << 10,
 };
 
@@ -32,7 +33,7 @@ struct account_app {
 };
 
 struct account_pending { /* the ACT to write */
-	char id[33], verb[32], argument[ACCOUNT_TEXT_BYTES], actor[96];
+	char id[33], verb[32], argument[ACCOUNT_TEXT_BYTES], actor[ACCOUNT_ACTOR_BYTES];
 	bool has_directory; /* and the DIRECTORY record */
 };
 
@@ -41,6 +42,8 @@ struct account {
 	char display[ACCOUNT_TEXT_BYTES];
 	enum account_state state;
 	bool passthrough; /* the primary may vouch */
+	bool is_admin;	  /* may log in at the console; has a second factor then (people_user.c) */
+	uint64_t seal;	  /* random; sessions opened under another one are over (session.h, A16) */
 	uint64_t made_us;
 	char verifier[PASSWORD_VERIFIER_BYTES]; /* "": none */
 	bool is_kept;				/* the verifier is of the primary's password */

@@ -61,15 +61,25 @@ void secret_wipe_buf(struct buf *b)
 	buf_fini(b);
 }
 
-void secret_base64(struct buf *out, struct span bytes)
+static void base64(struct buf *out, struct span bytes, int variant)
 {
-	size_t n = sodium_base64_encoded_len(bytes.n, sodium_base64_VARIANT_ORIGINAL);
+	size_t n = sodium_base64_encoded_len(bytes.n, variant);
 	char *text = must_alloc(n);
 
-	(void)sodium_bin2base64(text, n, bytes.p, bytes.n, sodium_base64_VARIANT_ORIGINAL);
+	(void)sodium_bin2base64(text, n, bytes.p, bytes.n, variant);
 	buf_append(out, span_str(text));
 	sodium_memzero(text, n);
 	free(text);
+}
+
+void secret_base64(struct buf *out, struct span bytes)
+{
+	base64(out, bytes, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void secret_base64url(struct buf *out, struct span bytes)
+{
+	base64(out, bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 bool secret_unbase64(struct span text, unsigned char *out, size_t limit, size_t *out_n)

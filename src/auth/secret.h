@@ -29,6 +29,8 @@ void secret_wipe_buf(struct buf *b); /* and frees it */
 void secret_base64(struct buf *out, struct span bytes);
 /* False: no base64 (with padding), or more than limit bytes; *out_n is written on success. */
 bool secret_unbase64(struct span text, unsigned char *out, size_t limit, size_t *out_n);
+/* RFC 4648 s5, without padding: of tokens and sessions. */
+void secret_base64url(struct buf *out, struct span bytes);
 /* RFC 4648 s6, upper case, without padding. */
 void secret_base32(struct buf *out, struct span bytes);
 

@@ -27,7 +27,7 @@ void auth_host_init(struct auth_host *h, const char *program)
 	h->program = program;
 	h->host.name = "auth";
 	h->host.service = "none"; /* a listener it does not know and closes */
-	h->desk = h->courier = h->listener = -1;
+	h->desk = h->console = h->courier = h->listener = -1;
 	h->site = (struct msg_site){.name = SPAN_LIT("head")};
 	h->host.config.sites = &h->site;
 	h->host.config.verifier_age_ms = 3600000;
@@ -60,6 +60,7 @@ void auth_host_start(struct auth_host *h)
 {
 	edge_host_start(&h->host, h->program);
 	h->desk = edge_host_link(&h->host, ROLE_DESK);
+	h->console = edge_host_link(&h->host, ROLE_CONSOLE);
 	h->courier = edge_host_link(&h->host, ROLE_COURIER);
 	give_people(h);
 }
@@ -67,6 +68,7 @@ void auth_host_start(struct auth_host *h)
 static void close_ends(struct auth_host *h)
 {
 	(void)close(h->desk);
+	(void)close(h->console);
 	(void)close(h->courier);
 	arena_fini(&h->arena);
 }
@@ -167,34 +169,13 @@ void auth_host_primary(struct auth_host *h)
 
 /* ---- logins ---- */
 
-uint64_t auth_send_plain(struct auth_host *h, const char *name, const char *password,
-			 const char *source, const char *service)
-{
-	struct buf plain = {0}, body = {0};
-
-	buf_append_byte(&plain, 0);
-	buf_append(&plain, span_str(name));
-	buf_append_byte(&plain, 0);
-	buf_append(&plain, span_str(password));
-	msg_sasl_start_encode(&body, &(struct msg_sasl_start){.id = ++h->last_id,
-							      .mechanism = SPAN_LIT("PLAIN"),
-							      .has_initial = true,
-							      .initial = buf_span(&plain),
-							      .source = span_str(source),
-							      .service = span_str(service),
-							      .secure = true});
-	edge_host_send(h->desk, MSG_SASL_START, buf_span(&body), -1);
-	buf_fini(&plain);
-	buf_fini(&body);
-	return h->last_id;
-}
-
-bool auth_hear(struct auth_host *h, int ms, struct msg_login_answer *out, unsigned *changed)
+static bool hear(struct auth_host *h, int fd, int ms, struct msg_login_answer *out,
+		 unsigned *changed)
 {
 	struct buf body = {0};
 	unsigned type;
 
-	while ((type = edge_host_frame(h->desk, ms, &body)) != 0) {
+	while ((type = edge_host_frame(fd, ms, &body)) != 0) {
 		if (type == MSG_ACCOUNTS_CHANGED && changed)
 			++*changed;
 		if (type != MSG_LOGIN_ANSWER)
@@ -207,6 +188,56 @@ bool auth_hear(struct auth_host *h, int ms, struct msg_login_answer *out, unsign
 	}
 	buf_fini(&body);
 	return false;
+}
+
+static void send_plain(int fd, struct msg_sasl_start *m, const char *name, const char *password)
+{
+	struct buf plain = {0}, body = {0};
+
+	buf_append_byte(&plain, 0);
+	buf_append(&plain, span_str(name));
+	buf_append_byte(&plain, 0);
+	buf_append(&plain, span_str(password));
+	m->mechanism = SPAN_LIT("PLAIN");
+	m->has_initial = m->secure = true;
+	m->initial = buf_span(&plain);
+	msg_sasl_start_encode(&body, m);
+	edge_host_send(fd, MSG_SASL_START, buf_span(&body), -1);
+	buf_fini(&plain);
+	buf_fini(&body);
+}
+
+uint64_t auth_send_plain(struct auth_host *h, const char *name, const char *password,
+			 const char *source, const char *service)
+{
+	struct msg_sasl_start m = {
+		.id = ++h->last_id, .source = span_str(source), .service = span_str(service)};
+
+	send_plain(h->desk, &m, name, password);
+	return h->last_id;
+}
+
+struct msg_login_answer auth_portal(struct auth_host *h, const char *name, const char *password,
+				    const char *source, const char *session_for)
+{
+	struct msg_sasl_start m = {.id = ++h->last_id,
+				   .source = span_str(source),
+				   .service = SPAN_LIT("https"),
+				   .session_for = span_str(session_for),
+				   .agent = SPAN_LIT("Browser/1 (test)")};
+	int fd = strcmp(session_for, "admin") == 0 ? h->console : h->desk;
+	struct msg_login_answer answer;
+
+	send_plain(fd, &m, name, password);
+	do
+		must(hear(h, fd, 20000, &answer, NULL));
+	while (answer.id != m.id);
+	return answer;
+}
+
+bool auth_hear(struct auth_host *h, int ms, struct msg_login_answer *out, unsigned *changed)
+{
+	return hear(h, h->desk, ms, out, changed);
 }
 
 struct msg_login_answer auth_log_in(struct auth_host *h, const char *name, const char *password,

@@ -14,7 +14,7 @@
 struct auth_host {
 	struct edge_host host;
 	const char *program;
-	int desk, courier;
+	int desk, console, courier;
 	char socket[100]; /* people.sock of the test */
 	uint64_t last_id;
 	struct lane_position durable; /* as the sequencer was told */
@@ -38,6 +38,9 @@ void auth_host_primary(struct auth_host *h); /* from now on there is one */
 /* One login by PLAIN from a source; the answer lives until the next. */
 struct msg_login_answer auth_log_in(struct auth_host *h, const char *name, const char *password,
 				    const char *source, const char *service);
+/* The same for the door's session; from the console with session_for "admin". Its answer too lives until the next. */
+struct msg_login_answer auth_portal(struct auth_host *h, const char *name, const char *password,
+				    const char *source, const char *session_for);
 bool auth_gets_in(struct auth_host *h, const char *name, const char *password, const char *source);
 uint64_t auth_send_plain(struct auth_host *h, const char *name, const char *password,
 			 const char *source, const char *service);

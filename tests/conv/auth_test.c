@@ -610,19 +610,24 @@ static struct msg_people_answer factor(struct auth_host *h, const char *verb, co
 	return answer;
 }
 
-static unsigned use_code(struct auth_host *h, const char *account, const char *code)
+/* With a ticket of its own each time; "": none. */
+static unsigned use_code(struct auth_host *h, const char *password, const char *code)
 {
-	struct msg_login_answer m;
+	struct msg_login_answer m = {0};
 	struct buf body = {0};
 
+	if (password[0])
+		m = auth_portal(h, ANNA, password, HOME, "portal");
+	assert_true(!password[0] || (m.second_factor && m.verdict == LOGIN_FINE));
 	msg_factor_use_encode(&body, &(struct msg_factor_use){.id = ++h->last_id,
-							      .account = span_str(account),
+							      .ticket = m.session,
 							      .code = span_str(code),
 							      .source = SPAN_LIT(HOME)});
 	edge_host_send(h->desk, MSG_FACTOR_USE, buf_span(&body), -1);
 	buf_fini(&body);
 	assert_true(auth_hear(h, 20000, &m, NULL));
 	assert_int_equal(m.id, h->last_id);
+	assert_int_equal(m.session.n, m.verdict == LOGIN_FINE ? 43 : 0);
 	return m.verdict;
 }
 
@@ -667,21 +672,23 @@ static void a_second_factor(void **state)
 		     sizeof recovery);
 	assert_false(auth_gets_in(&h, ANNA, WORD,
 				  HOME)); /* mail programs have app passwords from now on */
-	m = auth_log_in(&h, ANNA, WORD, HOME, "https");
+	assert_int_equal(auth_log_in(&h, ANNA, WORD, HOME, "https").verdict,
+			 LOGIN_REFUSED); /* nor any other program by HTTP */
+	m = auth_portal(&h, ANNA, WORD, HOME, "portal");
 	assert_int_equal(m.verdict, LOGIN_FINE);
 	assert_true(m.second_factor);
 	assert_false(
 		auth_gets_in(&h, ANNA, WORD, HOME)); /* nor because it was right a moment ago */
-	assert_int_equal(use_code(&h, ANNA, code), LOGIN_REFUSED); /* it was used to confirm */
+	assert_int_equal(use_code(&h, WORD, code), LOGIN_REFUSED); /* it was used to confirm */
 	(void)snprintf(code, sizeof code, "%06u", totp_code(secret, step + 1));
-	assert_int_equal(use_code(&h, "bert@ours.example", code), LOGIN_REFUSED);
-	assert_int_equal(use_code(&h, ANNA, code), LOGIN_FINE);
-	assert_int_equal(use_code(&h, ANNA, code), LOGIN_REFUSED);
-	assert_int_equal(use_code(&h, ANNA, recovery), LOGIN_FINE);
+	assert_int_equal(use_code(&h, "", code), LOGIN_REFUSED);
+	assert_int_equal(use_code(&h, WORD, code), LOGIN_FINE);
+	assert_int_equal(use_code(&h, WORD, code), LOGIN_REFUSED);
+	assert_int_equal(use_code(&h, WORD, recovery), LOGIN_FINE);
 	auth_host_kill(&h); /* what was used stays used */
 	auth_host_start(&h);
-	assert_int_equal(use_code(&h, ANNA, code), LOGIN_REFUSED);
-	assert_int_equal(use_code(&h, ANNA, recovery), LOGIN_REFUSED);
+	assert_int_equal(use_code(&h, WORD, code), LOGIN_REFUSED);
+	assert_int_equal(use_code(&h, WORD, recovery), LOGIN_REFUSED);
 	assert_true(factor(&h, "remove", "").ok);
 	assert_true(auth_gets_in(&h, ANNA, WORD, HOME));
 	assert_int_equal(auth_host_stop(&h), 0);

@@ -12,12 +12,14 @@
 
 #include "auth/account.h"
 #include "auth/sasl.h"
+#include "auth/session.h"
 #include "auth/throttle.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "ipc/msg.h"
 #include "role/common/clients.h"
 #include "role/common/durable.h"
+#include "role/auth/session_file.h"
 #include "role/common/role.h"
 
 struct arena;
@@ -50,10 +52,11 @@ struct alias {
 	struct list on_pending;
 };
 
-struct peer { /* desk, submission, courier */
+struct peer { /* desk, console, submission, courier */
 	struct list on_auth;
 	struct auth *auth;
 	struct link *link;
+	uint64_t number; /* never given twice: for what is answered later */
 	enum role_id role;
 	unsigned instance;
 	struct list attempts;
@@ -72,6 +75,7 @@ struct auth {
 	size_t damaged; /* files set aside at start */
 	size_t doubted; /* members that are */
 	struct list peers;
+	uint64_t last_peer;
 	struct link *clerk, *scout;
 	struct throttle *throttle;
 	struct loop_timer *throttle_at, *pending_at, *end_at;
@@ -81,6 +85,12 @@ struct auth {
 	struct primaries *primaries;
 	struct map cache, credentials;
 	struct list cache_by_age;
+	struct sessions sessions;
+	struct session_file session_file;
+	struct buf session_lines; /* of use, not written yet */
+	struct loop_timer *sessions_at;
+	struct list tickets;
+	size_t tickets_n;
 	unsigned char key[32];	   /* of files: scram_pretend, consent */
 	unsigned char run_key[32]; /* of this process: cache, tags, credentials in memory */
 	char dummy[PASSWORD_VERIFIER_BYTES];
@@ -91,6 +101,7 @@ struct auth {
 uint64_t auth_wall(const struct auth *a);
 uint64_t auth_mono(const struct auth *a);
 uint64_t auth_verifier_age_us(const struct auth *a);
+struct peer *auth_peer(const struct auth *a, uint64_t number); /* NULL: gone */
 const struct msg_domain *auth_domain_of(const struct auth *a, struct span address);
 const struct msg_site *auth_site_of(const struct auth *a, struct span address);
 
@@ -102,7 +113,8 @@ struct alias *alias_find(const struct auth *a, struct span address);
 enum account_change {
 	ACCOUNT_RENEWED, /* whoever could log in still can: what was seen to be right stays right */
 	ACCOUNT_CHANGED, /* the cache forgets it (H-20) */
-	ACCOUNT_ENDED,	 /* and its sessions are over */
+	ACCOUNT_PROGRAMS_ENDED, /* and sessions of mail programs are over */
+	ACCOUNT_ENDED,		/* and all its sessions are, by a new seal (auth/session.h, A16) */
 };
 /* U1, U2. False: nothing was changed. */
 bool account_replace(struct auth *a, const struct account *next, enum account_change change,
@@ -188,8 +200,57 @@ void login_cancel(struct peer *p, uint64_t id);
 void login_mechanisms(struct peer *p);
 void login_mechanisms_changed(struct auth *a);
 void login_drop(struct peer *p); /* the link is gone */
-/* people_factor.c: the portal's question after a password was right. */
+struct send_as {
+	struct span list[256];
+	size_t n;
+};
+/* As whom this account may send; borrowed from the tables. */
+void login_send_as(const struct auth *a, const char *name, struct send_as *out);
+/* The account that is meant, or what could be one. */
+void login_find_name(const struct auth *a, const char *given, char out[LOGIN_NAME_LIMIT_BYTES + 1]);
+
+/* ---- session.c: sessions of browsers ---- */
+struct session_wish { /* what a login shall open */
+	bool is_wished;
+	enum session_use use;
+	char source[SESSION_SOURCE_BYTES], agent[SESSION_AGENT_BYTES];
+};
+/* False: this peer may not have such sessions. */
+bool session_wish_of(const struct peer *p, struct span session_for, struct span source,
+		     struct span agent, struct session_wish *out);
+bool session_open(struct auth *a, struct fault *why);
+void session_stop(struct auth *a);
+void session_free(struct auth *a);
+/*
+ * What follows from a password, an invitation or (has_passed) a second factor that was right: a session, a ticket, or why
+ * there is none. secret lives as long as out.
+ */
+void session_grant(struct auth *a, struct member *m, const struct session_wish *w, bool has_passed,
+		   struct msg_login_answer *out, char secret[SESSION_TEXT_BYTES + 1]);
+bool session_begin(struct auth *a, struct member *m, const struct session_wish *w,
+		   char secret[SESSION_TEXT_BYTES + 1], uint64_t *out_until_us);
+/* NULL: there is none, or it is over, or not this peer's to ask for. */
+struct session *session_of(const struct peer *p, struct span secret, struct member **out_member);
+void session_ask(struct peer *p, const struct msg_session_ask *m);
+void session_end(struct peer *p, struct span secret);
+/* Those of the account that are not of its seal any more (after account_replace). */
+void session_sealed(struct auth *a, const struct member *m);
+/* x NULL: all of the account but `but`. False: over, but the disk does not know yet (U5). */
+bool session_end_some(struct auth *a, struct span account, struct session *x,
+		      const struct session *but, size_t *out_n);
+void session_limits(const struct auth *a, struct session_limits *out);
+
+/* ---- ticket.c: a password was right, and the second factor is awaited ---- */
+void ticket_make(struct auth *a, const struct member *m, const struct session_wish *w,
+		 char secret[SESSION_TEXT_BYTES + 1], uint64_t *out_until_us);
+void ticket_free_all(struct auth *a);
 void factor_use(struct peer *p, const struct msg_factor_use *f);
+/* A code of TOTP or recovery that is right is used up on disk before this says so. may_be_totp: see throttle. */
+bool factor_is_right(struct auth *a, struct member *m, struct span code, bool may_be_totp,
+		     bool *out_by_recovery);
+
+/* ---- invite.c ---- */
+void invite_use(struct peer *p, const struct msg_invite_use *m);
 
 /* ---- primary.c: pass-through ---- */
 enum primary_says { PRIMARY_YES, PRIMARY_NO, PRIMARY_AWAY };

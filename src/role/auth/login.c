@@ -55,12 +55,7 @@ static struct throttle_try try_of(const struct attempt *t)
 
 /* ---- as whom an account may send ---- */
 
-struct send_as {
-	struct span list[256];
-	size_t n;
-};
-
-static void find_send_as(const struct auth *a, const char *name, struct send_as *out)
+void login_send_as(const struct auth *a, const char *name, struct send_as *out)
 {
 	size_t cursor = 0;
 	struct span address;
@@ -78,7 +73,7 @@ static void find_send_as(const struct auth *a, const char *name, struct send_as 
 
 /* ---- answers ---- */
 
-static void answer(struct attempt *t, enum login_verdict v, const struct member *m, const char *by,
+static void answer(struct attempt *t, enum login_verdict v, struct member *m, const char *by,
 		   uint32_t delay_ms)
 {
 	struct send_as addresses = {.n = 0};
@@ -87,19 +82,26 @@ static void answer(struct attempt *t, enum login_verdict v, const struct member 
 				       .text = span_str(login_text(v)),
 				       .delay_ms = delay_ms,
 				       .by = span_str(by)};
+	char secret[SESSION_TEXT_BYTES + 1] = "";
 	struct buf body = {0};
 
-	say_count(&auth_verdicts[v], 1);
 	if (m) {
-		find_send_as(t->auth, m->account.name, &addresses);
+		login_send_as(t->auth, m->account.name, &addresses);
 		out.account = span_str(m->account.name);
+		out.person = span_str(m->account.display);
 		out.send_as = addresses.list;
 		out.send_as_n = addresses.n;
 		out.final = buf_span(&t->final);
-		out.second_factor = m->account.totp_confirmed;
+		if (t->peer && strcmp(by, "invitation") != 0)
+			session_grant(t->auth, m, &t->wish, false, &out, secret);
+		else if (t->wish.is_wished)
+			out.reason = SPAN_LIT("invitation");
+		v = (enum login_verdict)out.verdict;
 	}
+	say_count(&auth_verdicts[v], 1);
 	msg_login_answer_encode(&body, &out);
 	send(t->peer, MSG_LOGIN_ANSWER, &body);
+	secret_wipe(secret, sizeof secret);
 	say(v == LOGIN_FINE ? SAY_INFO : SAY_NOTICE, "login.judged", "verdict",
 	    SAY_STR(login_verdict_name(v)), "account", SAY_STR(t->name), "source",
 	    SAY_STR(t->source), "service", SAY_STR(t->service), "by", SAY_STR(by), NULL);
@@ -181,10 +183,10 @@ bool login_wants_scram(const struct auth *a, const struct member *m)
 
 /* ---- name and password ---- */
 
-/* With a second factor the password alone opens the portal, which asks for it; mail programs have app passwords. */
+/* With a second factor the password alone opens nothing; for a session the factor is asked for, programs have app passwords. */
 static bool opens_alone(const struct attempt *t, const struct member *m)
 {
-	return !m->account.totp_confirmed || strcmp(t->service, "https") == 0;
+	return !m->account.totp_confirmed || t->wish.is_wished;
 }
 
 static void check_password(struct attempt *t);
@@ -288,14 +290,18 @@ static bool try_codes(struct attempt *t, struct member *m)
 	const struct account_app *app = account_app_find(&m->account, typed);
 	char by[96];
 
-	if (app) {
+	/* App passwords are for programs. An invitation in place of the password: invite.c takes it, with a new one. */
+	if (app && !t->wish.is_wished) {
 		(void)snprintf(by, sizeof by, "app-password %s", app->name);
 		login_succeed(t, m, by);
 		return true;
 	}
 	if (!account_invitation_matches(&m->account, typed, auth_wall(t->auth)))
 		return false;
-	use_invitation(t, m);
+	if (t->wish.is_wished)
+		login_succeed(t, m, "invitation");
+	else
+		use_invitation(t, m);
 	return true;
 }
 
@@ -316,14 +322,13 @@ static void without_detail(const struct auth *a, char name[LOGIN_NAME_LIMIT_BYTE
 }
 
 /* "anna" where there is one domain; an alias of one account is that account. */
-static void find_name(struct attempt *t)
+void login_find_name(const struct auth *a, const char *given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
 {
-	const struct auth *a = t->auth;
 	char name[LOGIN_NAME_LIMIT_BYTES + 1];
 	const struct alias *x;
 
-	if (!account_name(span_str(t->sasl.name), name)) {
-		(void)snprintf(t->name, sizeof t->name, "%s", t->sasl.name);
+	if (!account_name(span_str(given), name)) {
+		(void)snprintf(out, sizeof name, "%s", given);
 		return;
 	}
 	if (!strchr(name, '@') && a->config->domains_n == 1 &&
@@ -337,7 +342,7 @@ static void find_name(struct attempt *t)
 	x = member_find(a, span_str(name)) ? NULL : alias_find(a, span_str(name));
 	if (x && x->targets_n == 1 && member_find(a, span_str(x->targets[0])))
 		(void)snprintf(name, sizeof name, "%s", x->targets[0]);
-	(void)snprintf(t->name, sizeof t->name, "%s", name);
+	(void)snprintf(out, sizeof name, "%s", name);
 }
 
 static void make_tag(struct attempt *t)
@@ -405,7 +410,7 @@ static void check_password(struct attempt *t)
 	struct member *m;
 	const char *verifier = a->dummy;
 
-	find_name(t);
+	login_find_name(a, t->sasl.name, t->name);
 	make_tag(t);
 	m = is_self(t) ? member_find(a, span_str(t->name)) : NULL;
 	if (m && m->account.state != ACCOUNT_ACTIVE)
@@ -434,7 +439,7 @@ static void give_keys(struct attempt *t, struct buf *challenge)
 	struct scram_keys keys;
 	struct member *m;
 
-	find_name(t);
+	login_find_name(a, t->sasl.name, t->name);
 	who = try_of(t);
 	says = throttle_ask(a->throttle, auth_wall(a), &who, &t->is_known_good);
 	t->is_counted = says != THROTTLE_WAIT;
@@ -542,7 +547,8 @@ void login_start(struct peer *p, const struct msg_sasl_start *m)
 	p->attempts_n++;
 	if (p->attempts_n > AUTH_ATTEMPTS) {
 		answer(t, LOGIN_LATER, NULL, "", 0);
-	} else if (!sasl_mechanism_of(m->mechanism, &mechanism) || !is_offered(a, mechanism)) {
+	} else if (!sasl_mechanism_of(m->mechanism, &mechanism) || !is_offered(a, mechanism) ||
+		   !session_wish_of(p, m->session_for, m->source, m->agent, &t->wish)) {
 		answer(t, LOGIN_NO_MECHANISM, NULL, "", 0);
 	} else if (!m->secure && a->config->needs_tls_to_login) {
 		answer(t, LOGIN_NEEDS_TLS, NULL, "", 0);

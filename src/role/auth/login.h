@@ -12,6 +12,7 @@ struct attempt {
 	char name[LOGIN_NAME_LIMIT_BYTES + 1]; /* the account's, or what was given */
 	char source[64], service[16];
 	unsigned char tag[8];
+	struct session_wish wish;
 	bool is_counted, is_known_good, was_kept;
 	bool is_held; /* a change is on its way to the disk; it ends when that does */
 	unsigned tries;

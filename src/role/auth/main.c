@@ -29,6 +29,15 @@ uint64_t auth_verifier_age_us(const struct auth *a)
 	return (a->config->verifier_age_ms ? a->config->verifier_age_ms : 90ull * 86400000) * 1000;
 }
 
+struct peer *auth_peer(const struct auth *a, uint64_t number)
+{
+	LIST_EACH (l, &a->peers) {
+		if (LIST_ENTRY(l, struct peer, on_auth)->number == number)
+			return LIST_ENTRY(l, struct peer, on_auth);
+	}
+	return NULL;
+}
+
 const struct msg_domain *auth_domain_of(const struct auth *a, struct span address)
 {
 	ssize_t at = span_rchr(address, '@');
@@ -52,14 +61,47 @@ const struct msg_site *auth_site_of(const struct auth *a, struct span address)
 	return NULL;
 }
 
-/* ---- desks, submission, couriers ---- */
+/* ---- desks, console, submission, couriers ---- */
 
-static bool from_desk(struct peer *p, struct arena *m, unsigned type, struct span body)
+static bool from_portal(struct peer *p, struct arena *m, unsigned type, struct span body)
+{
+	struct msg_factor_use factor;
+	struct msg_session_ask ask;
+	struct msg_session_end end;
+	struct msg_invite_use invite;
+
+	switch (type) {
+	case MSG_FACTOR_USE:
+		if (!msg_factor_use_decode(m, body, &factor))
+			return false;
+		factor_use(p, &factor);
+		return true;
+	case MSG_SESSION_ASK:
+		if (!msg_session_ask_decode(m, body, &ask))
+			return false;
+		session_ask(p, &ask);
+		return true;
+	case MSG_SESSION_END:
+		if (!msg_session_end_decode(m, body, &end))
+			return false;
+		session_end(p, end.session);
+		return true;
+	case MSG_INVITE_USE:
+		if (p->role != ROLE_DESK || !msg_invite_use_decode(m, body, &invite))
+			return false;
+		invite_use(p, &invite);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Desk, console, submission: all of them log people in; only the first two have sessions. */
+static bool from_door(struct peer *p, struct arena *m, unsigned type, struct span body)
 {
 	struct msg_sasl_start start;
 	struct msg_sasl_more more;
 	struct msg_sasl_cancel cancel;
-	struct msg_factor_use factor;
 
 	switch (type) {
 	case MSG_SASL_START:
@@ -74,16 +116,11 @@ static bool from_desk(struct peer *p, struct arena *m, unsigned type, struct spa
 			return false;
 		login_cancel(p, cancel.id);
 		return true;
-	case MSG_FACTOR_USE:
-		if (!msg_factor_use_decode(m, body, &factor))
-			return false;
-		factor_use(p, &factor);
-		return true;
 	case MSG_MECHANISMS_ASK:
 		login_mechanisms(p);
 		return true;
 	default:
-		return false;
+		return p->role != ROLE_SUBMISSION && from_portal(p, m, type, body);
 	}
 }
 
@@ -123,7 +160,7 @@ static bool on_peer(void *arg, struct link *l, unsigned type, struct span body)
 	(void)l;
 	arena_init(&m, LINK_FRAME_LIMIT_BYTES);
 	ok = p->role == ROLE_COURIER ? from_courier(p, &m, type, body)
-				     : from_desk(p, &m, type, body);
+				     : from_door(p, &m, type, body);
 	arena_fini(&m);
 	return ok;
 }
@@ -150,6 +187,7 @@ static void peer_new(struct auth *a, enum role_id role, unsigned instance, int f
 	struct peer *p = must_alloc(sizeof *p);
 
 	p->auth = a;
+	p->number = ++a->last_peer;
 	p->role = role;
 	p->instance = instance;
 	list_init(&p->attempts);
@@ -221,7 +259,8 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 		link_close(a->clerk);
 		a->clerk = link_new(a->loop, fd, &clerk, a);
 		credential_tell_all(a);
-	} else if (peer == ROLE_DESK || peer == ROLE_SUBMISSION || peer == ROLE_COURIER) {
+	} else if (peer == ROLE_DESK || peer == ROLE_CONSOLE || peer == ROLE_SUBMISSION ||
+		   peer == ROLE_COURIER) {
 		peer_new(a, peer, instance, fd);
 	} else {
 		(void)close(fd);
@@ -320,7 +359,8 @@ static bool on_start(struct role *r, struct fault *why)
 		return false;
 	}
 	os_random(a->os, a->run_key, sizeof a->run_key);
-	if (!store_open(a, why) || !load_key(a, why) || !make_dummy(a, why) || !books_open(a, why))
+	if (!store_open(a, why) || !load_key(a, why) || !make_dummy(a, why) ||
+	    !session_open(a, why) || !books_open(a, why))
 		return false;
 	load_throttle(a);
 	dkim_load(a);
@@ -373,6 +413,7 @@ static void finish(void *arg)
 	primaries_free(a->primaries);
 	cache_free(a);
 	credential_free_all(a);
+	session_free(a);
 	store_free(a);
 	dkim_forget();
 	throttle_free(a->throttle);
@@ -398,6 +439,7 @@ static void on_stop(struct role *r)
 	a->gate = NULL;
 	books_close(a);
 	save_throttle(a);
+	session_stop(a);
 	link_close(a->clerk);
 	link_close(a->scout);
 	a->clerk = a->scout = NULL;

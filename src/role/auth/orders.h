@@ -11,7 +11,7 @@ struct order {
 	struct account next; /* what the account becomes */
 	enum account_change change;
 	bool has_directory, forgets_failures;
-	char verb[32], argument[ACCOUNT_TEXT_BYTES], actor[96];
+	char verb[32], argument[ACCOUNT_TEXT_BYTES], actor[ACCOUNT_ACTOR_BYTES];
 	char text[600]; /* the answer when it is done */
 	struct buf json;
 	void (*on_end)(void *arg, bool ok, const char *text); /* instead of an answer (import) */

@@ -48,7 +48,7 @@ void people_changed(struct auth *a, struct span account)
 	LIST_EACH (l, &a->peers) {
 		struct peer *p = LIST_ENTRY(l, struct peer, on_auth);
 
-		if (p->role != ROLE_COURIER)
+		if (p->role != ROLE_COURIER && p->role != ROLE_CONSOLE)
 			(void)link_send(p->link, MSG_ACCOUNTS_CHANGED, buf_span(&body));
 	}
 	buf_fini(&body);

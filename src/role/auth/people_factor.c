@@ -1,4 +1,4 @@
-/* The second factor: TOTP and recovery codes; and invitations redeemed by the portal. Each code is good once (H-19). */
+/* The second factor as it is ordered: TOTP and recovery codes. ticket.c has its use. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -131,83 +131,4 @@ bool people_factor(struct client *c, const struct msg_second_factor *m)
 	else
 		people_answer(c, false, "totp begin, confirm CODE, codes or remove", NULL);
 	return true;
-}
-
-/* ---- the portal's questions ---- */
-
-static void answer(struct peer *p, uint64_t id, enum login_verdict v, const struct member *m,
-		   const char *by, uint32_t delay_ms)
-{
-	struct msg_login_answer out = {.id = id,
-				       .verdict = (uint8_t)v,
-				       .account = m ? span_str(m->account.name) : SPAN_NONE,
-				       .text = span_str(login_text(v)),
-				       .by = span_str(by),
-				       .delay_ms = delay_ms};
-	struct buf body = {0};
-
-	msg_login_answer_encode(&body, &out);
-	(void)link_send(p->link, MSG_LOGIN_ANSWER, buf_span(&body));
-	buf_fini(&body);
-}
-
-static struct throttle_try try_of(const struct auth *a, struct span account, struct span source,
-				  struct span code)
-{
-	/* The same code may be right at another time: then it counts anew. */
-	uint64_t step = auth_wall(a) / (TOTP_STEP_S * AUTH_SECOND_US);
-	const struct span parts[] = {SPAN_LIT("code"), account, code, span_of(&step, sizeof step)};
-	struct throttle_try who = {.account = account, .source = source};
-	unsigned char hash[SECRET_HASH_BYTES];
-
-	secret_hmac_parts(span_of(a->run_key, sizeof a->run_key), parts, 4, hash);
-	memcpy(who.tag, hash, sizeof who.tag);
-	return who;
-}
-
-/*
- * The step or code that was used is on disk before we say yes: a kill cannot make it good again. Six digits can be guessed:
- * where passwords are not looked at, only recovery codes are.
- */
-static bool use_factor(struct auth *a, struct member *m, struct span code, bool may_be_totp,
-		       bool *out_by_recovery)
-{
-	struct account *next = must_alloc(sizeof *next);
-	struct fault why = {""};
-	bool ok;
-
-	*next = m->account;
-	ok = may_be_totp &&
-	     totp_verify(next->totp, code, auth_wall(a) / AUTH_SECOND_US, &next->totp_step);
-	*out_by_recovery = !ok;
-	ok = ok || account_recovery_use(next, code);
-	ok = ok && account_replace(a, next, ACCOUNT_RENEWED, &why);
-	secret_wipe(next, sizeof *next);
-	free(next);
-	return ok;
-}
-
-void factor_use(struct peer *p, const struct msg_factor_use *f)
-{
-	struct auth *a = p->auth;
-	struct throttle_try who = try_of(a, f->account, f->source, f->code);
-	struct member *m = member_find(a, f->account);
-	enum throttle_says says;
-	bool is_known, by_recovery;
-
-	says = throttle_ask(a->throttle, auth_wall(a), &who, &is_known);
-	if (says == THROTTLE_WAIT) {
-		answer(p, f->id, LOGIN_THROTTLED, NULL, "", 2000);
-		return;
-	}
-	if (m && m->account.state == ACCOUNT_ACTIVE && m->account.totp_confirmed &&
-	    use_factor(a, m, span_trim(f->code), says == THROTTLE_GO, &by_recovery)) {
-		throttle_undecided(a->throttle, auth_wall(a), &who);
-		if (by_recovery)
-			books_act(a, "user.recovery-code-used", span_str(m->account.name),
-				  f->source, "auth", NULL, NULL);
-		answer(p, f->id, LOGIN_FINE, m, by_recovery ? "recovery" : "totp", 0);
-		return;
-	}
-	answer(p, f->id, LOGIN_REFUSED, NULL, "", throttle_failed(a->throttle, auth_wall(a), &who));
 }

@@ -28,6 +28,7 @@ void order_fresh(struct order *o, const char *name)
 	o->next = (struct account){.made_us = auth_wall(o->auth)};
 	(void)snprintf(o->next.name, sizeof o->next.name, "%s", name);
 	os_random(o->auth->os, o->next.salt, sizeof o->next.salt);
+	os_random(o->auth->os, &o->next.seal, sizeof o->next.seal); /* not that of one deleted */
 	o->has_directory = true;
 }
 

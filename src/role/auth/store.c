@@ -330,16 +330,14 @@ static bool write_account(struct auth *a, const struct account *account, struct 
 	return ok;
 }
 
-bool account_replace(struct auth *a, const struct account *next, enum account_change change,
-		     struct fault *why)
+/* The file has it. */
+static void take_over(struct auth *a, const struct account *next, enum account_change change)
 {
 	struct member *m = member_find(a, span_str(next->name));
 
-	if (!write_account(a, next, why))
-		return false;
 	if (!m) {
 		(void)member_new(a, next);
-		return true;
+		return;
 	}
 	m->account = *next;
 	if (change != ACCOUNT_RENEWED)
@@ -348,8 +346,26 @@ bool account_replace(struct auth *a, const struct account *next, enum account_ch
 	if (next->is_pending)
 		list_append(&a->pending_members, &m->on_pending);
 	if (change == ACCOUNT_ENDED)
+		session_sealed(a, m);
+	if (change == ACCOUNT_ENDED || change == ACCOUNT_PROGRAMS_ENDED)
 		people_changed(a, span_str(next->name));
-	return true;
+}
+
+bool account_replace(struct auth *a, const struct account *given, enum account_change change,
+		     struct fault *why)
+{
+	struct account *next = must_alloc(sizeof *next);
+	bool ok;
+
+	*next = *given;
+	while (change == ACCOUNT_ENDED ? next->seal == given->seal : !next->seal)
+		os_random(a->os, &next->seal, sizeof next->seal);
+	ok = write_account(a, next, why);
+	if (ok)
+		take_over(a, next, change);
+	secret_wipe(next, sizeof *next);
+	free(next);
+	return ok;
 }
 
 void account_recorded(struct auth *a, struct member *m)
