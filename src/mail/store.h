@@ -44,6 +44,7 @@ enum {
 	MAIL_ACT_EMAILS_LIMIT = 4096,
 	MAIL_SETTINGS_LIMIT = 100,
 	MAIL_SETTING_BYTES = 64 << 10, /* of a value; the name 255 */
+	MAIL_ACT_PLACES_LIMIT = 65536, /* EMAIL: emails_n times into_n */
 	MAIL_ACT_RANGES_LIMIT = 4096,  /* UID ranges of one act: engines split larger sets */
 };
 
@@ -192,7 +193,9 @@ struct mail_store_ops {
 			  bool (*on_unknown)(void *to, struct mail_range uids), void *to,
 			  struct fault *why) MUST_USE;
 
-	/* ---- for JMAP; engines that do not speak it leave them alone, tests may leave them NULL ---- */
+	/* ---- for JMAP; engines that do not speak it leave them alone, tests may leave them NULL. An entry with \Deleted is
+	 * not there for them (RFC 8621 s4.1.1): each_place to changed_threads pass it over; of each_entry, search and the
+	 * counters of mailboxes the engine leaves it out ---- */
 	enum rc (*state)(void *arg, struct mail_state *out, struct fault *why) MUST_USE;
 	/* Each entry (with its mailbox) of an Email; REFUSED: the account has none. */
 	enum rc (*each_place)(void *arg, uint64_t number, enum mail_form form,

@@ -46,26 +46,6 @@ uint64_t ctx_modseq(struct mail_ctx *c)
 
 /* ---- what came from outside is looked at before it is used ---- */
 
-static bool are_keywords_fine(struct span keywords)
-{
-	struct span rest = keywords, before = SPAN_NONE;
-	unsigned n = 0;
-
-	while (rest.n) {
-		struct span one = span_cut(&rest, ' ');
-
-		if (one.n == 0 || one.n > MAIL_KEYWORD_BYTES || ++n > MAIL_KEYWORDS_LIMIT)
-			return false;
-		for (size_t i = 0; i < one.n; i++)
-			if (one.p[i] <= 32 || one.p[i] >= 127)
-				return false;
-		if (before.n && span_cmp(before, one) >= 0)
-			return false;
-		before = one;
-	}
-	return true;
-}
-
 static bool are_uids_fine(const struct msg_mail_act *a)
 {
 	if (a->uids_n > MAIL_ACT_RANGES_LIMIT)
@@ -77,7 +57,7 @@ static bool are_uids_fine(const struct msg_mail_act *a)
 	return true;
 }
 
-static bool box_of_account(struct mail_ctx *c, uint64_t id, struct box *out)
+bool box_of_account(struct mail_ctx *c, uint64_t id, struct box *out)
 {
 	if (box_by_id(c->v, id, out) && out->account == c->account.id)
 		return true;
@@ -118,71 +98,21 @@ static void each_chosen(struct mail_ctx *c, const struct box *b,
 
 /* ---- STORE ---- */
 
-static bool word_in(struct span word, struct span list)
-{
-	while (list.n)
-		if (span_eq_nocase(span_cut(&list, ' '), word))
-			return true;
-	return false;
-}
-
-static void word_add(struct buf *b, struct span word)
-{
-	if (b->n)
-		buf_append_byte(b, ' ');
-	buf_append(b, word);
-}
-
-/* Both lists are sorted; so is what comes out. */
-static void keywords_add(struct span was, struct span more, struct buf *out)
-{
-	while (was.n || more.n) {
-		struct span rest_was = was, rest_more = more;
-		struct span a = span_cut(&rest_was, ' '), b = span_cut(&rest_more, ' ');
-
-		if (more.n == 0 || (was.n && span_cmp(a, b) < 0)) {
-			word_add(out, a);
-			was = rest_was;
-			continue;
-		}
-		if (!word_in(b, buf_span(out)) && !word_in(b, was))
-			word_add(out, b);
-		more = rest_more;
-	}
-}
-
-static void keywords_remove(struct span was, struct span less, struct buf *out)
-{
-	while (was.n) {
-		struct span word = span_cut(&was, ' ');
-
-		if (!word_in(word, less))
-			word_add(out, word);
-	}
-}
-
 static struct span new_keywords(struct mail_ctx *c, const struct entry *e)
 {
-	struct buf b = {0};
-	struct span kept;
+	struct span after = e->keywords;
 
 	switch ((enum mail_how)c->act->how) {
 	case MAIL_HOW_SET:
 		return c->act->keywords;
 	case MAIL_HOW_ADD:
-		if (c->act->keywords.n == 0)
-			return e->keywords;
-		keywords_add(e->keywords, c->act->keywords, &b);
+		after = keywords_with(c->v, e->keywords, c->act->keywords);
 		break;
 	case MAIL_HOW_REMOVE:
-		if (c->act->keywords.n == 0)
-			return e->keywords;
-		keywords_remove(e->keywords, c->act->keywords, &b);
+		after = keywords_without(c->v, e->keywords, c->act->keywords);
 		break;
 	}
-	kept = arena_span(&c->v->arena, buf_span(&b));
-	buf_fini(&b);
-	return are_keywords_fine(kept) ? kept : e->keywords; /* more than may be: as it was */
+	return keywords_are_fine(after) ? after : e->keywords; /* more than may be: as it was */
 }
 
 static uint32_t new_flags(const struct msg_mail_act *a, uint32_t was)
@@ -220,7 +150,7 @@ static void act_store(struct mail_ctx *c)
 	struct box b;
 
 	if ((c->act->flags & ~(uint32_t)MAIL_FLAGS_ALL) || c->act->how > MAIL_HOW_REMOVE ||
-	    !are_keywords_fine(c->act->keywords)) {
+	    !keywords_are_fine(c->act->keywords)) {
 		mail_refuse(c, MAIL_LIMIT, "these flags cannot be kept");
 		return;
 	}
@@ -318,6 +248,7 @@ static void keep_verdict(struct mail_ctx *c)
 	c->out.from = c->from.at, c->out.from_n = c->from.n;
 	c->out.to = c->to.at, c->out.to_n = c->to.n;
 	c->out.modified = c->modified.at, c->out.modified_n = c->modified.n;
+	c->out.missing = c->missing, c->out.missing_n = c->missing_n;
 	msg_mail_verdict_encode(&b, &c->out);
 	views_run(c->v, "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?)", "iiib",
 		  I(c->e->ref.lane_id), I(c->out.ask), I(c->e->number), buf_span(&b));
@@ -349,12 +280,18 @@ enum rc views_verdict(struct views *v, uint32_t lane_id, uint64_t ask, struct bu
 	return rc == OK && !is_there ? MORE : rc;
 }
 
+/* May the act be judged at all? */
 static bool find_account(struct mail_ctx *c)
 {
-	if (account_by_name(c->v, lower_span(c->v, c->act->account), &c->account) &&
-	    c->account.is_active)
+	if (!account_by_name(c->v, lower_span(c->v, c->act->account), &c->account) ||
+	    !c->account.is_active) {
+		mail_refuse(c, MAIL_NOACCOUNT, "this account is gone or disabled");
+		return false;
+	}
+	c->out.was = c->account.modseq;
+	if (c->act->if_state == 0 || c->act->if_state == c->account.modseq)
 		return true;
-	mail_refuse(c, MAIL_NOACCOUNT, "this account is gone or disabled");
+	mail_refuse(c, MAIL_STATE, "something else has changed meanwhile");
 	return false;
 }
 
@@ -389,7 +326,11 @@ static void by_kind(struct mail_ctx *c)
 		act_subscribe(c, false);
 		return;
 	case MAIL_ACT_EMAIL:
+		act_email(c);
+		return;
 	case MAIL_ACT_SETTING:
+		act_setting(c);
+		return;
 	case MAIL_ACT_APPEND: /* without its message */
 		break;
 	}
@@ -423,7 +364,7 @@ static void put(struct mail_ctx *c, const struct letter *l)
 	struct box b;
 	uint32_t uid;
 
-	if ((c->act->flags & ~(uint32_t)MAIL_FLAGS_ALL) || !are_keywords_fine(c->act->keywords)) {
+	if ((c->act->flags & ~(uint32_t)MAIL_FLAGS_ALL) || !keywords_are_fine(c->act->keywords)) {
 		mail_refuse(c, MAIL_LIMIT, "these flags cannot be kept");
 		return;
 	}

@@ -154,6 +154,8 @@ struct mail_ctx {
 	size_t boxes_made;
 	struct msg_mail_verdict out;
 	struct ranges from, to, modified;
+	struct msg_email_id *missing; /* in v->kept */
+	size_t missing_n;
 };
 void mail_act(struct views *v, const struct order_entry *e, const struct record *r,
 	      struct span detail);
@@ -169,7 +171,18 @@ void act_create(struct mail_ctx *c);
 void act_delete(struct mail_ctx *c);
 void act_rename(struct mail_ctx *c);
 void act_subscribe(struct mail_ctx *c, bool yes);
+/* A mailbox of the act's account; false: refused. */
+bool box_of_account(struct mail_ctx *c, uint64_t id, struct box *out);
 void verdicts_prune(struct views *v);
+
+/* ---- act_email.c ---- */
+void act_email(struct mail_ctx *c);
+void act_setting(struct mail_ctx *c);
+
+/* ---- keywords.c: lists as entries keep them; what is made is in the arena ---- */
+bool keywords_are_fine(struct span keywords);
+struct span keywords_with(struct views *v, struct span was, struct span more);
+struct span keywords_without(struct views *v, struct span was, struct span less);
 
 /* ---- expire.c ---- */
 /* The hour of the newest record has changed: what is older than the window and has nothing to bring home leaves. */
