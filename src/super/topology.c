@@ -45,6 +45,15 @@ static bool serves(const struct msg_config *config, enum role_id id)
 	return false;
 }
 
+/* The portal sends mail by submission, whether or not its own ports are served. */
+static bool serves_portal(const struct msg_config *config)
+{
+	for (size_t i = 0; i < config->listen_n; i++)
+		if (span_eq(config->listen[i].service, SPAN_LIT("https")))
+			return true;
+	return false;
+}
+
 bool super_are_linked(enum role_id a, enum role_id b)
 {
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -69,7 +78,7 @@ unsigned super_instances(enum role_id id, const struct msg_config *config)
 	case ROLE_DESK:
 		return serves(config, ROLE_DESK) ? config->desks : 0;
 	case ROLE_SUBMISSION:
-		return serves(config, ROLE_SUBMISSION) ? 1 : 0;
+		return serves(config, ROLE_SUBMISSION) || serves_portal(config) ? 1 : 0;
 	case ROLE_INDEXER:
 	case ROLE_AUTH:
 		return serves(config, ROLE_DESK) || serves(config, ROLE_SUBMISSION) ? 1 : 0;

@@ -38,6 +38,7 @@ static const struct folder {
 	{"tls/use", ROLE_NONE, false, false},
 	{"run", ROLE_NONE, false, false},
 	{"index", ROLE_INDEXER, false, false},
+	{"uploads", ROLE_DESK, false, true},
 };
 
 static uid_t owner_of(const struct super_users *u, const struct folder *f)
@@ -233,6 +234,7 @@ static bool adopt_all(const char *data, const struct super_users *users, struct 
 	}
 	return a.ok && adopt(data, ".", "views", users->uid[ROLE_CLERK], users->gid, why) &&
 	       adopt(data, ".", "index", users->uid[ROLE_INDEXER], users->gid, why) &&
+	       adopt(data, ".", "uploads", users->uid[ROLE_DESK], users->gid, why) &&
 	       adopt_secrets(data, "auth", users, why) && adopt_secrets(data, "dkim", users, why);
 }
 

@@ -1,6 +1,6 @@
 /*
- * APPEND: a message that a person puts into a mailbox, from the session's bytes (role/common/intake.h) to a MESSAGE record
- * with its act.
+ * A message that a person puts into a mailbox, from bytes (role/common/intake.h) to a MESSAGE record with its act; and where
+ * the bytes are those of an IMAP session's APPEND.
  */
 #include <stdlib.h>
 
@@ -66,23 +66,25 @@ void desk_append_piece(struct desk_session *s, struct span piece)
 
 /* ---- the record ---- */
 
-static void write_meta(const struct desk_session *s, uint64_t ask, struct buf *out)
+static struct span protocol_of(const struct desk_actor *who)
 {
-	const struct header_walk *h = intake_header(s->append);
+	return strcmp(who->protocol, "jmap") == 0 ? SPAN_LIT("JMAP") : SPAN_LIT("IMAP");
+}
+
+static void write_meta(struct desk *d, const struct desk_actor *who, struct span tls,
+		       const struct header_walk *h, struct span detail, struct buf *out)
+{
 	unsigned char random[16];
 	char id[ID_BYTES];
-	struct desk_actor actor = desk_session_actor(s);
-	struct buf detail = {0};
 
-	os_random(s->desk->os, random, sizeof random);
+	os_random(d->os, random, sizeof random);
 	hex_encode(id, span_of(random, sizeof random));
-	desk_act_write(&actor, ask, &imap_server_append(s->imap)->act, &detail);
 	msg_message_meta_encode(
 		out, &(struct msg_message_meta){
 			     .id = span_str(id),
-			     .peer = span_str(s->door.peer),
-			     .protocol = SPAN_LIT("IMAP"),
-			     .tls = span_str(conn_tls_text(s->conn)),
+			     .peer = span_str(who->peer),
+			     .protocol = protocol_of(who),
+			     .tls = tls,
 			     .message_id = header_message_id(h),
 			     .subject = header_subject(h),
 			     .from = header_from(h),
@@ -91,10 +93,9 @@ static void write_meta(const struct desk_session *s, uint64_t ask, struct buf *o
 			     .header_bytes =
 				     h->header_bytes <= UINT32_MAX ? (uint32_t)h->header_bytes : 0,
 			     .origin = 2,
-			     .account = s->account,
-			     .detail = buf_span(&detail),
+			     .account = who->account,
+			     .detail = detail,
 		     });
-	buf_fini(&detail);
 }
 
 /* What the lane gives back with a result. */
@@ -116,16 +117,27 @@ static void on_stored(void *arg, const struct lane_result *result)
 	desk_ask_recorded(pin.desk, pin.ask, result->rc);
 }
 
-static void append_message(struct desk_session *s)
+void desk_append_store(struct desk *d, const struct desk_actor *who, struct span tls,
+		       struct intake *i, const struct mail_act *act, uint64_t ask)
 {
 	struct pin *pin = must_alloc(sizeof *pin);
-	struct buf meta = {0};
+	struct buf meta = {0}, detail = {0};
 
-	*pin = (struct pin){s->desk, desk_session_ask(s, imap_server_append(s->imap)->id),
-			    intake_bytes(s->append)};
-	write_meta(s, pin->ask, &meta);
-	intake_store(s->append, os_wall_us(s->desk->os), buf_span(&meta), on_stored, pin);
+	*pin = (struct pin){d, ask, intake_bytes(i)};
+	desk_act_write(who, ask, act, &detail);
+	write_meta(d, who, tls, intake_header(i), buf_span(&detail), &meta);
+	intake_store(i, os_wall_us(d->os), buf_span(&meta), on_stored, pin);
 	buf_fini(&meta);
+	buf_fini(&detail);
+}
+
+static void append_message(struct desk_session *s)
+{
+	struct desk_actor actor = desk_session_actor(s);
+	const struct imap_append *asked = imap_server_append(s->imap);
+
+	desk_append_store(s->desk, &actor, span_str(conn_tls_text(s->conn)), s->append, &asked->act,
+			  desk_session_ask(s, asked->id));
 }
 
 /* All of it is here and its chunks are durable. */

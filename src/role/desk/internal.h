@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "imap/server.h"
 #include "ipc/msg.h"
+#include "jmap/jmap.h"
 #include "ledger/ledger.h"
 #include "loop/conn.h"
 #include "loop/loop.h"
@@ -49,6 +50,8 @@ struct desk_policy {
 	struct arena arena;
 	struct imap_service imap, imap_local; /* local: a password may be sent in clear text */
 	struct pop3_service pop3;
+	struct jmap_service jmap;
+	uint64_t uploads_bytes; /* of one account */
 	struct door_rules door;
 	struct span node;
 	uint64_t message_bytes, buffer_bytes;
@@ -77,7 +80,15 @@ struct desk {
 	struct lane *lane;
 	size_t acts_pending; /* records that call back, beside those of the hall */
 	struct intake_hall hall;
-	struct list hungry; /* sessions that wait for room in the hall */
+	struct list hungry, hungry_requests; /* who waits for room in the hall */
+
+	/* JMAP */
+	struct map running; /* account id -> how many requests of it */
+	struct desk_uploads *uploads;
+	struct link *submission;
+	unsigned submission_instance;
+	struct map submits; /* id -> struct desk_submit */
+	uint64_t next_submit;
 
 	struct list runnable; /* sessions whose engine has work left */
 	struct loop_wake *run;
@@ -134,6 +145,10 @@ enum desk_metric {
 	METRIC_BUFFERED,
 	METRIC_DIGESTS_MADE,
 	METRIC_UNREAD,
+	METRIC_JMAP,
+	METRIC_UPLOADS,
+	METRIC_UPLOAD_BYTES,
+	METRIC_SUBMITTED,
 	METRICS,
 };
 extern struct say_metric *const desk_metrics[METRICS];
@@ -248,6 +263,9 @@ void desk_append_begin(struct desk_session *s);
 void desk_append_piece(struct desk_session *s, struct span piece);
 void desk_append_drop(struct desk_session *s); /* accepts that there is none */
 void desk_append_end(struct desk_session *s);
+/* Appends the record of a settled intake whose rc is OK; the ask's fate follows. The intake is the caller's to drop. */
+void desk_append_store(struct desk *d, const struct desk_actor *who, struct span tls,
+		       struct intake *i, const struct mail_act *act, uint64_t ask);
 
 /* ---- store.c: struct mail_store over views, digests and ledger ---- */
 /* Borrows r for the store's life. */

@@ -32,6 +32,10 @@ struct say_metric *const desk_metrics[METRICS] = {
 	COUNTER(METRIC_DIGESTS_MADE, "digests_made_total",
 		"Messages parsed here because the index lagged"),
 	COUNTER(METRIC_UNREAD, "unread_total", "Sessions ended because the client did not read"),
+	COUNTER(METRIC_JMAP, "jmap_requests_total", "Requests of JMAP"),
+	COUNTER(METRIC_UPLOADS, "uploads_total", "Files uploaded: durable"),
+	COUNTER(METRIC_UPLOAD_BYTES, "upload_bytes_total", "Bytes of those"),
+	COUNTER(METRIC_SUBMITTED, "submitted_total", "Messages handed to submission and taken"),
 };
 
 void desk_count(enum desk_metric metric, uint64_t more)
