@@ -103,7 +103,7 @@ async function test() {
 	try {
 		const names = fs.readdirSync(path.join(WEB, "tests")).filter((n) => /\.test\.tsx?$/.test(n));
 		await esbuild.build({ ...common, entryPoints: names.map((n) => path.join(WEB, "tests", n)), outdir: out,
-			platform: "node", packages: "bundle", outExtension: { ".js": ".mjs" }, loader: { ".css": "empty" } });
+			platform: "node", target: "node18", packages: "bundle", outExtension: { ".js": ".mjs" }, loader: { ".css": "empty" } });
 		return spawnSync(process.execPath, ["--test", out], { stdio: "inherit" }).status ?? 1;
 	} finally {
 		fs.rmSync(out, { recursive: true, force: true });

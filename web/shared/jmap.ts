@@ -72,7 +72,8 @@ export type FullEmail = Email & {
 	textBody: BodyPart[];
 	htmlBody: BodyPart[];
 	attachments: BodyPart[];
-	"header:Authentication-Results:asText"?: string | null;
+	/** In their order: what our server found out stands above all that a sender wrote (portal/safe/verdict.ts). */
+	headers?: { name: string; value: string }[];
 };
 
 export type Identity = {
@@ -91,7 +92,7 @@ export type Snippet = { emailId: Id; subject: string | null; preview: string | n
 export const LIST_PROPERTIES = ["id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "from", "to", "subject", "preview",
 	"hasAttachment"] as const;
 export const READ_PROPERTIES = [...LIST_PROPERTIES, "messageId", "inReplyTo", "references", "sender", "cc", "bcc", "replyTo", "sentAt",
-	"bodyValues", "textBody", "htmlBody", "attachments", "header:Authentication-Results:asText"] as const;
+	"bodyValues", "textBody", "htmlBody", "attachments", "headers"] as const;
 
 export type Session = {
 	username: string;
