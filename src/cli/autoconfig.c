@@ -342,12 +342,12 @@ static void print_json(const struct autoconfig *a, const char *format, struct bu
 	for (size_t i = 0; i < a->n; i++)
 		(void)json_array_append_new(
 			servers, json_pack("{s:s, s:o, s:i, s:s}", "service", a->servers[i].service,
-					   "host", cli_json_span(a->servers[i].host), "port",
+					   "host", report_text(a->servers[i].host), "port",
 					   (int)a->servers[i].port, "tls",
 					   a->servers[i].is_tls_first ? "first" : "starttls"));
-	cli_print_json(json_pack("{s:o, s:o, s:s, s:o}", "domain", cli_json_span(a->domain),
+	cli_print_json(json_pack("{s:o, s:o, s:s, s:o}", "domain", report_text(a->domain),
 				 "servers", servers, "format", format, "text",
-				 cli_json_span(buf_span(text))));
+				 report_text(buf_span(text))));
 }
 
 /* --user: an address of the domain. */

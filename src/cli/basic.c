@@ -46,8 +46,8 @@ static json_t *problems_json(const struct config_problems *problems)
 		json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:b, s:o, s:o}", "file",
 						      p->file, "line", (int)p->line, "column",
 						      (int)p->column, "warning", p->is_warning,
-						      "text", cli_json_span(span_str(p->text)),
-						      "hint", cli_json_span(span_str(p->hint))));
+						      "text", report_text(span_str(p->text)),
+						      "hint", report_text(span_str(p->hint))));
 	}
 	return list;
 }

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "cli/term.h"
+#include "report/report.h"
 
 struct msg_config;
 
@@ -66,6 +67,8 @@ int cli_no(const struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3);
 void cli_help(const struct cli *c, const struct cli_command *one, FILE *to);
 /* --for and the like. False: a usage message was printed. Not given: *out stays. */
 bool cli_duration(const struct cli *c, const char *option, uint64_t *out_ms);
+/* --after and the like: a moment, or a span of time before now. As cli_duration. */
+bool cli_moment(const struct cli *c, const char *option, uint64_t now_us, uint64_t *out_us);
 bool cli_number(const struct cli *c, const char *option, uint64_t least, uint64_t most,
 		uint64_t *out);
 
@@ -80,11 +83,6 @@ bool cli_find_data(struct cli *c, const char **out_data, struct msg_config *out,
 
 /* Prints one JSON object and a line end to stdout, and frees it. */
 void cli_print_json(json_t *object);
-/* A string of JSON from bytes that may be no UTF-8 (they are replaced). */
-json_t *cli_json_span(struct span s);
-/* "2026-11-21T21:55:03Z"; 0 is null. */
-json_t *cli_json_time(uint64_t wall_us);
-
 /* Asks "... [y/N]" on the terminal, or looks for --yes. False: no (it was said why). */
 bool cli_confirm(const struct cli *c, const char *question);
 
@@ -96,6 +94,8 @@ int cmd_status(struct cli *c);
 int cmd_history(struct cli *c);
 int cmd_hold(struct cli *c);
 int cmd_continuity(struct cli *c);
+int cmd_timeline(struct cli *c);
+int cmd_trace(struct cli *c);
 int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
 int cmd_queue_home(struct cli *c);

@@ -40,6 +40,25 @@ static const struct cli_option redirect_options[] = {
 };
 static const struct cli_option history_options[] = {
 	{"last", "N", "the last so many (20)"},
+	{"match", "TEXT", "only those that say this somewhere"},
+	{"orders", NULL, "only what somebody ordered or looked at"},
+	{"after", "TIME", "not older than this: 2026-11-21, or 2h (ago)"},
+	{"before", "TIME", "not newer than this"},
+	END,
+};
+static const struct cli_option trace_options[] = {
+	{"from", "TEXT", "in the sender's address or the From field"},
+	{"to", "TEXT", "in a recipient's address"},
+	{"subject", "TEXT", "in the subject"},
+	{"message-id", "ID", "in the Message-ID"},
+	{"after", "TIME", "received since: 2026-11-21, or 2h (ago)"},
+	{"before", "TIME", "received until"},
+	{"limit", "N", "at most so many messages, newest first (10)"},
+	{"reason", "TEXT", "why you look, for the history"},
+	END,
+};
+static const struct cli_option timeline_options[] = {
+	{"after", "TIME", "only since: 2026-11-21, or 2h (ago)"},
 	END,
 };
 
@@ -149,6 +168,22 @@ const struct cli_command cli_commands[] = {
 	 .options = history_options,
 	 .has_json = true,
 	 .run = cmd_history},
+	{.name = "timeline",
+	 .args = "SITE",
+	 .help = "Show what the probes of a site said in the last day",
+	 .least = 1,
+	 .most = 1,
+	 .options = timeline_options,
+	 .has_json = true,
+	 .run = cmd_timeline},
+	{.name = "trace",
+	 .args = "",
+	 .help = "Say where a mail is: received, held, handed back, in whose mailbox",
+	 .options = trace_options,
+	 .has_json = true,
+	 .run = cmd_trace,
+	 .more = "Shows facts of the envelope, never the text. That you looked is recorded. Exits 1 when nothing "
+		 "fits.\n"},
 	{.name = "hold",
 	 .args = "SITE|DOMAIN on|off|auto",
 	 .help = "Hold mail by hand, stop holding, or decide by probes",
@@ -163,12 +198,15 @@ const struct cli_command cli_commands[] = {
 		 "themselves.\n"},
 	{.name = "continuity",
 	 .args = "SITE|DOMAIN on|off|auto",
-	 .help = "Let people work here while their server is down",
+	 .help = "Tell people to work here while their server is down",
 	 .least = 2,
 	 .most = 2,
 	 .options = hold_options,
 	 .has_json = true,
-	 .run = cmd_continuity},
+	 .run = cmd_continuity,
+	 .more = "on: the portal says what is wrong and that they can work here. off: it does not. auto: as the "
+		 "configuration says. An order for a domain beats that of its site. on and off end by "
+		 "themselves.\n"},
 	{.name = "queue list",
 	 .args = "",
 	 .help = "List what is held, oldest first",

@@ -227,17 +227,17 @@ static void print_json(struct doctor *d, bool is_ok)
 					  : d->findings[i].level == DOCTOR_WARN ? "warn"
 										: "bad",
 					  "topic", d->findings[i].topic, "text",
-					  cli_json_span(span_str(d->findings[i].text)), "hint",
-					  cli_json_span(span_str(d->findings[i].hint))));
+					  report_text(span_str(d->findings[i].text)), "hint",
+					  report_text(span_str(d->findings[i].hint))));
 	doctor_lines(d, servers);
 	for (size_t i = 0; i < DOCTOR_SERVERS; i++)
 		(void)json_object_set_new(lines, servers[i].name,
-					  cli_json_span(span_str(servers[i].text)));
+					  report_text(span_str(servers[i].text)));
 	for (size_t i = 0; i < d->config.domains_n; i++)
 		(void)json_array_append_new(
 			domains, json_pack("{s:o, s:o, s:s, s:s, s:s?}", "name",
-					   cli_json_span(d->config.domains[i].name), "mode",
-					   cli_json_span(d->config.domains[i].mode), "mx",
+					   report_text(d->config.domains[i].name), "mode",
+					   report_text(d->config.domains[i].mode), "mx",
 					   doctor_mx(d, &d->config.domains[i]), "covers",
 					   doctor_gaps(d->config.domains[i].mode), "programs",
 					   doctor_programs(d, &d->config.domains[i])));

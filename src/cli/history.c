@@ -11,31 +11,6 @@ struct telling {
 	uint64_t n;
 };
 
-static json_t *act_json(const struct views_act *a)
-{
-	json_t *o = json_object();
-	const struct {
-		const char *key;
-		struct span value;
-	} texts[] = {
-		{"id", a->id},	       {"verb", a->verb},
-		{"object", a->object}, {"argument", a->argument},
-		{"reason", a->reason}, {"actor", a->actor},
-		{"class", a->class},   {"result", a->result},
-	};
-
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		(void)json_object_set_new(o, texts[i].key, cli_json_span(texts[i].value));
-	(void)json_object_set_new(o, "number", json_integer((json_int_t)a->number));
-	(void)json_object_set_new(o, "at", cli_json_time(a->at_us));
-	(void)json_object_set_new(o, "at_us", json_integer((json_int_t)a->at_us));
-	(void)json_object_set_new(o, "until", cli_json_time(a->until_us));
-	(void)json_object_set_new(o, "confidence", json_integer((json_int_t)a->confidence));
-	(void)json_object_set_new(o, "count", json_integer((json_int_t)a->count));
-	(void)json_object_set_new(o, "ok", a->is_judged ? json_boolean(a->ok) : json_null());
-	return o;
-}
-
 static enum term_ink ink_of(const struct views_act *a)
 {
 	if (span_eq(a->argument, SPAN_LIT("down")) || span_eq(a->argument, SPAN_LIT("stopped")) ||
@@ -98,7 +73,7 @@ static bool on_act(void *arg, const struct views_act *a)
 
 	t->n++;
 	if (t->acts) {
-		(void)json_array_append_new(t->acts, act_json(a));
+		(void)json_array_append_new(t->acts, report_act(a));
 		return true;
 	}
 	buf_printf(&t->out, "%-15s  %s", term_time(&time, a->at_us, t->now_us),
@@ -183,10 +158,78 @@ static enum rc tell(struct telling *t, const char *data, uint32_t last, bool *ou
 	return rc;
 }
 
+/* ---- with a filter ---- */
+
+static bool has_filter(const struct cli *c)
+{
+	return cli_flag(c, "match") || cli_flag(c, "orders") || cli_flag(c, "after") ||
+	       cli_flag(c, "before");
+}
+
+struct found {
+	struct telling *t;
+	struct buf *texts; /* newest first */
+	size_t n;
+};
+
+static bool on_found(void *arg, const struct views_act *a)
+{
+	struct found *f = arg;
+
+	(void)on_act(f->t, a);
+	f->texts[f->n++] = f->t->out;
+	f->t->out = (struct buf){0};
+	return true;
+}
+
+static enum rc tell_text(struct telling *t, struct views *views, const struct views_audit_ask *ask,
+			 struct fault *why)
+{
+	struct found f = {.t = t,
+			  .texts = arena_array(&t->c->arena, ask->most + 1, sizeof *f.texts)};
+	enum rc rc = views_audit(views, ask, on_found, &f, why);
+
+	while (f.n > 0) {
+		struct buf *text = &f.texts[--f.n];
+
+		(void)fwrite(text->p, 1, text->n, stdout);
+		buf_fini(text);
+	}
+	if (rc == OK && !t->n)
+		(void)puts("Nothing of that kind was decided.");
+	return rc;
+}
+
+static int history_filtered(struct telling *t, const char *data, uint64_t last)
+{
+	struct views_audit_ask ask = {.text = span_str(cli_value(t->c, "match")),
+				      .is_people = cli_flag(t->c, "orders"),
+				      .before = UINT64_MAX,
+				      .most = (uint32_t)last};
+	struct views *views = NULL;
+	struct fault why = {0};
+	json_t *root = NULL;
+	enum rc rc;
+
+	if (!cli_moment(t->c, "after", t->now_us, &ask.from_us) ||
+	    !cli_moment(t->c, "before", t->now_us, &ask.to_us))
+		return CLI_USAGE;
+	rc = views_open_read(data, &views, &why);
+	if (rc == OK && t->c->is_json)
+		root = report_audit(views, &ask, &why);
+	else if (rc == OK)
+		rc = tell_text(t, views, &ask, &why);
+	views_close(views);
+	if (rc != OK || (t->c->is_json && !root))
+		return queue_failed(t->c, &why);
+	if (root)
+		cli_print_json(root);
+	return CLI_FINE;
+}
+
 int cmd_history(struct cli *c)
 {
-	struct telling t = {
-		.c = c, .now_us = os_wall_us(os_real()), .acts = c->is_json ? json_array() : NULL};
+	struct telling t = {.c = c, .now_us = os_wall_us(os_real())};
 	struct msg_config config = {0};
 	struct fault why = {0};
 	bool is_complete, has_views;
@@ -198,6 +241,9 @@ int cmd_history(struct cli *c)
 		return CLI_USAGE;
 	if (!cli_find_data(c, &data, &config, &is_complete))
 		return CLI_NO;
+	if (has_filter(c))
+		return history_filtered(&t, data, last);
+	t.acts = c->is_json ? json_array() : NULL;
 	rc = tell(&t, data, (uint32_t)last, &has_views, &why);
 	if (rc != OK) {
 		json_decref(t.acts);

@@ -47,8 +47,8 @@ static int say_answer(struct cli *c, const struct msg_control_answer *answer)
 {
 	if (c->is_json)
 		cli_print_json(json_pack("{s:b, s:o, s:o}", "ok", answer->ok, "text",
-					 cli_json_span(answer->text), "act",
-					 cli_json_span(answer->act_id)));
+					 report_text(answer->text), "act",
+					 report_text(answer->act_id)));
 	else if (answer->ok)
 		(void)printf("%.*s\n", SPAN_FMT(answer->text));
 	else

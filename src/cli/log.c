@@ -32,7 +32,7 @@ static void on_problem(void *arg, const char *text)
 	if (++v->n > SHOWN_PROBLEMS)
 		return;
 	if (v->problems) {
-		(void)json_array_append_new(v->problems, cli_json_span(span_str(text)));
+		(void)json_array_append_new(v->problems, report_text(span_str(text)));
 		return;
 	}
 	clear_progress(v);
@@ -117,7 +117,7 @@ int cmd_log_verify(struct cli *c)
 		json_decref(v.problems);
 		if (c->is_json)
 			cli_print_json(json_pack("{s:b, s:o}", "ok", false, "text",
-						 cli_json_span(span_str(why.text))));
+						 report_text(span_str(why.text))));
 		return cli_no(c, "the ledger cannot be read: %s", why.text);
 	}
 	if (rc == BROKEN && !report.problems)

@@ -162,7 +162,7 @@ static int say_answer(struct cli *c, const struct msg_people_answer *answer)
 			more = json_object();
 		}
 		(void)json_object_set_new(more, "ok", json_boolean(answer->ok));
-		(void)json_object_set_new(more, "text", cli_json_span(answer->text));
+		(void)json_object_set_new(more, "text", report_text(answer->text));
 		cli_print_json(more);
 	} else if (answer->ok) {
 		(void)printf("%.*s\n", SPAN_FMT(answer->text));

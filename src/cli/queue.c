@@ -1,6 +1,7 @@
 /* queue list, queue show: what is held, from the views, read-only. The acts are in queue_act.c. */
 #include "cli/queue.h"
 
+#include "mail/text.h"
 #include "os/os.h"
 
 bool queue_begin(struct cli *c, struct queue_ask *q)
@@ -23,8 +24,8 @@ int queue_failed(struct cli *c, const struct fault *why)
 	const char *text = why->text[0] ? why->text : "the views cannot be read";
 
 	if (c->is_json)
-		cli_print_json(json_pack("{s:b, s:o}", "ok", false, "text",
-					 cli_json_span(span_str(text))));
+		cli_print_json(
+			json_pack("{s:b, s:o}", "ok", false, "text", report_text(span_str(text))));
 	return cli_no(c, "%s", text);
 }
 
@@ -40,41 +41,6 @@ bool queue_parse_match(struct cli *c, const char *text, struct queue_match *out)
 }
 
 /* ---- one row ---- */
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static json_t *number(uint64_t n)
-{
-	return json_integer((json_int_t)n);
-}
-
-static json_t *row_json(const struct queue_ask *q, const struct views_row *r)
-{
-	json_t *o = json_object();
-
-	set(o, "id", cli_json_span(r->id));
-	set(o, "number", number(r->number));
-	set(o, "received", cli_json_time(r->received_us));
-	set(o, "age_s",
-	    number(q->now_us > r->received_us ? (q->now_us - r->received_us) / 1000000 : 0));
-	set(o, "size", number(r->body_bytes));
-	set(o, "sender", cli_json_span(r->sender));
-	set(o, "recipient", cli_json_span(r->rcpt));
-	set(o, "site", cli_json_span(r->site));
-	set(o, "subject", cli_json_span(r->subject));
-	set(o, "state", json_string(queue_state_name(r->state)));
-	set(o, "next", cli_json_time(r->next_us));
-	set(o, "next_in_s",
-	    r->next_us > q->now_us ? number((r->next_us - q->now_us) / 1000000) : number(0));
-	set(o, "tries", number(r->tries));
-	set(o, "unsure", number(r->unsure));
-	set(o, "reason", cli_json_span(r->reason));
-	set(o, "redirect", cli_json_span(r->redirect));
-	return o;
-}
 
 static enum term_ink ink_of(enum queue_state state)
 {
@@ -117,7 +83,6 @@ static void put_row(const struct queue_ask *q, const struct views_row *r, struct
 
 struct listing {
 	struct queue_ask *q;
-	json_t *rows; /* with --json */
 	struct buf out;
 	uint64_t shown;
 	uint64_t number; /* of the last row, for the next page */
@@ -142,15 +107,18 @@ static bool on_row(void *arg, const struct views_row *r)
 {
 	struct listing *l = arg;
 
-	if (l->shown++ == 0 && !l->rows)
+	if (l->shown++ == 0)
 		put_header(l);
 	l->number = r->number;
 	l->rcpt_index = r->rcpt_index;
-	if (l->rows)
-		(void)json_array_append_new(l->rows, row_json(l->q, r));
-	else
-		put_row(l->q, r, &l->out);
+	put_row(l->q, r, &l->out);
 	return true;
+}
+
+static void flush(struct listing *l)
+{
+	(void)fwrite(l->out.p, 1, l->out.n, stdout);
+	buf_clear(&l->out);
 }
 
 /* Pages of the views, until the limit or the end. */
@@ -166,54 +134,9 @@ static enum rc list_matching(struct listing *l, const struct queue_match *match,
 
 		rc = views_queue_list(l->q->views, match, l->q->now_us, l->number, l->rcpt_index,
 				      want, on_row, l, &page, why);
-		if (!l->rows) {
-			(void)fwrite(l->out.p, 1, l->out.n, stdout);
-			buf_clear(&l->out);
-		}
+		flush(l);
 	} while (rc == OK && page > 0 && l->shown < limit);
 	return rc;
-}
-
-struct message_id {
-	char text[1000];
-};
-
-static void note_message_id(void *arg, const struct views_message *m)
-{
-	struct message_id *id = arg;
-
-	(void)snprintf(id->text, sizeof id->text, "%.*s", SPAN_FMT(span_first(m->message_id, 900)));
-}
-
-static void ignore_row(void *arg, const struct views_row *row)
-{
-	(void)arg;
-	(void)row;
-}
-
-static void ignore_attempt(void *arg, const struct views_attempt *a)
-{
-	(void)arg;
-	(void)a;
-}
-
-/* The deliveries a receipt names: also finished ones, with the Message-ID, by which people find them. */
-static void add_message_ids(struct listing *l)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(l->rows, i, row)
-	{
-		struct message_id id = {""};
-		struct views_show show = {note_message_id, ignore_row, ignore_attempt, &id};
-		struct fault why;
-
-		if (views_queue_show(l->q->views,
-				     span_str(json_string_value(json_object_get(row, "id"))), &show,
-				     &why) == OK)
-			set(row, "message_id", cli_json_span(span_str(id.text)));
-	}
 }
 
 struct site_names {
@@ -238,9 +161,7 @@ static enum rc list_unsure(struct listing *l, struct fault *why)
 
 	for (size_t i = 0; i < sites.n && rc == OK; i++)
 		rc = views_each_unsure(l->q->views, sites.names[i], on_row, l, why);
-	if (rc == OK && l->rows)
-		add_message_ids(l);
-	(void)fwrite(l->out.p, 1, l->out.n, stdout);
+	flush(l);
 	return rc;
 }
 
@@ -259,17 +180,46 @@ static void say_end(const struct listing *l, uint64_t n, uint64_t bytes)
 			     term_size(&size, bytes));
 }
 
-static int finish_list(struct listing *l, enum rc rc, uint64_t n, uint64_t bytes, struct fault *why)
+/* Prints root, or why there is none. */
+static int print_or_fail(struct queue_ask *q, json_t *root, struct fault *why)
 {
-	if (rc != OK) {
-		json_decref(l->rows);
-		return queue_failed(l->q->c, why);
+	if (!root)
+		return queue_failed(q->c, why);
+	cli_print_json(root);
+	return CLI_FINE;
+}
+
+static int list_json(struct queue_ask *q, const struct queue_match *match, uint64_t limit)
+{
+	struct report_queue_ask ask = {
+		.match = match, .now_us = q->now_us, .after_number = UINT64_MAX, .limit = limit};
+	struct fault why = {0};
+
+	return print_or_fail(q,
+			     cli_flag(q->c, "unsure") ? report_unsure(q->views, q->now_us, &why)
+						      : report_queue(q->views, &ask, &why),
+			     &why);
+}
+
+static int list_text(struct queue_ask *q, const struct queue_match *match, uint64_t limit)
+{
+	struct listing l = {.q = q};
+	uint64_t n = 0, bytes = 0;
+	struct fault why = {0};
+	enum rc rc;
+
+	if (cli_flag(q->c, "unsure")) {
+		rc = list_unsure(&l, &why);
+		n = l.shown;
+	} else {
+		rc = views_queue_count(q->views, match, q->now_us, &n, &bytes, &why);
+		if (rc == OK)
+			rc = list_matching(&l, match, limit, &why);
 	}
-	if (l->rows)
-		cli_print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", true, "total", (json_int_t)n,
-					 "total_bytes", (json_int_t)bytes, "messages", l->rows));
-	else
-		say_end(l, n, bytes);
+	buf_fini(&l.out);
+	if (rc != OK)
+		return queue_failed(q->c, &why);
+	say_end(&l, n, bytes);
 	return CLI_FINE;
 }
 
@@ -277,10 +227,9 @@ int cmd_queue_list(struct cli *c)
 {
 	struct queue_match match;
 	struct queue_ask q;
-	struct fault why = {0};
-	uint64_t limit = c->is_json ? 1000 : 50, n = 0, bytes = 0;
+	uint64_t limit = c->is_json ? 1000 : 50;
 	const char *text = cli_value(c, "match");
-	enum rc rc;
+	int result;
 
 	if (!queue_parse_match(c, text, &match) || !cli_number(c, "limit", 1, 100000000, &limit))
 		return CLI_USAGE;
@@ -288,19 +237,8 @@ int cmd_queue_list(struct cli *c)
 		return cli_usage(c, "--unsure and --match do not go together");
 	if (!queue_begin(c, &q))
 		return CLI_NO;
-	struct listing l = {.q = &q, .rows = c->is_json ? json_array() : NULL};
-
-	if (cli_flag(c, "unsure")) {
-		rc = list_unsure(&l, &why);
-		n = l.shown;
-	} else {
-		rc = views_queue_count(q.views, text ? &match : NULL, q.now_us, &n, &bytes, &why);
-		if (rc == OK)
-			rc = list_matching(&l, text ? &match : NULL, limit, &why);
-	}
-	int result = finish_list(&l, rc, n, bytes, &why);
-
-	buf_fini(&l.out);
+	result = c->is_json ? list_json(&q, text ? &match : NULL, limit)
+			    : list_text(&q, text ? &match : NULL, limit);
 	views_close(q.views);
 	return result;
 }
@@ -309,7 +247,6 @@ int cmd_queue_list(struct cli *c)
 
 struct showing {
 	struct queue_ask *q;
-	json_t *root, *rcpts, *attempts;
 	struct buf message, rcpt_lines, attempt_lines;
 };
 
@@ -322,26 +259,14 @@ static void put_field(struct showing *s, const char *name, struct span value)
 	buf_append_byte(&s->message, '\n');
 }
 
-static void message_json(json_t *o, const struct views_message *m)
+/* As people read it: encoded-words decoded, nothing that turns the direction of writing. */
+static void put_header_field(struct showing *s, const char *name, struct span raw)
 {
-	const struct {
-		const char *key;
-		struct span value;
-	} texts[] = {
-		{"id", m->id},		 {"sender", m->sender}, {"envid", m->envid},
-		{"subject", m->subject}, {"from", m->from},	{"message_id", m->message_id},
-		{"peer", m->peer},	 {"helo", m->helo},	{"protocol", m->protocol},
-		{"tls", m->tls},	 {"spf", m->spf},	{"list_verdicts", m->list_verdicts},
-	};
+	struct buf text = {.limit = 2000};
 
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		set(o, texts[i].key, cli_json_span(texts[i].value));
-	set(o, "number", number(m->number));
-	set(o, "received", cli_json_time(m->received_us));
-	set(o, "size", number(m->body_bytes));
-	set(o, "sender_verified", json_boolean(m->sender_verified));
-	set(o, "smtputf8", json_boolean(m->smtputf8));
-	set(o, "is_dsn", json_boolean(m->is_dsn));
+	(void)text_header(raw, &text);
+	put_field(s, name, buf_span(&text));
+	buf_fini(&text);
 }
 
 static void on_message(void *arg, const struct views_message *m)
@@ -350,7 +275,6 @@ static void on_message(void *arg, const struct views_message *m)
 	struct term_text size, time, age;
 	char line[160];
 
-	message_json(s->root, m);
 	(void)snprintf(
 		line, sizeof line, "%s, %s ago, %s", term_time(&time, m->received_us, s->q->now_us),
 		term_span_of_time(
@@ -359,8 +283,8 @@ static void on_message(void *arg, const struct views_message *m)
 	put_field(s, "Message", m->id);
 	put_field(s, "Received", span_str(line));
 	put_field(s, "Sender", m->sender.n ? m->sender : SPAN_LIT("<> (none: a notification)"));
-	put_field(s, "From", m->from);
-	put_field(s, "Subject", m->subject);
+	put_header_field(s, "From", m->from);
+	put_header_field(s, "Subject", m->subject);
 	put_field(s, "Message-ID", m->message_id);
 	(void)snprintf(line, sizeof line, "%.*s (%.*s) by %.*s %.*s",
 		       SPAN_FMT(span_first(m->peer, 45)), SPAN_FMT(span_first(m->helo, 40)),
@@ -378,7 +302,6 @@ static void on_rcpt(void *arg, const struct views_row *r)
 	struct term_text wait;
 	struct buf line = {0};
 
-	(void)json_array_append_new(s->rcpts, row_json(s->q, r));
 	buf_printf(&s->rcpt_lines, "%s", term_on(&s->q->c->term, ink_of(r->state)));
 	term_cell(&s->rcpt_lines, span_str(queue_state_name(r->state)), 10, false);
 	buf_printf(&s->rcpt_lines, "%s", term_off(&s->q->c->term, ink_of(r->state)));
@@ -402,15 +325,6 @@ static void on_attempt(void *arg, const struct views_attempt *a)
 	struct term_text time;
 	struct buf line = {0};
 
-	(void)json_array_append_new(
-		s->attempts,
-		json_pack("{s:i, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "recipient",
-			  (int)a->rcpt_index, "at", cli_json_time(a->at_us), "what",
-			  cli_json_span(a->what), "then", cli_json_span(a->then), "code",
-			  (int)a->code, "enhanced", cli_json_span(a->enhanced), "text",
-			  cli_json_span(a->text), "queue_id", cli_json_span(a->queue_id), "host",
-			  cli_json_span(a->host), "stage", cli_json_span(a->stage), "courier",
-			  cli_json_span(a->courier)));
 	buf_printf(&line, "%s  recipient %u: %.*s by %.*s",
 		   term_time(&time, a->at_us, s->q->now_us), a->rcpt_index + 1, SPAN_FMT(a->what),
 		   SPAN_FMT(a->host));
@@ -436,32 +350,36 @@ static void print_shown(struct showing *s)
 	(void)fwrite(s->attempt_lines.p, 1, s->attempt_lines.n, stdout);
 }
 
+static int show_text(struct queue_ask *q)
+{
+	struct showing s = {.q = q};
+	struct views_show show = {on_message, on_rcpt, on_attempt, &s};
+	struct fault why = {0};
+	enum rc rc = views_queue_show(q->views, span_str(q->c->words[0]), &show, &why);
+
+	if (rc == OK)
+		print_shown(&s);
+	else
+		(void)queue_failed(q->c, &why);
+	buf_fini(&s.message);
+	buf_fini(&s.rcpt_lines);
+	buf_fini(&s.attempt_lines);
+	return rc == OK ? CLI_FINE : CLI_NO;
+}
+
 int cmd_queue_show(struct cli *c)
 {
 	struct queue_ask q;
 	struct fault why = {0};
-	enum rc rc;
+	int result;
 
 	if (!queue_begin(c, &q))
 		return CLI_NO;
-	struct showing s = {
-		.q = &q, .root = json_object(), .rcpts = json_array(), .attempts = json_array()};
-	struct views_show show = {on_message, on_rcpt, on_attempt, &s};
-
-	rc = views_queue_show(q.views, span_str(c->words[0]), &show, &why);
-	set(s.root, "ok", json_boolean(rc == OK));
-	set(s.root, "recipients", s.rcpts);
-	set(s.root, "attempts", s.attempts);
-	if (rc != OK)
-		(void)queue_failed(c, &why);
-	else if (c->is_json)
-		cli_print_json(json_incref(s.root));
-	else
-		print_shown(&s);
-	json_decref(s.root);
-	buf_fini(&s.message);
-	buf_fini(&s.rcpt_lines);
-	buf_fini(&s.attempt_lines);
+	result = c->is_json ? print_or_fail(&q,
+					    report_message(q.views, span_str(c->words[0]), q.now_us,
+							   &why),
+					    &why)
+			    : show_text(&q);
 	views_close(q.views);
-	return rc == OK ? CLI_FINE : CLI_NO;
+	return result;
 }

@@ -106,7 +106,7 @@ static int say_outcome(struct cli *c, bool is_ok, uint64_t count, const char *te
 {
 	if (c->is_json)
 		cli_print_json(json_pack("{s:b, s:I, s:o}", "ok", is_ok, "count", (json_int_t)count,
-					 "text", cli_json_span(span_str(text))));
+					 "text", report_text(span_str(text))));
 	else if (is_ok)
 		(void)puts(text);
 	else

@@ -32,12 +32,12 @@ static json_t *row_json(const struct homes *h, const struct views_home_row *r)
 	uint64_t now = h->q->now_us;
 
 	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:o, s:I, s:I, s:o}", "account",
-			 cli_json_span(r->account), "site", cli_json_span(r->site), "state",
+			 report_text(r->account), "site", report_text(r->site), "state",
 			 state_of(r), "what", what_of(r), "number", (json_int_t)r->number,
-			 "subject", cli_json_span(r->subject), "tries", (json_int_t)r->tries,
+			 "subject", report_text(r->subject), "tries", (json_int_t)r->tries,
 			 "next_in_s",
 			 (json_int_t)(r->next_us > now ? (r->next_us - now) / 1000000 : 0),
-			 "reason", cli_json_span(r->why));
+			 "reason", report_text(r->why));
 }
 
 enum { W_STATE = 8, W_WHAT = 8, W_ACCOUNT = 28 };

@@ -26,8 +26,8 @@ static bool cannot_find(const struct cli *c, const char *text)
 {
 	if (c->is_json)
 		cli_print_json(json_pack("{s:b, s:o, s:[o]}", "ok", false, "text",
-					 cli_json_span(span_str(text)), "missing",
-					 cli_json_span(span_str(text))));
+					 report_text(span_str(text)), "missing",
+					 report_text(span_str(text))));
 	return false;
 }
 
@@ -70,35 +70,4 @@ void cli_print_json(json_t *object)
 	(void)json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6) | ascii);
 	(void)fputc('\n', stdout);
 	json_decref(object);
-}
-
-json_t *cli_json_span(struct span s)
-{
-	struct buf text = {0};
-	json_t *value;
-
-	for (size_t i = 0; i < s.n;) {
-		size_t length = s.p[i] ? utf8_length(s.p + i, s.n - i) : 0;
-
-		if (length)
-			buf_append(&text, span_of(s.p + i, length));
-		else
-			buf_append(&text, SPAN_LIT("\xef\xbf\xbd"));
-		i += length ? length : 1;
-	}
-	value = json_stringn(text.n ? (const char *)text.p : "", text.n);
-	buf_fini(&text);
-	return value;
-}
-
-json_t *cli_json_time(uint64_t wall_us)
-{
-	time_t t = (time_t)(wall_us / 1000000);
-	struct tm utc;
-	char text[40];
-
-	if (!wall_us || !gmtime_r(&t, &utc))
-		return json_null();
-	(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return json_string(text);
 }

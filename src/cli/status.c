@@ -6,173 +6,6 @@
 
 #include "ipc/msg.h"
 
-/* ---- JSON ---- */
-
-static json_t *number(uint64_t n)
-{
-	return json_integer((json_int_t)n);
-}
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static void set_text(json_t *object, const char *key, const char *text)
-{
-	set(object, key, cli_json_span(span_str(text)));
-}
-
-/* Text for people, microseconds for programs. */
-static void set_time(json_t *object, const char *key, uint64_t wall_us)
-{
-	char key_us[40];
-
-	(void)snprintf(key_us, sizeof key_us, "%s_us", key);
-	set(object, key, cli_json_time(wall_us));
-	set(object, key_us, wall_us ? number(wall_us) : json_null());
-}
-
-static json_t *drain_json(const struct status_site *s)
-{
-	json_t *o;
-
-	if (!s->has_drain)
-		return json_null();
-	o = json_object();
-	set(o, "open", json_boolean(s->drain_is_open));
-	set_time(o, "began", s->drain_began_us);
-	set_time(o, "up", s->drain_up_us);
-	set(o, "total", number(s->drain_total));
-	set(o, "handed_back", number(s->drain_back));
-	set(o, "unsure", number(s->drain_unsure));
-	set(o, "decide", number(s->drain_decide));
-	set(o, "deferred", number(s->drain_deferred));
-	set(o, "returned", number(s->drain_returned));
-	set(o, "discarded", number(s->drain_discarded));
-	set_text(o, "receipt", s->receipt);
-	set(o, "per_minute", s->per_second > 0 ? json_real(s->per_second * 60) : json_null());
-	set(o, "remaining_s", s->per_second > 0 ? number(s->remaining_us / 1000000) : json_null());
-	return o;
-}
-
-static void set_recorded(json_t *o, const struct status_site *s)
-{
-	json_t *domains = json_array();
-
-	for (size_t i = 0; i < s->domains_n; i++)
-		(void)json_array_append_new(domains, cli_json_span(s->domains[i]));
-	set_text(o, "name", s->name);
-	set(o, "domains", domains);
-	set_text(o, "state", s->state);
-	set_time(o, "since", s->since_us);
-	set_text(o, "evidence", s->reason);
-}
-
-/* What only the views know is null without them: keys do not come and go. */
-static json_t *known(const struct status *s, uint64_t n)
-{
-	return s->has_views ? number(n) : json_null();
-}
-
-static json_t *site_json(const struct status *all, const struct status_site *s)
-{
-	json_t *o = s->live ? json_deep_copy(s->live) : json_object();
-	bool has_age = s->oldest_us && all->now_us > s->oldest_us;
-
-	if (!s->live)
-		set_recorded(o, s);
-	set(o, "held", known(all, s->held));
-	set(o, "held_bytes", known(all, s->held_bytes));
-	set(o, "ready", known(all, s->ready));
-	set(o, "offered", known(all, s->offered));
-	set(o, "deferred", known(all, s->deferred));
-	set(o, "decide", known(all, s->decide));
-	set_time(o, "oldest", s->oldest_us);
-	set(o, "oldest_age_s",
-	    has_age ? number((all->now_us - s->oldest_us) / 1000000) : json_null());
-	set(o, "done", known(all, s->done));
-	set_text(o, "stopped", s->stopped);
-	set(o, "drain", drain_json(s));
-	set(o, "home",
-	    json_pack("{s:o, s:o, s:o}", "waiting", known(all, s->home_waiting), "decide",
-		      known(all, s->home_decide), "accounts", known(all, s->home_accounts)));
-	return o;
-}
-
-static json_t *views_json(const struct status *s)
-{
-	json_t *o = json_object();
-
-	set(o, "next", known(s, s->next));
-	set(o, "lag_records", s->has_lag ? number(s->lag_records) : json_null());
-	set_time(o, "newest_received", s->newest_received_us);
-	return o;
-}
-
-static json_t *mailboxes_json(const struct status *s)
-{
-	json_t *o = json_object();
-
-	set(o, "accounts", known(s, s->mailboxes.accounts));
-	set(o, "disabled", known(s, s->mailboxes.disabled));
-	set(o, "aliases", known(s, s->mailboxes.aliases));
-	set(o, "mailboxes", known(s, s->mailboxes.boxes));
-	set(o, "messages", known(s, s->mailboxes.messages));
-	set(o, "bytes", known(s, s->mailboxes.bytes));
-	return o;
-}
-
-static json_t *disk_json(const struct status *s)
-{
-	json_t *o = json_object();
-
-	if (!s->has_disk)
-		return o;
-	set(o, "free_bytes", number(s->free_bytes));
-	set(o, "reserve_bytes", number(s->reserve_bytes));
-	set(o, "below_reserve", json_boolean(s->free_bytes < s->reserve_bytes));
-	return o;
-}
-
-static json_t *listeners_json(const struct status *s)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < s->listeners_n; i++)
-		(void)json_array_append_new(
-			list,
-			json_pack("{s:o, s:o}", "service", cli_json_span(s->listeners[i].service),
-				  "address", cli_json_span(s->listeners[i].address)));
-	return list;
-}
-
-json_t *status_json(const struct status *s)
-{
-	json_t *o = s->live ? json_deep_copy(s->live) : json_object();
-	json_t *sites = json_array(), *missing = json_array();
-
-	for (size_t i = 0; i < s->missing_n; i++)
-		(void)json_array_append_new(missing, cli_json_span(span_str(s->missing[i])));
-	for (size_t i = 0; i < s->sites_n; i++)
-		(void)json_array_append_new(sites, site_json(s, &s->sites[i]));
-	set(o, "ok", json_boolean(s->missing_n == 0));
-	set(o, "missing", missing);
-	set_text(o, "version", HOLDFAST_VERSION);
-	set_text(o, "node", s->node);
-	set_time(o, "now", s->now_us);
-	set(o, "held", known(s, s->held));
-	set(o, "held_bytes", known(s, s->held_bytes));
-	set(o, "decide", known(s, s->decide));
-	set(o, "sites", sites);
-	set(o, "views", views_json(s));
-	set(o, "disk", disk_json(s));
-	set(o, "listeners", listeners_json(s));
-	set(o, "mailboxes", mailboxes_json(s));
-	set(o, "people", status_people_json(s));
-	return o;
-}
-
 /* ---- the screen ---- */
 
 static enum term_ink ink_of(const char *state)
@@ -193,7 +26,7 @@ struct tally {
 	size_t down, trying, unknown;
 };
 
-static struct tally tally_of(const struct status *s)
+static struct tally tally_of(const struct report_status *s)
 {
 	struct tally t = {0};
 
@@ -205,7 +38,7 @@ static struct tally tally_of(const struct status *s)
 	return t;
 }
 
-static void put_states(const struct status *s, struct tally t, struct buf *out)
+static void put_states(const struct report_status *s, struct tally t, struct buf *out)
 {
 	if (s->sites_n == 1 && t.unknown)
 		buf_printf(out, "It is not known whether %s takes mail", s->sites[0].name);
@@ -224,7 +57,7 @@ static void put_states(const struct status *s, struct tally t, struct buf *out)
 		buf_printf(out, "All %zu sites are up", s->sites_n);
 }
 
-static void put_headline(const struct cli *c, const struct status *s, struct buf *out)
+static void put_headline(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	struct tally t = tally_of(s);
 	enum term_ink ink = t.down				  ? INK_RED
@@ -257,7 +90,7 @@ enum {
 	W_ALL = 10 + 8 + 10 + 10 + 8 + 5
 };
 
-static size_t name_width(const struct cli *c, const struct status *s)
+static size_t name_width(const struct cli *c, const struct report_status *s)
 {
 	size_t most = c->term.width > W_ALL + 8 ? c->term.width - W_ALL : 8, width = 8;
 
@@ -275,7 +108,7 @@ static void put_cell(struct buf *out, const char *text, size_t columns, bool rig
 	term_cell(out, span_str(text), columns, right);
 }
 
-static void put_ago(const struct status *s, struct term_text *space, uint64_t at_us)
+static void put_ago(const struct report_status *s, struct term_text *space, uint64_t at_us)
 {
 	if (!at_us || at_us > s->now_us + 60000000)
 		(void)snprintf(space->p, sizeof space->p, "-");
@@ -293,8 +126,8 @@ static void put_bar(struct buf *out, uint64_t done, uint64_t all)
 	buf_append_byte(out, ']');
 }
 
-static void put_drain(const struct cli *c, const struct status *s, const struct status_site *site,
-		      struct buf *out)
+static void put_drain(const struct cli *c, const struct report_status *s,
+		      const struct report_site *site, struct buf *out)
 {
 	struct term_text a, b, left;
 	struct buf line = {0};
@@ -327,8 +160,8 @@ static const char *text_of(const json_t *o, const char *key)
 }
 
 /* "hold on by operator root (uid 0) until 22:10: maintenance; `holdfast hold X auto` ends it". */
-static void put_override(const struct cli *c, const struct status *s, const json_t *o,
-			 const char *target, struct buf *out)
+static void put_override(const struct cli *c, const struct report_status *s, const char *noun,
+			 const json_t *o, const char *target, struct buf *out)
 {
 	json_int_t until_us = json_integer_value(json_object_get(o, "until_us"));
 	const char *mode = text_of(o, "mode"), *by = text_of(o, "by"),
@@ -338,20 +171,20 @@ static void put_override(const struct cli *c, const struct status *s, const json
 
 	if (!*mode || !strcmp(mode, "auto"))
 		return;
-	buf_printf(&line, "hold %s for %s", mode, target);
+	buf_printf(&line, "%s %s for %s", noun, mode, target);
 	if (*by)
 		buf_printf(&line, " by %s", by);
 	if (until_us > 0)
 		buf_printf(&line, " until %s", term_time(&until, (uint64_t)until_us, s->now_us));
-	buf_printf(&line, "%s%s; `holdfast hold %s auto` ends it", *reason ? ": " : "", reason,
+	buf_printf(&line, "%s%s; `holdfast %s %s auto` ends it", *reason ? ": " : "", reason, noun,
 		   target);
 	term_wrap(&c->term, out, buf_span(&line), 2);
 	buf_fini(&line);
 }
 
 /* What an operator set for the site or one of its domains, and until when. */
-static void put_hold(const struct cli *c, const struct status *s, const struct status_site *site,
-		     struct buf *out)
+static void put_hold(const struct cli *c, const struct report_status *s,
+		     const struct report_site *site, struct buf *out)
 {
 	const json_t *hold = json_object_get(site->live, "hold"), *o;
 	const char *configured = text_of(hold, "configured");
@@ -360,17 +193,48 @@ static void put_hold(const struct cli *c, const struct status *s, const struct s
 	if (*configured && strcmp(configured, "auto") != 0 &&
 	    !strcmp(text_of(hold, "mode"), "auto"))
 		buf_printf(out, "  hold is %s in the configuration\n", configured);
-	put_override(c, s, hold, site->name, out);
+	put_override(c, s, "hold", hold, site->name, out);
 	json_array_foreach(json_object_get(s->live, "overrides"), i, o)
 	{
 		for (size_t k = 0; k < site->domains_n; k++) {
 			if (span_eq(site->domains[k], span_str(text_of(o, "target"))))
-				put_override(c, s, o, text_of(o, "target"), out);
+				put_override(c, s, "hold", o, text_of(o, "target"), out);
 		}
 	}
 }
 
-static void put_home(const struct cli *c, const struct status_site *site, struct buf *out)
+/* Whether people are told to work here, and whether somebody has to say so. */
+static void put_continuity(const struct cli *c, const struct report_status *s,
+			   const struct report_site *site, struct buf *out)
+{
+	const json_t *o = json_object_get(site->live, "continuity"), *each;
+	const char *state = text_of(o, "state");
+	struct buf line = {0};
+	size_t i;
+
+	if (!strcmp(state, "asks"))
+		buf_printf(&line, "shall people work here? `holdfast continuity %s on` or off",
+			   site->name);
+	else if (!strcmp(state, "on"))
+		buf_printf(&line, "people are told to work here");
+	else if (json_is_true(json_object_get(o, "blocked")))
+		buf_printf(&line,
+			   "people are not told to work here: our own network seems to be down");
+	if (line.n)
+		term_wrap(&c->term, out, buf_span(&line), 2);
+	buf_fini(&line);
+	put_override(c, s, "continuity", o, site->name, out);
+	json_array_foreach(json_object_get(s->live, "continuity_overrides"), i, each)
+	{
+		for (size_t k = 0; k < site->domains_n; k++) {
+			if (span_eq(site->domains[k], span_str(text_of(each, "target"))))
+				put_override(c, s, "continuity", each, text_of(each, "target"),
+					     out);
+		}
+	}
+}
+
+static void put_home(const struct cli *c, const struct report_site *site, struct buf *out)
 {
 	struct term_text a, b;
 	struct buf line = {0};
@@ -388,8 +252,8 @@ static void put_home(const struct cli *c, const struct status_site *site, struct
 	buf_fini(&line);
 }
 
-static void put_site(const struct cli *c, const struct status *s, const struct status_site *site,
-		     size_t width, struct buf *out)
+static void put_site(const struct cli *c, const struct report_status *s,
+		     const struct report_site *site, size_t width, struct buf *out)
 {
 	enum term_ink ink = ink_of(site->state);
 	struct term_text text;
@@ -410,11 +274,12 @@ static void put_site(const struct cli *c, const struct status *s, const struct s
 	if (*site->stopped)
 		term_wrap(&c->term, out, span_str(site->stopped), 2);
 	put_hold(c, s, site, out);
+	put_continuity(c, s, site, out);
 	put_drain(c, s, site, out);
 	put_home(c, site, out);
 }
 
-static void put_sites(const struct cli *c, const struct status *s, struct buf *out)
+static void put_sites(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	size_t width = name_width(c, s);
 
@@ -451,7 +316,7 @@ static void put_line(const struct cli *c, struct buf *out, const char *head, enu
 	buf_clear(text);
 }
 
-static void put_disk(const struct cli *c, const struct status *s, struct buf *out)
+static void put_disk(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	bool is_low = s->free_bytes < s->reserve_bytes;
 	struct term_text a, b;
@@ -472,7 +337,7 @@ static void put_disk(const struct cli *c, const struct status *s, struct buf *ou
 	buf_fini(&line);
 }
 
-static void put_views(const struct cli *c, const struct status *s, struct buf *out)
+static void put_views(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	struct term_text n;
 	struct buf line = {0};
@@ -492,7 +357,7 @@ static void put_views(const struct cli *c, const struct status *s, struct buf *o
 }
 
 /* "smtp 25, imaps 993": each service and port once. */
-static void put_listeners(const struct cli *c, const struct status *s, struct buf *out)
+static void put_listeners(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	struct span last = SPAN_NONE, last_port = SPAN_NONE;
 	struct buf line = {0};
@@ -516,7 +381,7 @@ static void put_listeners(const struct cli *c, const struct status *s, struct bu
 	buf_fini(&line);
 }
 
-static void put_people(const struct cli *c, const struct status *s, struct buf *out)
+static void put_people(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	struct buf line = {0};
 	bool is_all;
@@ -543,7 +408,7 @@ static void put_role(const struct cli *c, const json_t *r, struct buf *out)
 	buf_fini(&line);
 }
 
-static void put_roles(const struct cli *c, const struct status *s, struct buf *out)
+static void put_roles(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	const json_t *list = json_object_get(s->live, "roles"), *r;
 	size_t n = json_array_size(list), running = 0, i;
@@ -566,7 +431,7 @@ static void put_roles(const struct cli *c, const struct status *s, struct buf *o
 }
 
 /* What watch cannot write, and a network of ours that is down. */
-static void put_alarms(const struct cli *c, const struct status *s, struct buf *out)
+static void put_alarms(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	const char *trouble = text_of(json_object_get(s->live, "ledger"), "trouble");
 	struct buf line = {0};
@@ -583,7 +448,7 @@ static void put_alarms(const struct cli *c, const struct status *s, struct buf *
 	buf_fini(&line);
 }
 
-void status_print(const struct cli *c, const struct status *s, struct buf *out)
+void status_print(const struct cli *c, const struct report_status *s, struct buf *out)
 {
 	struct term_text n;
 	struct buf line = {0};
@@ -614,18 +479,19 @@ void status_print(const struct cli *c, const struct status *s, struct buf *out)
 
 int cmd_status(struct cli *c)
 {
-	struct status s;
+	struct status_asked asked;
+	struct report_status s;
 	struct buf out = {0};
 
-	if (!status_gather(c, &s))
+	if (!status_ask(c, &asked, &s))
 		return CLI_NO;
 	if (c->is_json) {
-		cli_print_json(status_json(&s));
+		cli_print_json(report_status_json(&s));
 	} else {
 		status_print(c, &s, &out);
 		(void)fwrite(out.p, 1, out.n, stdout);
 		buf_fini(&out);
 	}
-	status_free(&s);
+	status_asked_free(&asked);
 	return s.missing_n ? CLI_NO : CLI_FINE;
 }

@@ -42,20 +42,41 @@ const char *term_off(const struct term *t, enum term_ink ink)
 	return t->has_colour && ink != INK_PLAIN ? "\033[0m" : "";
 }
 
+/* What is not there to be seen and changes how the rest looks: controls, marks and overrides of direction, blanks without
+ * width, line separators, tags. H-04: a name or a subject says what it says. */
+static bool is_hidden(uint32_t code)
+{
+	static const struct {
+		uint32_t first, last;
+	} hidden[] = {
+		{0, 0x1f},	  {0x7f, 0x9f},	    {0xad, 0xad},     {0x61c, 0x61c},
+		{0x115f, 0x1160}, {0x17b4, 0x17b5}, {0x180b, 0x180f}, {0x200b, 0x200f},
+		{0x2028, 0x202e}, {0x2060, 0x206f}, {0x3164, 0x3164}, {0xfe00, 0xfe0f},
+		{0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb}, {0xe0000, 0xe0fff},
+	};
+
+	for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+		if (code >= hidden[i].first && code <= hidden[i].last)
+			return true;
+	}
+	return false;
+}
+
+static uint32_t code_of(const unsigned char *p, size_t length)
+{
+	uint32_t code = length == 1 ? p[0] : p[0] & (0x7fu >> length);
+
+	for (size_t i = 1; i < length; i++)
+		code = code << 6 | (p[i] & 0x3f);
+	return code;
+}
+
 /* Length of the character at p that may be shown, 0 if it must become "?". */
 static size_t shown_length(const unsigned char *p, size_t n)
 {
 	size_t length = utf8_length(p, n);
 
-	if (length == 0 || p[0] < ' ' || p[0] == 127)
-		return 0;
-	/* C1 controls, U+0080 to U+009F, and the direction overrides U+202A to U+202E, U+2066 to U+2069. */
-	if (length == 2 && p[0] == 0xc2 && p[1] < 0xa0)
-		return 0;
-	if (length == 3 && p[0] == 0xe2 &&
-	    ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6)))
-		return 0;
-	return length;
+	return length && !is_hidden(code_of(p, length)) ? length : 0;
 }
 
 size_t term_columns(struct span s)

@@ -80,6 +80,24 @@ static void hold_set(struct views *v, const struct msg_act_meta *a)
 		v->ops.on_site(v->ops.arg, 0);
 }
 
+/* continuity.state of a site, continuity.set of a domain: what views_continuity reads. "auto": the site says. */
+static void continuity(struct views *v, const struct msg_act_meta *a, uint64_t at_us)
+{
+	bool is_domain = span_eq(a->class, SPAN_LIT("domain"));
+	char since[24];
+
+	if (span_eq(a->verb, SPAN_LIT("continuity.set")) != is_domain)
+		return;
+	(void)snprintf(since, sizeof since, "%llu", (unsigned long long)at_us);
+	views_run(v, "DELETE FROM fact WHERE kind = 'continuity' AND scope = ?", "s", a->object);
+	if (is_domain && span_eq(a->argument, SPAN_LIT("auto")))
+		return;
+	views_run(v,
+		  "INSERT INTO fact VALUES ('continuity', ?1, 'state', ?2), ('continuity', ?1, "
+		  "'since', ?3)",
+		  "ssz", a->object, a->argument, since);
+}
+
 /* ---- queue acts ---- */
 
 struct chosen {
@@ -319,7 +337,8 @@ static void judge(struct verb_ctx *c, size_t verb, struct views_act *line, struc
 	run_verb(c, verb, &match, line, text);
 	if (verbs[verb].each == do_release)
 		unstop(c->v, &match);
-	if ((verbs[verb].each == do_retry || verbs[verb].each == do_release) && match.flags == QUEUE_MATCH_SITE)
+	if ((verbs[verb].each == do_retry || verbs[verb].each == do_release) &&
+	    match.flags == QUEUE_MATCH_SITE)
 		home_retry(c->v, span_str(match.site));
 	look_at_all(c->v, c->number, c->at_us);
 }
@@ -399,6 +418,8 @@ void apply_act(struct views *v, const struct order_entry *e, const struct record
 		drain_stop(v, &a);
 	else if (span_eq(a.verb, SPAN_LIT("hold.set")))
 		hold_set(v, &a);
+	else if (span_starts(a.verb, SPAN_LIT("continuity.")))
+		continuity(v, &a, r->received_us);
 	else if (span_starts(a.verb, SPAN_LIT("queue.")))
 		queue_act(v, &a, e->number, r->received_us, &line);
 	v->history_line = 0;

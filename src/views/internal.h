@@ -99,6 +99,12 @@ enum rc views_end(struct views *v, struct fault *why);
 enum rc views_sqlite_rc(int sqlite_code);
 #define I(x) ((int64_t)(x))
 
+/* ---- read.c: a line of the history ---- */
+#define HISTORY_COLUMNS                                                                            \
+	"number, at_us, id, verb, object, argument, reason, actor, class, until_us, confidence,"   \
+	" judged, ok, count, result"
+void views_act_from(sqlite3_stmt *q, struct views_act *a);
+
 /* ---- sites.c ---- */
 /* An id from a row. Of a damaged database: an empty site, and the call fails. */
 struct site *site_by_id(struct views *v, uint32_t id);

@@ -20,19 +20,20 @@ enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct
 {
 	/* Oldest: the heads of the indexes by state; only what is deferred or offered has to be looked through. */
 	sqlite3_stmt *q = views_sql(
-		v, "SELECT id, name, kind, phase, state, since_us, reason, stopped, up_us, ready, "
-		   "offered, deferred,"
-		   " decide, bytes, done, o_open, o_began_us, o_total, o_handed, o_unsure, "
-		   "o_decide, o_deferred,"
-		   " o_returned, o_discarded, o_receipt, (SELECT received_us FROM message WHERE "
-		   "number = (SELECT min(n)"
-		   " FROM (SELECT min(number) n FROM delivery WHERE site = t.id AND state = 0"
-		   " UNION ALL SELECT min(number) FROM delivery WHERE site = t.id AND state = 2"
-		   " UNION ALL SELECT min(number) FROM delivery WHERE site = t.id AND state = 3"
-		   " UNION ALL SELECT min(number) FROM delivery INDEXED BY delivery_offered"
-		   "  WHERE state = 1 AND site = t.id)))"
-		   " FROM site t WHERE (kind IN (0, 2) OR ready + offered + deferred + decide > 0)"
-		   " AND (kind = 0 OR ready + offered + deferred + decide > 0) ORDER BY kind, name");
+		v,
+		"SELECT id, name, kind, phase, state, since_us, reason, stopped, up_us, ready, "
+		"offered, deferred,"
+		" decide, bytes, done, o_open, o_began_us, o_total, o_handed, o_unsure, "
+		"o_decide, o_deferred,"
+		" o_returned, o_discarded, o_receipt, (SELECT received_us FROM message WHERE "
+		"number = (SELECT min(n)"
+		" FROM (SELECT min(number) n FROM delivery WHERE site = t.id AND state = 0"
+		" UNION ALL SELECT min(number) FROM delivery WHERE site = t.id AND state = 2"
+		" UNION ALL SELECT min(number) FROM delivery WHERE site = t.id AND state = 3"
+		" UNION ALL SELECT min(number) FROM delivery INDEXED BY delivery_offered"
+		"  WHERE state = 1 AND site = t.id)))"
+		" FROM site t WHERE (kind IN (0, 2) OR ready + offered + deferred + decide > 0)"
+		" AND (kind = 0 OR ready + offered + deferred + decide > 0) ORDER BY kind, name");
 
 	while (views_row(v, q)) {
 		struct views_site s = {
@@ -63,11 +64,28 @@ enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct
 	return views_end(v, why);
 }
 
-#define HISTORY_COLUMNS                                                                            \
-	"number, at_us, id, verb, object, argument, reason, actor, class, until_us, confidence,"   \
-	" judged, ok, count, result"
+enum rc views_continuity(struct views *v, struct span domain, struct views_continuity *out,
+			 struct fault *why)
+{
+	/* A site may have the name of its domain: then both orders are of the site's. */
+	sqlite3_stmt *q = views_bind(
+		v,
+		"SELECT f.value, g.value FROM fact f JOIN fact g ON g.kind = f.kind AND g.scope ="
+		" f.scope AND g.key = 'since' WHERE f.kind = 'continuity' AND f.key = 'state' AND"
+		" f.scope IN (?1, (SELECT site FROM domain WHERE name = ?1))"
+		" ORDER BY f.scope != ?1 LIMIT 1",
+		"s", domain);
 
-static void act_from(sqlite3_stmt *q, struct views_act *a)
+	*out = (struct views_continuity){0};
+	if (views_row(v, q)) {
+		out->is_on = span_eq(views_text(q, 0), SPAN_LIT("on"));
+		(void)span_to_u64(views_text(q, 1), INT64_MAX, &out->since_us);
+	}
+	views_done(q);
+	return views_end(v, why);
+}
+
+void views_act_from(sqlite3_stmt *q, struct views_act *a)
 {
 	*a = (struct views_act){
 		.number = (uint64_t)views_int(q, 0),
@@ -101,7 +119,7 @@ enum rc views_history(struct views *v, uint32_t last,
 	while (views_row(v, q)) {
 		struct views_act a;
 
-		act_from(q, &a);
+		views_act_from(q, &a);
 		if (!on_act(arg, &a))
 			break;
 	}
@@ -123,7 +141,7 @@ enum rc views_act_result(struct views *v, struct span act_id,
 		rc = views_end(v, why);
 		return rc == OK ? MORE : rc;
 	}
-	act_from(q, &a);
+	views_act_from(q, &a);
 	(void)on_act(arg, &a);
 	views_done(q);
 	return views_end(v, why);

@@ -85,6 +85,14 @@ struct views_site {
 enum rc views_each_site(struct views *v, bool (*on_site)(void *arg, const struct views_site *s),
 			void *arg, struct fault *why) MUST_USE;
 
+/* Whether people of a domain are told to work here: an order for the domain, else what was recorded of its site. */
+struct views_continuity {
+	bool is_on;
+	uint64_t since_us; /* 0: it never was anything else than off */
+};
+enum rc views_continuity(struct views *v, struct span domain, struct views_continuity *out,
+			 struct fault *why) MUST_USE;
+
 /* ---- queue ---- */
 
 /* One recipient of one message that is not finished. */

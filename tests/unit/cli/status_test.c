@@ -13,7 +13,7 @@
 /* A fixed moment, far from midnight in every time zone that matters: only ages are shown. */
 #define NOW (1795299503ull * S)
 
-static char *shown(struct status *s, unsigned width)
+static char *shown(struct report_status *s, unsigned width)
 {
 	struct cli c = {.term = {.width = width}};
 	static char copy[8192];
@@ -27,9 +27,9 @@ static char *shown(struct status *s, unsigned width)
 	return copy;
 }
 
-static struct status_site site(const char *name, const char *state)
+static struct report_site site(const char *name, const char *state)
 {
-	return (struct status_site){.name = name,
+	return (struct report_site){.name = name,
 				    .state = state,
 				    .reason = "",
 				    .stopped = "",
@@ -46,8 +46,8 @@ static void all_is_well(void **state)
 		{SPAN_LIT("smtp"), SPAN_LIT("[::]:2525")},
 		{SPAN_LIT("imaps"), SPAN_LIT("0.0.0.0:993")},
 	};
-	struct status_site one = site("head-office", "up");
-	struct status s = {.now_us = NOW,
+	struct report_site one = site("head-office", "up");
+	struct report_status s = {.now_us = NOW,
 			   .listeners = open,
 			   .listeners_n = 4,
 			   .has_people = true,
@@ -77,11 +77,11 @@ static void all_is_well(void **state)
 
 static void an_outage_and_a_drain_with_its_forecast(void **state)
 {
-	struct status_site two[] = {site("head-office", "down"), site("branch", "up")};
+	struct report_site two[] = {site("head-office", "down"), site("branch", "up")};
 	json_t *live = json_pack("{s:[{s:s, s:s, s:i, s:s}, {s:s, s:s}]}", "roles", "name", "scout",
 				 "state", "waiting", "restarts", 3, "last_words", "must failed",
 				 "name", "edge-0", "state", "running");
-	struct status s = {.now_us = NOW,
+	struct report_status s = {.now_us = NOW,
 			   .sites = two,
 			   .sites_n = 2,
 			   .live = live,
@@ -130,20 +130,20 @@ static void an_outage_and_a_drain_with_its_forecast(void **state)
 	/* Narrow and wide: nothing stands over the edge. */
 	(void)shown(&s, 60);
 	(void)shown(&s, 200);
-	status_free(&s);
+	json_decref((json_t *)(uintptr_t)s.live);
 }
 
 static void what_is_missing_is_said(void **state)
 {
-	struct status_site one =
+	struct report_site one =
 		site("a-site-with-a-name-that-is-much-longer-than-its-column", "unknown");
-	struct status s = {.now_us = NOW,
+	struct report_status s = {.now_us = NOW,
 			   .sites = &one,
 			   .sites_n = 1,
 			   .missing = {"live state: Holdfast is not running here"},
 			   .missing_n = 1};
 	const char *text = shown(&s, 80);
-	json_t *o = status_json(&s);
+	json_t *o = report_status_json(&s);
 
 	(void)state;
 	assert_non_null(strstr(text, "It is not known whether a-site-with"));
@@ -162,14 +162,14 @@ static void the_share_of_people_is_shown(void **state)
 					 .address = SPAN_LIT("[::]:25")};
 	static struct msg_listen imaps = {.service = SPAN_LIT("imaps"),
 					  .address = SPAN_LIT("[::]:993")};
-	struct status s = {.now_us = NOW, .listeners = &smtp, .listeners_n = 1};
+	struct report_status s = {.now_us = NOW, .listeners = &smtp, .listeners_n = 1};
 	json_t *o;
 
 	(void)state;
 	assert_null(strstr(shown(&s, 80), "People"));
 	s.listeners = &imaps;
 	assert_non_null(strstr(shown(&s, 80), "People   how many could log in is not known"));
-	o = status_json(&s);
+	o = report_status_json(&s);
 	assert_true(json_is_null(json_object_get(o, "people")));
 	json_decref(o);
 	s.has_people = true;
@@ -179,7 +179,7 @@ static void the_share_of_people_is_shown(void **state)
 	s.invited = 7;
 	assert_non_null(strstr(shown(&s, 80),
 			       "People   900 of 1,200 could log in today (75 %), 7 invited\n"));
-	o = status_json(&s);
+	o = report_status_json(&s);
 	assert_int_equal(
 		json_integer_value(json_object_get(json_object_get(o, "people"), "can_log_in")),
 		900);
@@ -189,8 +189,8 @@ static void the_share_of_people_is_shown(void **state)
 /* The words of a primary come from outside. */
 static void a_primary_cannot_write_on_the_terminal(void **state)
 {
-	struct status_site one = site("s", "down");
-	struct status s = {.now_us = NOW, .sites = &one, .sites_n = 1, .has_views = true};
+	struct report_site one = site("s", "down");
+	struct report_status s = {.now_us = NOW, .sites = &one, .sites_n = 1, .has_views = true};
 
 	(void)state;
 	one.reason = "550 \033[2J\033]0;owned\007 go away";

@@ -42,6 +42,13 @@ static void bytes_of_mail_are_shown_safely(void **state)
 		{"\xe2\x80\xae"
 		 "gpj.exe",
 		 20, "?gpj.exe"},	/* right-to-left override */
+		{"a\xe2\x80\x8f"
+		 "b\xe2\x81\xa6"
+		 "c\xd8\x9c"
+		 "d",
+		 20, "a?b?c?d"}, /* marks and isolates of direction */
+		{"pay\xe2\x80\x8bpal\xef\xbb\xbf\xc2\xad", 20, "pay?pal??"}, /* no width */
+		{"x\xe2\x80\xa8y\xf3\xa0\x81\x81", 20, "x?y?"},	     /* line separator, tag */
 		{"\xff\xfe", 20, "??"}, /* no UTF-8 */
 		{"gr\xc3\xbc\xc3\x9f"
 		 "e",

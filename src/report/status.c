@@ -1,26 +1,25 @@
-#include "cli/status.h"
+#include "report/status.h"
 
-#include "cli/control.h"
 #include "ipc/msg.h"
 #include "ledger/ledger.h"
 #include "os/os.h"
-#include "views/mailbox.h"
+#include "report/report.h"
 
 enum { SITES = 11000 }; /* of the configuration, and redirects */
 
-static void lacks(struct cli *c, struct status *s, const char *what, const char *why)
+static void lacks(struct arena *a, struct report_status *s, const char *what, const char *why)
 {
 	char text[600];
 
-	if (s->missing_n == STATUS_MISSING)
+	if (s->missing_n == REPORT_MISSING)
 		return;
 	(void)snprintf(text, sizeof text, "%s: %s", what, why);
-	s->missing[s->missing_n++] = arena_str(&c->arena, span_str(text));
+	s->missing[s->missing_n++] = arena_str(a, span_str(text));
 }
 
-static struct status_site *site_of(struct cli *c, struct status *s, struct span name)
+static struct report_site *site_of(struct arena *a, struct report_status *s, struct span name)
 {
-	struct status_site *site;
+	struct report_site *site;
 
 	for (size_t i = 0; i < s->sites_n; i++) {
 		if (span_eq(span_str(s->sites[i].name), name))
@@ -28,7 +27,7 @@ static struct status_site *site_of(struct cli *c, struct status *s, struct span 
 	}
 	if (s->sites_n == s->sites_cap) {
 		size_t cap = s->sites_cap ? 2 * s->sites_cap : 16;
-		struct status_site *more = arena_array(&c->arena, cap, sizeof *more);
+		struct report_site *more = arena_array(a, cap, sizeof *more);
 
 		if (s->sites_n)
 			memcpy(more, s->sites, s->sites_n * sizeof *more);
@@ -36,7 +35,7 @@ static struct status_site *site_of(struct cli *c, struct status *s, struct span 
 		s->sites_cap = cap;
 	}
 	site = &s->sites[s->sites_n++];
-	*site = (struct status_site){.name = arena_str(&c->arena, name),
+	*site = (struct report_site){.name = arena_str(a, name),
 				     .state = "unknown",
 				     .reason = "",
 				     .stopped = "",
@@ -46,11 +45,11 @@ static struct status_site *site_of(struct cli *c, struct status *s, struct span 
 
 /* ---- the configuration ---- */
 
-static void take_domains(struct cli *c, const struct msg_config *config, struct status_site *site)
+static void take_domains(struct arena *a, const struct msg_config *config, struct report_site *site)
 {
 	size_t n = 0;
 
-	site->domains = arena_array(&c->arena, config->domains_n + 1, sizeof *site->domains);
+	site->domains = arena_array(a, config->domains_n + 1, sizeof *site->domains);
 	for (size_t i = 0; i < config->domains_n; i++) {
 		if (span_eq(config->domains[i].site, span_str(site->name)))
 			site->domains[n++] = config->domains[i].name;
@@ -58,23 +57,23 @@ static void take_domains(struct cli *c, const struct msg_config *config, struct 
 	site->domains_n = n;
 }
 
-static void from_config(struct cli *c, struct status *s, const struct msg_config *config)
+static void from_config(struct arena *a, struct report_status *s, const struct msg_config *config)
 {
-	s->node = arena_str(&c->arena, config->node);
+	s->node = arena_str(a, config->node);
 	s->reserve_bytes = config->limits.reserve_bytes;
 	s->listeners = config->listen;
 	s->listeners_n = config->listen_n;
 	for (size_t i = 0; i < config->sites_n; i++)
-		take_domains(c, config, site_of(c, s, config->sites[i].name));
+		take_domains(a, config, site_of(a, s, config->sites[i].name));
 }
 
 /* ---- watch ---- */
 
-static const char *text_in(struct cli *c, const json_t *object, const char *key)
+static const char *text_in(struct arena *a, const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
-	return text ? arena_str(&c->arena, span_str(text)) : "";
+	return text ? arena_str(a, span_str(text)) : "";
 }
 
 static uint64_t number_in(const json_t *object, const char *key)
@@ -84,64 +83,50 @@ static uint64_t number_in(const json_t *object, const char *key)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
-static void site_from_watch(struct cli *c, struct status *s, const json_t *from)
+static void site_from_watch(struct arena *a, struct report_status *s, const json_t *from)
 {
-	const char *name = text_in(c, from, "name");
-	struct status_site *site;
+	const char *name = text_in(a, from, "name");
+	struct report_site *site;
 
 	if (!*name)
 		return;
-	site = site_of(c, s, span_str(name));
+	site = site_of(a, s, span_str(name));
 	site->live = from;
-	site->state = text_in(c, from, "state");
-	site->reason = text_in(c, from, "evidence");
+	site->state = text_in(a, from, "state");
+	site->reason = text_in(a, from, "evidence");
 	site->since_us = number_in(from, "since_us");
 }
 
-static void from_watch(struct cli *c, struct status *s)
+static void from_watch(const struct report_sources *from, struct report_status *s)
 {
-	struct msg_status_ask ask = {0};
-	struct msg_status_answer answer;
-	struct fault why = {0};
-	struct buf body = {0};
-	struct span bytes;
-	json_t *root = NULL;
 	size_t i;
 	const json_t *site;
 
-	msg_status_ask_encode(&body, &ask);
-	if (control_ask(c, s->data, MSG_STATUS_ASK, buf_span(&body), MSG_STATUS_ANSWER, 5000,
-			&bytes, &why) == OK &&
-	    msg_status_answer_decode(&c->arena, bytes, &answer))
-		root = json_loadb((const char *)answer.json.p, answer.json.n,
-				  JSON_REJECT_DUPLICATES, NULL);
-	buf_fini(&body);
-	if (!json_is_object(root)) {
-		lacks(c, s, "live state",
-		      why.text[0] ? why.text : "the watch role gave an answer that makes no sense");
-		json_decref(root);
+	if (!json_is_object(from->live)) {
+		lacks(from->arena, s, "live state", from->live_why);
 		return;
 	}
-	json_array_foreach(json_object_get(root, "sites"), i, site) site_from_watch(c, s, site);
-	s->live = root;
+	s->live = from->live;
+	json_array_foreach(json_object_get(from->live, "sites"), i, site)
+		site_from_watch(from->arena, s, site);
 }
 
 /* While someone has the file half edited: what the running system has loaded. */
-static void settings_from_watch(struct cli *c, struct status *s)
+static void settings_from_watch(struct arena *a, struct report_status *s)
 {
-	s->node = text_in(c, s->live, "node");
+	s->node = text_in(a, s->live, "node");
 	s->reserve_bytes = number_in(json_object_get(s->live, "disk"), "reserve_bytes");
 }
 
 /* ---- the views ---- */
 
 struct gather {
-	struct cli *c;
-	struct status *s;
+	struct arena *a;
+	struct report_status *s;
 };
 
-static void take_drain(struct cli *c, const struct status *s, const struct views_site *v,
-		       struct status_site *site)
+static void take_drain(struct arena *a, const struct report_status *s, const struct views_site *v,
+		       struct report_site *site)
 {
 	const struct views_drain *d = &v->drain;
 	uint64_t settled = d->handed_back + d->returned + d->discarded;
@@ -157,7 +142,7 @@ static void take_drain(struct cli *c, const struct status *s, const struct views
 	site->drain_deferred = d->deferred;
 	site->drain_returned = d->returned;
 	site->drain_discarded = d->discarded;
-	site->receipt = arena_str(&c->arena, d->receipt);
+	site->receipt = arena_str(a, d->receipt);
 	if (!d->is_open || !d->up_us || s->now_us <= d->up_us || !d->handed_back ||
 	    settled + d->decide >= d->total)
 		return;
@@ -167,7 +152,7 @@ static void take_drain(struct cli *c, const struct status *s, const struct views
 }
 
 /* Taken out of the configuration, or renamed: nobody probes it, and what it holds waits for ever. */
-static bool is_removed(const struct gather *g, const struct status_site *site,
+static bool is_removed(const struct gather *g, const struct report_site *site,
 		       const struct views_site *v)
 {
 	return g->s->live && !site->live && !v->is_redirect;
@@ -176,20 +161,20 @@ static bool is_removed(const struct gather *g, const struct status_site *site,
 static bool site_from_views(void *arg, const struct views_site *v)
 {
 	struct gather *g = arg;
-	struct status_site *site;
+	struct report_site *site;
 
 	if (g->s->sites_n >= SITES || (v->is_redirect && !v->held))
 		return g->s->sites_n < SITES;
-	site = site_of(g->c, g->s, v->name);
+	site = site_of(g->a, g->s, v->name);
 	if (is_removed(g, site, v)) {
 		site->state = "removed";
 		site->reason =
 			"not in the configuration: name it there again, or send its mail on with "
 			"holdfast queue redirect --match site=NAME HOST";
 	} else if (!site->live) {
-		site->state = v->state.n ? arena_str(&g->c->arena, v->state) : "unknown";
+		site->state = v->state.n ? arena_str(g->a, v->state) : "unknown";
 		site->since_us = v->since_us;
-		site->reason = arena_str(&g->c->arena, v->reason);
+		site->reason = arena_str(g->a, v->reason);
 	}
 	site->is_counted = true;
 	site->held = v->held;
@@ -200,24 +185,23 @@ static bool site_from_views(void *arg, const struct views_site *v)
 	site->decide = v->decide;
 	site->oldest_us = v->oldest_us;
 	site->done = v->done;
-	site->stopped = arena_str(&g->c->arena, v->stopped);
-	take_drain(g->c, g->s, v, site);
+	site->stopped = arena_str(g->a, v->stopped);
+	take_drain(g->a, g->s, v, site);
 	g->s->held += v->held;
 	g->s->held_bytes += v->held_bytes;
 	g->s->decide += v->decide;
 	return true;
 }
 
-static void lag_from_order(struct cli *c, struct status *s)
+static void lag_from_order(struct os *os, struct report_status *s)
 {
 	struct order *order = NULL;
 	struct fault why = {0};
 	char dir[200];
 	uint64_t size;
 
-	(void)c;
 	(void)snprintf(dir, sizeof dir, "%s/ledger", s->data);
-	if (order_open(os_real(), dir, false, &order, &why) != OK)
+	if (order_open(os, dir, false, &order, &why) != OK)
 		return;
 	size = order_size(order);
 	order_close(order);
@@ -225,7 +209,7 @@ static void lag_from_order(struct cli *c, struct status *s)
 	s->lag_records = size > s->next ? size - s->next : 0;
 }
 
-static enum rc home_of_site(struct views *views, struct status_site *site, struct fault *why)
+static enum rc home_of_site(struct views *views, struct report_site *site, struct fault *why)
 {
 	struct views_home_left left;
 	enum rc rc = views_home_left(views, span_str(site->name), &left, why);
@@ -238,62 +222,76 @@ static enum rc home_of_site(struct views *views, struct status_site *site, struc
 	return OK;
 }
 
-static void from_views(struct cli *c, struct status *s)
+static void from_views(const struct report_sources *from, struct report_status *s)
 {
-	struct gather g = {c, s};
+	struct gather g = {from->arena, s};
+	struct views *views = from->views;
 	struct views_progress progress;
-	struct views *views = NULL;
 	struct fault why = {0};
-	enum rc rc = views_open_read(s->data, &views, &why);
+	enum rc rc = LATER;
 
-	if (rc == OK)
+	if (views)
 		rc = views_each_site(views, site_from_views, &g, &why);
+	else
+		fault_set(&why, "%s", from->views_why);
 	for (size_t i = 0; rc == OK && i < s->sites_n; i++)
 		rc = home_of_site(views, &s->sites[i], &why);
 	if (rc == OK)
 		rc = views_people(views, &s->mailboxes, &why);
 	if (rc == OK)
 		rc = views_progress(views, &progress, &why);
-	if (rc == OK) {
-		s->has_views = true;
-		s->next = progress.next;
-		s->newest_received_us = progress.newest_received_us;
-		lag_from_order(c, s);
-	} else {
-		lacks(c, s, "held mail", why.text[0] ? why.text : "the views cannot be read");
+	if (rc != OK) {
+		lacks(from->arena, s, "held mail",
+		      why.text[0] ? why.text : "the views cannot be read");
+		return;
 	}
-	views_close(views);
+	s->has_views = true;
+	s->next = progress.next;
+	s->newest_received_us = progress.newest_received_us;
+	lag_from_order(from->os, s);
 }
 
-bool status_gather(struct cli *c, struct status *out)
-{
-	struct msg_config config = {0};
-	bool is_complete;
-	const char *why;
+/* ---- auth ---- */
 
-	*out = (struct status){.now_us = os_wall_us(os_real()), .node = ""};
-	if (!cli_find_data(c, &out->data, &config, &is_complete))
-		return false;
-	if (is_complete)
-		from_config(c, out, &config);
-	from_watch(c, out);
-	if (!is_complete && out->live)
-		settings_from_watch(c, out);
-	else if (!is_complete)
-		lacks(c, out, "configuration", "it has mistakes; see holdfast check-config");
-	from_views(c, out);
-	why = status_from_auth(c, out);
-	if (why)
-		lacks(c, out, "logins", why);
-	if (os_free_bytes(os_real(), out->data, &out->free_bytes) == 0)
+bool report_has_people(const struct msg_listen *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct span service = listeners[i].service;
+
+		if (!span_eq(service, SPAN_LIT("smtp")) && !span_eq(service, SPAN_LIT("metrics")) &&
+		    !span_eq(service, SPAN_LIT("admin")))
+			return true;
+	}
+	return false;
+}
+
+static void from_auth(const struct report_sources *from, struct report_status *s)
+{
+	if (json_is_object(from->people)) {
+		s->has_people = true;
+		s->people = number_in(from->people, "accounts");
+		s->can_log_in = number_in(from->people, "can_log_in");
+		s->invited = number_in(from->people, "invited");
+	} else if (*from->people_why) {
+		lacks(from->arena, s, "logins", from->people_why);
+	}
+}
+
+void report_status_gather(const struct report_sources *from, struct report_status *out)
+{
+	*out = (struct report_status){.now_us = from->now_us, .node = "", .data = from->data};
+	if (from->config)
+		from_config(from->arena, out, from->config);
+	from_watch(from, out);
+	if (!from->config && out->live)
+		settings_from_watch(from->arena, out);
+	else if (!from->config)
+		lacks(from->arena, out, "configuration",
+		      "it has mistakes; see holdfast check-config");
+	from_views(from, out);
+	from_auth(from, out);
+	if (os_free_bytes(from->os, from->data, &out->free_bytes) == 0)
 		out->has_disk = true;
 	else
-		lacks(c, out, "disk", "the data directory cannot be read");
-	return true;
-}
-
-void status_free(struct status *s)
-{
-	json_decref(s->live);
-	s->live = NULL;
+		lacks(from->arena, out, "disk", "the data directory cannot be read");
 }
