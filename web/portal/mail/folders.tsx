@@ -1,0 +1,65 @@
+import { useEffect, useRef } from "preact/hooks";
+import { useCell } from "../../shared/cell";
+import { number, useTexts } from "../../shared/i18n";
+import { IconButton, LinkButton } from "../../shared/components/button";
+import { Icon, type IconName } from "../../shared/components/icon";
+import type { Id, Mailbox } from "../../shared/jmap";
+import { path } from "../router";
+import { mail } from "./state";
+import { boxName } from "./verbs";
+
+export const boxIcon = (b: Mailbox): IconName =>
+	({ inbox: "inbox", drafts: "drafts", sent: "sent", archive: "archive", trash: "trash", junk: "junk" } as Record<string, IconName>)[b.role ?? ""] ?? "folder";
+
+export function depth(b: Mailbox): number {
+	let d = 0;
+	for (let p = b.parentId; p && d < 20; p = mail.cache.box(p)?.parentId ?? null) d++;
+	return d;
+}
+
+export function Folders({ current, onPick }: { current: Id; onPick?: () => void }) {
+	const t = useTexts();
+	useCell(mail.version);
+	const all = mail.cache.boxes();
+	const own = all.findIndex((b) => !b.role);
+	if (!all.length) return <ul class="folders" aria-busy="true">{[1, 2, 3, 4, 5].map((i) => <li key={i} class="folder ghost"><span /></li>)}</ul>;
+	return (
+		<ul class="folders">
+			{all.map((b, i) => {
+				const count = b.role === "drafts" ? b.totalEmails : b.role === "trash" || b.role === "sent" ? 0 : b.unreadEmails;
+				const isHere = b.id === current;
+				return (
+					<li key={b.id} class={i === own ? "first-own" : undefined}>
+						<a class={`folder deep-${Math.min(depth(b), 5)}`} href={path({ page: "mail", box: b.role === "inbox" ? "inbox" : b.id, thread: "" })}
+							aria-current={isHere ? "page" : undefined} onClick={onPick}>
+							<Icon name={boxIcon(b)} />
+							<span class="folder-name">{boxName(b)}</span>
+							{count > 0 && <><span class={`folder-count${b.role === "drafts" ? "" : " new"}`} aria-hidden="true">{number(count)}</span>
+								<span class="sr-only">{b.role === "drafts" ? t.mail.messagesIn(count) : t.mail.unreadIn(count)}</span></>}
+						</a>
+					</li>
+				);
+			})}
+		</ul>
+	);
+}
+
+/** On small screens: the same, in from the side. */
+export function FoldersDrawer({ current, onClose }: { current: Id; onClose: () => void }) {
+	const t = useTexts();
+	const ref = useRef<HTMLDialogElement>(null);
+	useEffect(() => {
+		const d = ref.current;
+		d?.showModal();
+		return () => d?.close();
+	}, []);
+	return (
+		<dialog ref={ref} class="drawer" aria-label={t.mail.folders} onCancel={(e) => { e.preventDefault(); onClose(); }} onClick={(e) => { if (e.target === ref.current) onClose(); }}>
+			<div class="drawer-head">
+				<LinkButton kind="main" icon="write" href={path({ page: "write", kind: "", email: "" })}>{t.mail.write}</LinkButton>
+				<IconButton icon="close" label={t.app.close} onClick={onClose} />
+			</div>
+			<nav aria-label={t.mail.folders}><Folders current={current} onPick={onClose} /></nav>
+		</dialog>
+	);
+}

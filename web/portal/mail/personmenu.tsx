@@ -1,0 +1,32 @@
+import { confirm } from "../../shared/components/dialog";
+import { Menu } from "../../shared/components/menu";
+import { toast } from "../../shared/components/toast";
+import { useTexts } from "../../shared/i18n";
+import { isDark, theme, useTheme } from "../../shared/theme";
+import { go } from "../router";
+import { logout } from "../session";
+import { why } from "../login/login";
+import { keysShown } from "./keys";
+import { actions } from "./state";
+
+export function PersonMenu() {
+	const t = useTexts();
+	useTheme();
+	const leave = async () => {
+		if (actions.waiting.value && !(await confirm({ title: t.menu.logout, text: t.menu.logoutWaits, yes: t.menu.logoutAnyway, no: t.app.cancel, danger: true }))) return;
+		try {
+			await logout();
+		} catch (e) {
+			toast(why(e, t, t.app.failed), { bad: true });
+		}
+	};
+	return (
+		<Menu icon="person" label={t.menu.open} items={() => [
+			{ label: t.menu.help, icon: "help", run: () => go({ page: "help" }) },
+			{ label: t.menu.settings, icon: "settings", run: () => go({ page: "settings", part: "" }) },
+			{ label: t.menu.keys, icon: "keyboard", run: () => { keysShown.value = true; } },
+			{ label: isDark() ? t.menu.light : t.menu.dark, icon: "theme", run: () => { theme.value = isDark() ? "light" : "dark"; } },
+			{ label: t.menu.logout, icon: "logout", run: () => void leave() },
+		]} />
+	);
+}

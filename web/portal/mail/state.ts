@@ -1,0 +1,72 @@
+/* The one mailbox of the page, what is chosen in it, and how the parts hear of each other. */
+import { keptCell, Cell } from "../../shared/cell";
+import { announce } from "../../shared/announce";
+import { toast } from "../../shared/components/toast";
+import { texts } from "../../shared/i18n";
+import { isOnline, jmap, login } from "../session";
+import { Actions } from "./actions";
+import { Mail } from "./sync";
+
+const inboxKey = () => (login.value.state === "in" ? `inbox.${login.value.me.account}` : "inbox");
+
+export const mail = new Mail(jmap, {
+	get: () => {
+		try {
+			return localStorage.getItem(inboxKey()) ?? "";
+		} catch {
+			return "";
+		}
+	},
+	set: (id) => {
+		try {
+			localStorage.setItem(inboxKey(), id);
+		} catch {
+			/* storage may be forbidden: one request more at the next visit */
+		}
+	},
+});
+export const actions = new Actions(mail);
+
+/** Chosen rows of the list, by thread. */
+export const chosen = new Cell<ReadonlySet<string>>(new Set());
+/** The row that keys act on; -1 none. */
+export const cursor = new Cell(-1);
+export const hasKeys = keptCell("keys", true, (v): v is boolean => typeof v === "boolean");
+
+actions.onRefused = (why, count) => {
+	const t = texts().mail;
+	toast(why.message && why.message !== (why as { type?: string }).type ? t.refusedWhy(count, why.message) : t.refused(count), { bad: true });
+};
+mail.onArrived = (emails) => {
+	const e = emails[emails.length - 1];
+	if (e) announce(emails.length === 1 ? texts().mail.arrived(e.from?.[0]?.name || e.from?.[0]?.email || "") : texts().mail.arrivedMany(emails.length));
+};
+
+/** Called once somebody is logged in. A push (portal/push.ts) makes the slow look superfluous, not wrong. */
+export function startMail(box: string): void {
+	void jmap.session(login.value.state === "in" ? login.value.me.account : undefined).then(() => mail.start(box)).catch(() => mail.changed());
+	const look = () => {
+		if (document.visibilityState === "visible" && login.value.state === "in") void mail.refresh().catch(() => {});
+	};
+	document.addEventListener("visibilitychange", look);
+	window.addEventListener("online", () => { actions.wake(); look(); });
+	window.addEventListener("offline", () => { isOnline.value = false; });
+	setInterval(look, 60_000);
+	isOnline.watch(() => {
+		if (isOnline.value) actions.wake();
+		else setTimeout(probe, 3000);
+	});
+	if (!isOnline.value) setTimeout(probe, 3000);
+	login.watch(() => {
+		if (login.value.state === "in") { actions.wake(); look(); }
+	});
+	window.addEventListener("beforeunload", (e) => {
+		if (actions.waiting.value) e.preventDefault();
+	});
+}
+
+/** While there is no connection: asks until there is one. */
+function probe(): void {
+	if (isOnline.value || login.value.state !== "in") return;
+	mail.refresh().catch(() => {}).finally(() => { if (!isOnline.value) setTimeout(probe, 5000); });
+}

@@ -1,0 +1,39 @@
+/* How the usual mail server fares: for the banner. Comes by push, or is asked for now and then. */
+import { Cell } from "../shared/cell";
+import * as api from "../shared/api";
+import { texts, sinceDate } from "../shared/i18n";
+import type { BannerKind } from "../shared/components/banner";
+
+export const now = new Cell<api.Now | null>(null);
+
+export function startNow(): void {
+	const ask = () => {
+		if (document.visibilityState === "visible") void api.now().then((n) => { now.value = n; }, () => {});
+	};
+	ask();
+	setInterval(ask, 30_000);
+	document.addEventListener("visibilitychange", ask);
+}
+
+/** What the banner says: a sentence, its weight, and progress; null: nothing is worth a banner. */
+export function said(n: api.Now | null): { kind: BannerKind; text: string; done?: number; total?: number } | null {
+	if (!n) return null;
+	const t = texts().banner;
+	const since = n.since ? sinceDate(n.since) : "";
+	const h = n.handback;
+	if (h && h.left > 0 && n.state !== "down" && n.state !== "hold")
+		return { kind: "good", text: t.handback(h.done, h.total, h.eta_s === null ? null : Math.round(h.eta_s / 60)), done: h.done, total: h.total };
+	const sends = n.sends === "direct" ? t.direct : t.queued;
+	switch (n.state) {
+	case "down":
+		return { kind: "care", text: t.down(since, sends) };
+	case "hold":
+		return { kind: "care", text: t.hold(since, sends) };
+	case "suspect":
+		return { kind: "care", text: t.suspect(since, sends) };
+	case "probation":
+		return { kind: "good", text: t.probation(sends) };
+	default:
+		return n.continuity === "on" ? { kind: "note", text: t.continuity } : null;
+	}
+}
