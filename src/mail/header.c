@@ -6,6 +6,7 @@
 #include "mail/header.h"
 
 #include "base/ascii.h"
+#include "mail/refs.h"
 
 void header_walk_init(struct header_walk *w, struct span own_mark)
 {
@@ -43,15 +44,61 @@ static struct span id_of(struct span value)
 	return end < 0 ? value : span_first(value, (size_t)end + 1);
 }
 
+/* The field holds Message-IDs, and is the first of its name. */
+static struct header_ids *ids_of(struct header_walk *w, struct span name)
+{
+	struct header_ids *ids = span_eq_nocase(name, SPAN_LIT("Message-ID"))	 ? &w->own
+				 : span_eq_nocase(name, SPAN_LIT("In-Reply-To")) ? &w->answers
+				 : span_eq_nocase(name, SPAN_LIT("References"))	 ? &w->references
+										 : NULL;
+
+	return ids && !ids->has_any ? ids : NULL;
+}
+
+/* True: it belonged to a field that is longer than field[], and has been taken as it came. */
+static bool end_over(struct header_walk *w)
+{
+	bool was_over = w->is_over && w->over;
+
+	if (was_over)
+		header_ids_end(w->over);
+	w->is_over = false;
+	w->over = NULL;
+	return was_over;
+}
+
+/* What field[] has no room for. Names of fields are within it, or it is none that is looked for. */
+static void take_over(struct header_walk *w, struct span more)
+{
+	struct span field = span_of(w->field, w->field_n);
+
+	if (!w->is_over) {
+		w->is_over = true;
+		w->over = ids_of(w, field_name(field));
+		if (w->over)
+			header_ids_feed(w->over,
+					span_from(field, (size_t)span_chr(field, ':') + 1));
+	}
+	if (w->over)
+		header_ids_feed(w->over, more);
+}
+
 static void look_at_field(struct header_walk *w)
 {
 	struct span field = span_of(w->field, w->field_n);
 	struct span name = field_name(field), value;
+	bool is_taken = end_over(w);
+	struct header_ids *ids;
 
 	w->field_n = 0;
 	if (span_is_empty(name))
 		return;
 	value = span_trim(span_from(field, (size_t)span_chr(field, ':') + 1));
+	ids = is_taken ? NULL : ids_of(w, name);
+	if (ids) {
+		header_ids_feed(ids, value);
+		header_ids_end(ids);
+	}
 	if (span_eq_nocase(name, SPAN_LIT("Received"))) {
 		w->received++;
 		if (w->own_mark.n && memmem(value.p, value.n, w->own_mark.p, w->own_mark.n))
@@ -61,6 +108,8 @@ static void look_at_field(struct header_walk *w)
 		     &w->has_message_id);
 	} else if (span_eq_nocase(name, SPAN_LIT("Subject"))) {
 		keep(value, w->subject, sizeof w->subject, &w->subject_n, &w->has_subject);
+		keep(value, w->whole_subject, sizeof w->whole_subject, &w->whole_subject_n,
+		     &w->has_whole_subject);
 	} else if (span_eq_nocase(name, SPAN_LIT("From"))) {
 		keep(value, w->from, sizeof w->from, &w->from_n, &w->has_from);
 	} else if (span_eq_nocase(name, SPAN_LIT("Date"))) {
@@ -89,8 +138,18 @@ static void take_line_part(struct header_walk *w, struct span part)
 			look_at_field(w);
 	}
 	w->line_n += part.n;
-	while (part.n && w->field_n < sizeof w->field)
-		add(w, span_cut(&part, '\r'));
+	while (part.n) {
+		size_t room = sizeof w->field - w->field_n;
+		struct span some = span_first(part, room);
+
+		if (room == 0) {
+			take_over(w, part);
+			return;
+		}
+		part = span_from(part, some.n);
+		while (some.n)
+			add(w, span_cut(&some, '\r'));
+	}
 }
 
 /* True when the line that ends here is the last of the header section. */

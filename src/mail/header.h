@@ -5,7 +5,8 @@
  *
  *   H1  Any split of the input gives the same result.
  *   H2  Of each field at most HEADER_FIELD_KEPT bytes are looked at; the rest is skipped, at the
- * speed of memchr. H3  The first Message-ID, Subject, From and Date count; later ones are ignored.
+ *       speed of memchr. References is looked at whole, for its last ids.
+ *   H3  The first field of its name counts; later ones are ignored (Received: all count).
  */
 #pragma once
 
@@ -14,9 +15,21 @@
 enum {
 	HEADER_FIELD_KEPT =
 		1200, /* enough for a Received field with two 255-byte names; unfolded */
-	HEADER_VALUE_LIMIT = 200, /* kept of Subject and From */
-	HEADER_ID_LIMIT = 255,	  /* kept of Message-ID */
-	HEADER_DATE_LIMIT = 64,	  /* kept of Date */
+	HEADER_VALUE_LIMIT = 200,     /* kept of Subject and From */
+	HEADER_ID_LIMIT = 255,	      /* kept of Message-ID */
+	HEADER_DATE_LIMIT = 64,	      /* kept of Date */
+	HEADER_SUBJECT_LOOKED = 1000, /* of Subject, for its base */
+	HEADER_ANSWERED = 4,	      /* of In-Reply-To: the first */
+	HEADER_REFERENCES = 20,	      /* of References: the last */
+	HEADER_REFS_LIMIT = 1 + HEADER_ANSWERED + HEADER_REFERENCES,
+};
+
+/* Message-IDs in a field, as hashes; the field may be of any length. */
+struct header_ids {
+	uint64_t hash; /* of the one that passes */
+	bool is_inside, has_any;
+	uint64_t ids[HEADER_REFERENCES];
+	size_t n;
 };
 
 struct header_walk {
@@ -28,13 +41,18 @@ struct header_walk {
 	unsigned char message_id[HEADER_ID_LIMIT], subject[HEADER_VALUE_LIMIT],
 		from[HEADER_VALUE_LIMIT], date[HEADER_DATE_LIMIT];
 	size_t message_id_n, subject_n, from_n, date_n;
+	unsigned char whole_subject[HEADER_SUBJECT_LOOKED];
+	size_t whole_subject_n;
+	struct header_ids own, answers, references;
 
 	/* private */
 	struct span own_mark;
 	uint64_t seen;	     /* bytes of finished lines */
 	uint64_t line_n;     /* bytes of the present line so far */
 	unsigned char first; /* of the present line */
-	bool has_message_id, has_subject, has_from, has_date;
+	bool has_message_id, has_subject, has_from, has_date, has_whole_subject;
+	struct header_ids *over; /* what takes the rest of the present field, beyond field[] */
+	bool is_over;
 	size_t field_n;
 	unsigned char field[HEADER_FIELD_KEPT];
 };
@@ -46,6 +64,23 @@ void header_walk_init(struct header_walk *w, struct span own_mark);
 bool header_walk_feed(struct header_walk *w, struct span piece);
 /* The message has ended; the last field is looked at even without an empty line. */
 void header_walk_end(struct header_walk *w);
+
+/*
+ * What tells which messages belong together (RFC 8621 s3): hashes of its own Message-ID, of those in In-Reply-To, and of
+ * the last ones in References, the last first; none twice, own first if there is one. And of the base subject: decoded,
+ * folded, without blanks, without what answers and lists put before and behind it (RFC 5256 s2.1, and what programs of
+ * other languages write for "Re"); its first characters alone; 0: none. The hashes are recorded: they never change, and
+ * depend on no table of charsets that the process may not have.
+ */
+struct header_refs {
+	uint64_t ids[HEADER_REFS_LIMIT];
+	size_t n;
+	uint64_t subject;
+};
+/* own: a Message-ID that the header did not have; "": the walk's. Allocates for the call. */
+void header_refs(const struct header_walk *w, struct span own, struct header_refs *out);
+/* Of a message in memory. */
+void header_refs_of(struct span message, struct header_refs *out);
 
 /*
  * Takes the next field off a header section that lies in memory: its name, its value as it stands there (folded, without

@@ -44,6 +44,10 @@ bool text_reader_end(struct text_reader *r, struct buf *out);
  */
 bool text_header(struct span raw, struct buf *out);
 
+/* The same without a table of charsets: words in UTF-8 and in Latin 1 and its like are read, others stay bytes (U+FFFD). What
+ * comes out depends on nothing that a process may have or not. */
+bool text_header_plain(struct span raw, struct buf *out);
+
 /* Appends what X1 leaves of UTF-8 text (invalid bytes become U+FFFD). */
 bool text_safe(struct span utf8, struct buf *out);
 

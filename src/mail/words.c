@@ -65,11 +65,40 @@ struct decoding {
 	struct buf utf8, bytes;
 	struct text_reader reader;
 	bool in_words; /* the reader is open, a word came last */
+	bool is_plain; /* without iconv */
 };
+
+static bool is_latin(struct span charset)
+{
+	static const char *const names[] = {"iso-8859-1", "iso-8859-15", "windows-1252", "latin1"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (span_eq_nocase(charset, span_str(names[i])))
+			return true;
+	return false;
+}
+
+/* The bytes of a word in place: Latin 1 as UTF-8. What Windows has below 160 is punctuation: a blank. */
+static void latin_to_utf8(struct decoding *d)
+{
+	struct buf utf8;
+
+	buf_init(&utf8, 2 * d->bytes.n + 4);
+	for (size_t i = 0; i < d->bytes.n; i++) {
+		unsigned char c = d->bytes.p[i], out[4];
+
+		if (c >= 0x80 && c < 0xa0)
+			c = ' ';
+		(void)buf_append(&utf8, span_of(out, text_put_utf8(c, out)));
+	}
+	buf_clear(&d->bytes);
+	(void)buf_append(&d->bytes, buf_span(&utf8));
+	buf_fini(&utf8);
+}
 
 static void word_give(struct decoding *d, const struct word *w)
 {
-	const struct text_charset *charset = text_charset(w->charset);
+	const struct text_charset *charset = d->is_plain ? NULL : text_charset(w->charset);
 
 	if (d->in_words && d->reader.charset != charset) {
 		(void)text_reader_end(&d->reader, &d->utf8);
@@ -87,6 +116,8 @@ static void word_give(struct decoding *d, const struct word *w)
 	} else {
 		q_bytes(w->text, &d->bytes);
 	}
+	if (d->is_plain && is_latin(w->charset))
+		latin_to_utf8(d);
 	(void)text_reader_feed(&d->reader, buf_span(&d->bytes), &d->utf8);
 }
 
@@ -113,14 +144,14 @@ static void text_give(struct decoding *d, struct span s, bool is_between)
 			(void)buf_append_byte(&d->utf8, s.p[i]);
 }
 
-bool text_header(struct span raw, struct buf *out)
+static bool decode(struct span raw, bool is_plain, struct buf *out)
 {
-	struct decoding d = {.in_words = false};
+	struct decoding d = {.is_plain = is_plain};
 	size_t from = 0, at = 0;
 	bool is_fine;
 
 	buf_init(&d.utf8, 4 * raw.n + 64);
-	buf_init(&d.bytes, 2 * WORD_TEXT_LIMIT);
+	buf_init(&d.bytes, 2 * WORD_TEXT_LIMIT + 4);
 	while (at + 1 < raw.n) {
 		const unsigned char *hit = memmem(raw.p + at, raw.n - at, "=?", 2);
 		struct word w;
@@ -144,4 +175,14 @@ bool text_header(struct span raw, struct buf *out)
 	buf_fini(&d.utf8);
 	buf_fini(&d.bytes);
 	return is_fine;
+}
+
+bool text_header(struct span raw, struct buf *out)
+{
+	return decode(raw, false, out);
+}
+
+bool text_header_plain(struct span raw, struct buf *out)
+{
+	return decode(raw, true, out);
 }

@@ -1,4 +1,4 @@
-/* The walk gives the same in one piece and in pieces of (first byte + 1) bytes. */
+/* The walk, and what it says of references, is the same in one piece and in pieces of (first byte + 1) bytes. */
 #include "mail/header.h"
 
 #include <stdlib.h>
@@ -8,6 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct header_walk whole, pieces;
+	static struct header_refs a, b;
 	size_t step;
 
 	if (size < 1)
@@ -26,6 +27,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    !span_eq(header_subject(&whole), header_subject(&pieces)) ||
 	    !span_eq(header_from(&whole), header_from(&pieces)) ||
 	    !span_eq(header_message_id(&whole), header_message_id(&pieces)))
+		abort();
+	header_refs(&whole, SPAN_NONE, &a);
+	header_refs(&pieces, SPAN_NONE, &b);
+	if (a.n != b.n || a.n > HEADER_REFS_LIMIT || a.subject != b.subject ||
+	    memcmp(a.ids, b.ids, a.n * sizeof a.ids[0]) != 0)
 		abort();
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/must.h"
 #include "mail/address.h"
+#include "mail/header.h"
 #include "mail/received.h"
 #include "os/os.h"
 #include "role/common/role.h"
@@ -102,15 +103,16 @@ static size_t add_head(struct home *h, const char *message_id, uint64_t now_us, 
 }
 
 static void encode_meta(struct home *h, const char *id, const char *message_id, size_t header_bytes,
-			uint64_t bytes, struct buf *out)
+			struct span body, struct buf *out)
 {
+	struct header_refs refs;
 	struct msg_rcpt rcpt = {.address = h->lease.name, .notify = 1};
 	struct msg_message_meta meta = {
 		.id = span_str(id),
 		.rcpts = &rcpt,
 		.rcpts_n = 1,
 		.body_kind = 1,
-		.size_declared = bytes,
+		.size_declared = body.n,
 		.protocol = SPAN_LIT("local"),
 		.subject = SPAN_LIT(
 			"[Not in your Sent folder] What you sent while your server was away"),
@@ -121,6 +123,10 @@ static void encode_meta(struct home *h, const char *id, const char *message_id, 
 		.header_bytes = (uint32_t)header_bytes};
 	struct span local;
 
+	header_refs_of(span_first(body, header_bytes), &refs);
+	meta.refs = refs.ids;
+	meta.refs_n = refs.n;
+	meta.subject_hash = refs.subject;
 	if (address_split(h->lease.name, &local, &rcpt.domain))
 		rcpt.site = site_of_domain(h->c, rcpt.domain);
 	msg_message_meta_encode(out, &meta);
@@ -142,5 +148,5 @@ void home_notice_make(struct home *h, struct buf *meta, struct buf *body)
 	for (size_t i = 0; i < h->lease.items_n; i++)
 		(void)add_original(h, &h->lease.items[i], body);
 	buf_append(body, SPAN_LIT("--" BOUNDARY "--\r\n"));
-	encode_meta(h, id, message_id, header_bytes, body->n, meta);
+	encode_meta(h, id, message_id, header_bytes, buf_span(body), meta);
 }

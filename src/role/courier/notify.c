@@ -8,6 +8,7 @@
 
 #include "mail/address.h"
 #include "mail/dsn.h"
+#include "mail/header.h"
 #include "os/os.h"
 #include "role/common/role.h"
 #include "role/courier/courier.h"
@@ -43,15 +44,16 @@ static bool read_original(struct job *j, struct buf *out)
 }
 
 static void encode_meta(struct job *j, const struct dsn_facts *facts, const struct dsn_made *made,
-			uint64_t bytes, struct buf *out)
+			struct span body, struct buf *out)
 {
+	struct header_refs refs;
 	struct msg_rcpt rcpt = {.address = facts->sender, .notify = 1};
 	struct msg_message_meta meta = {
 		.rcpts = &rcpt,
 		.rcpts_n = 1,
 		.body_kind = made->is_8bit,
 		.smtputf8 = made->needs_smtputf8,
-		.size_declared = bytes,
+		.size_declared = body.n,
 		.protocol = SPAN_LIT("local"),
 		.subject = SPAN_LIT("Delivery status notification"),
 		.from = SPAN_LIT("Mail Delivery System"),
@@ -67,6 +69,10 @@ static void encode_meta(struct job *j, const struct dsn_facts *facts, const stru
 	(void)snprintf(message_id, sizeof message_id, "<%s@%.*s>", id,
 		       SPAN_FMT(span_first(facts->node, 255)));
 	meta.message_id = span_str(message_id);
+	header_refs_of(body, &refs);
+	meta.refs = refs.ids;
+	meta.refs_n = refs.n;
+	meta.subject_hash = refs.subject;
 	if (address_split(facts->sender, &local, &rcpt.domain))
 		rcpt.site = site_of_domain(j->c, rcpt.domain);
 	if (!rcpt.site.n) /* only of a sender that was verified: no backscatter */
@@ -104,7 +110,7 @@ bool notice_make(struct job *j, const struct notice_facts *n, struct buf *meta, 
 	facts.return_full =
 		n->action == DSN_FAILED && j->lease.ret == 1 && original.n == j->lease.body_bytes;
 	dsn_build(body, &facts, &made);
-	encode_meta(j, &facts, &made, body->n, meta);
+	encode_meta(j, &facts, &made, buf_span(body), meta);
 	buf_fini(&original);
 	return true;
 }

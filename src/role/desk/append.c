@@ -76,7 +76,9 @@ static void write_meta(struct desk *d, const struct desk_actor *who, struct span
 {
 	unsigned char random[16];
 	char id[ID_BYTES];
+	struct header_refs refs;
 
+	header_refs(h, SPAN_NONE, &refs);
 	os_random(d->os, random, sizeof random);
 	hex_encode(id, span_of(random, sizeof random));
 	msg_message_meta_encode(
@@ -95,6 +97,9 @@ static void write_meta(struct desk *d, const struct desk_actor *who, struct span
 			     .origin = 2,
 			     .account = who->account,
 			     .detail = detail,
+			     .refs = refs.ids,
+			     .refs_n = refs.n,
+			     .subject_hash = refs.subject,
 		     });
 }
 

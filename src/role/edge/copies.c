@@ -24,6 +24,7 @@ struct copies {
 	struct map seen; /* keys of rcpts */
 	char sender[ADDRESS_TEXT_BYTES];
 	const struct edge_policy *policy;
+	struct header_refs refs; /* of the original */
 };
 
 static void forget(struct edge_session *s)
@@ -199,7 +200,7 @@ static void gather(struct edge_session *s, struct copies *c, const struct msg_me
 }
 
 /* The original's own fields instead of the report's. Of an encoded original nothing was seen: the report's stay. */
-static void use_report(const struct copies *c, struct msg_message_meta *m, char *sender)
+static void use_report(struct copies *c, struct msg_message_meta *m, char *sender)
 {
 	const struct header_walk *h = journal_inner_header(c->journal);
 	struct address a;
@@ -217,6 +218,10 @@ static void use_report(const struct copies *c, struct msg_message_meta *m, char 
 	m->subject = header_subject(h);
 	m->from = header_from(h);
 	m->date = header_date(h);
+	header_refs(h, SPAN_NONE, &c->refs);
+	m->refs = c->refs.ids;
+	m->refs_n = c->refs.n;
+	m->subject_hash = c->refs.subject;
 }
 
 void edge_copies_meta(struct edge_session *s, struct msg_message_meta *m)

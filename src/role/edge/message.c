@@ -118,9 +118,11 @@ static void write_meta(struct edge_session *s, struct buf *out)
 	const struct smtp_envelope *e = smtp_server_envelope(s->smtp);
 	const struct header_walk *h = intake_header(s->intake);
 	struct msg_rcpt *rcpts = meta_rcpts(s);
+	struct header_refs refs;
 	struct buf trace = {0};
 	struct msg_message_meta m;
 
+	header_refs(h, SPAN_NONE, &refs);
 	s->edge->ways->trace(s, &trace);
 	m = (struct msg_message_meta){
 		.id = span_str(s->id),
@@ -147,6 +149,9 @@ static void write_meta(struct edge_session *s, struct buf *out)
 		.hops = (uint8_t)(h->received < 255 ? h->received : 255),
 		.header_bytes = h->header_bytes <= UINT32_MAX ? (uint32_t)h->header_bytes : 0,
 		.date = header_date(h),
+		.refs = refs.ids,
+		.refs_n = refs.n,
+		.subject_hash = refs.subject,
 	};
 	if (s->edge->ways->meta)
 		s->edge->ways->meta(s, &m);

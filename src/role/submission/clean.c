@@ -199,6 +199,10 @@ void submission_meta(struct edge_session *s, struct msg_message_meta *m)
 	m->cuts_n = w->cuts_n;
 	m->is_sent_on = w->is_sent_on;
 	m->protocol = span_str(protocol_of(s));
-	if (w->lacks_id)
-		m->message_id = span_str(w->made_id);
+	if (!w->lacks_id)
+		return;
+	m->message_id = span_str(w->made_id);
+	header_refs(intake_header(s->intake), m->message_id, &w->refs);
+	m->refs = w->refs.ids;
+	m->refs_n = w->refs.n;
 }

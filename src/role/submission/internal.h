@@ -43,6 +43,7 @@ struct submitter {
 	struct msg_cut cuts[SUBMISSION_CUTS_LIMIT];
 	size_t cuts_n;
 	char made_id[EDGE_ID_BYTES + 264]; /* the Message-ID that we gave it */
+	struct header_refs refs;	   /* with it */
 };
 
 struct submitter *submitter_of(struct edge_session *s); /* makes it when it is not there */

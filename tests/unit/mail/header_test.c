@@ -3,7 +3,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "base/buf.h"
 
 #define MARK "by mx2.example.net (Holdfast) with "
 
@@ -94,12 +97,169 @@ static void s_22_huge_headers_are_walked_in_one_pass(void **state)
 	free(big);
 }
 
+/* ---- references ---- */
+
+static struct header_refs refs_of(const char *text)
+{
+	struct header_refs out;
+
+	header_refs_of(span_str(text), &out);
+	return out;
+}
+
+static uint64_t id(const char *text)
+{
+	char header[400];
+
+	snprintf(header, sizeof header, "Message-ID: %s\r\n\r\n", text);
+	return refs_of(header).ids[0];
+}
+
+static void references_are_its_own_then_the_nearest(void **state)
+{
+	struct header_refs r = refs_of("References: <a@x>\r\n <b@x>\r\n\t<c@x>\r\n"
+				       "In-Reply-To: your message <c@x> of today\r\n"
+				       "Message-ID: <own@x> (mine)\r\n"
+				       "Message-ID: <second@x>\r\n"
+				       "References: <d@x>\r\n\r\n");
+
+	(void)state;
+	assert_int_equal(r.n, 4);
+	assert_int_equal(r.ids[0], id("<own@x>"));
+	assert_int_equal(r.ids[1], id("<c@x>"));
+	assert_int_equal(r.ids[2], id("<b@x>"));
+	assert_int_equal(r.ids[3], id("<a@x>"));
+	assert_int_equal(r.subject, 0);
+	assert_int_not_equal(id("<own@x>"), id("<Own@x>"));
+	assert_int_equal(id("<folded\r\n @x>"), id("<folded@x>"));
+	assert_int_equal(id("bare@x"), id(" bare@x "));
+	assert_int_equal(refs_of("In-Reply-To: <c@x>\r\n\r\n").n, 1);
+	assert_int_equal(refs_of("In-Reply-To: <> <\r\nReferences: x > y <a\r\n\r\n").n, 0);
+	assert_int_equal(refs_of("").n, 0);
+}
+
+/* Recorded: these numbers never change. */
+static void hashes_are_fixed(void **state)
+{
+	(void)state;
+	assert_int_equal(id("<own@x>"), 0xf2deb1110afae021);
+	assert_int_equal(refs_of("Subject: Moon landing\r\n\r\n").subject, 0xbe2d27ae697d6012);
+}
+
+/* The own one that submission gives. */
+static void a_given_id_is_its_own(void **state)
+{
+	struct header_walk w;
+	struct header_refs r;
+
+	(void)state;
+	header_walk_init(&w, SPAN_NONE);
+	(void)header_walk_feed(&w, SPAN_LIT("In-Reply-To: <c@x>\r\n\r\n"));
+	header_refs(&w, SPAN_LIT("<made@x>"), &r);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(r.ids[0], id("<made@x>"));
+}
+
+static void of_many_references_the_last_count(void **state)
+{
+	struct buf text = {0};
+	struct header_refs r, split;
+	struct header_walk w;
+
+	(void)state;
+	buf_printf(&text, "Message-ID: <own@x>\r\nReferences:");
+	for (int i = 0; i < 5000; i++)
+		buf_printf(&text, " <%d.some.longer.name@mail.example.com>\r\n", i);
+	buf_printf(&text, "Subject: x\r\n\r\n");
+	r = refs_of(buf_cstr(&text));
+	assert_int_equal(r.n, 21);
+	assert_int_equal(r.ids[1], id("<4999.some.longer.name@mail.example.com>"));
+	assert_int_equal(r.ids[20], id("<4980.some.longer.name@mail.example.com>"));
+	assert_int_not_equal(r.subject, 0);
+	header_walk_init(&w, SPAN_NONE);
+	for (size_t i = 0; i < text.n; i++)
+		(void)header_walk_feed(&w, span_of(text.p + i, 1));
+	header_refs(&w, SPAN_NONE, &split);
+	assert_memory_equal(&r, &split, sizeof r);
+	buf_fini(&text);
+}
+
+static uint64_t subject(const char *text)
+{
+	struct buf b = {0};
+	uint64_t hash;
+
+	buf_printf(&b, "Subject: %s\r\n\r\n", text);
+	hash = refs_of(buf_cstr(&b)).subject;
+	buf_fini(&b);
+	return hash;
+}
+
+static void subjects_have_a_base(void **state)
+{
+	static const char *const same[][2] = {
+		{"Moon", "Re: Moon"},
+		{"Moon", "RE: re: Fwd: moon"},
+		{"Moon", "AW: WG: [crew] Re[2]: Moon (fwd)"},
+		{"Moon", "[Fwd: Re: Moon]"},
+		{"Moon", "re :Moon"},
+		{"Moon  landing", "Re: Moon\r\n landing"},
+		{"[only]", "Re: [only]"},
+		{"gr\xc3\xb6\xc3\x9f"
+		 "e",
+		 "Re: =?utf-8?Q?Gr=C3=B6=C3=9Fe?="},
+		{"=?iso-8859-1?Q?Gr=F6=DFe?=", "AW: =?utf-8?B?R3LDtsOfZQ==?="},
+		{"=?utf-8?Q?Sehr_lang,_?=\r\n =?utf-8?Q?geteilt?=", "Sehr lang, geteilt"},
+		{"=?koi8-r?B?8NLJ18XU?=", "Re: =?koi8-r?B?8NLJ18XU?="},
+		{"\xe5\x9b\x9e\xe5\xa4\x8d\xef\xbc\x9aMoon", "Moon"},
+	};
+	static const char *const none[] = {"", "Re:", "Re: Fwd: ", "[Fwd:]", "=?utf-8?Q?_?="};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+		if (subject(same[i][0]) != subject(same[i][1]) || subject(same[i][0]) == 0)
+			fail_msg("'%s' and '%s'", same[i][0], same[i][1]);
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		if (subject(none[i]) != 0)
+			fail_msg("'%s' has a base", none[i]);
+	assert_int_not_equal(subject("Moon"), subject("Noon"));
+	assert_int_not_equal(subject("Reply: Moon"), subject("Moon"));
+}
+
+/* Long ones are the same whatever stands before them, and cost no more than they are long. */
+static void long_subjects_are_compared_by_their_beginning(void **state)
+{
+	struct buf a = {0}, b = {0};
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		buf_printf(&a, "w%d ", i);
+		buf_printf(&b, "Re: ");
+	}
+	assert_int_not_equal(subject(buf_cstr(&a)), 0);
+	buf_clear(&b);
+	buf_printf(&b, "Re: AW: %s", buf_cstr(&a));
+	assert_int_equal(subject(buf_cstr(&b)), subject(buf_cstr(&a)));
+	buf_clear(&b);
+	for (int i = 0; i < 10000; i++)
+		buf_printf(&b, i % 2 ? "[x]" : "re:");
+	(void)subject(buf_cstr(&b));
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(h1_any_split_gives_the_same),
 		cmocka_unit_test(body_without_empty_line_ends_the_header),
 		cmocka_unit_test(header_without_end_counts_at_the_end),
+		cmocka_unit_test(references_are_its_own_then_the_nearest),
+		cmocka_unit_test(hashes_are_fixed),
+		cmocka_unit_test(a_given_id_is_its_own),
+		cmocka_unit_test(of_many_references_the_last_count),
+		cmocka_unit_test(subjects_have_a_base),
+		cmocka_unit_test(long_subjects_are_compared_by_their_beginning),
 		cmocka_unit_test(s_22_huge_headers_are_walked_in_one_pass),
 	};
 
