@@ -140,12 +140,13 @@ void books_account(struct auth *a, struct member *m, books_done *on_done, void *
 	struct msg_fact facts[] = {
 		{SPAN_LIT("state"), span_str(account_state_name(account->state))},
 		{SPAN_LIT("name"), span_str(account->display)},
+		{SPAN_LIT("admin"), SPAN_LIT("yes")}, /* told of those alone */
 	};
 	struct msg_directory_meta directory = {.kind = SPAN_LIT("account"),
 					       .scope = span_str(account->name),
 					       .replaces = true,
 					       .facts = facts,
-					       .facts_n = 2,
+					       .facts_n = account->is_admin ? 3 : 2,
 					       .source = SPAN_LIT("auth")};
 
 	append(a, entry_new(a, account->name, on_done, arg),

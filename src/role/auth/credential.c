@@ -124,6 +124,18 @@ void credential_forget(struct auth *a, struct span account)
 		store_remove(a, name);
 }
 
+bool credential_has_consent(struct auth *a, struct span account)
+{
+	char name[AUTH_PATH_BYTES];
+	struct buf file = {0};
+	bool has = consent_name(account, name) &&
+		   store_read(a, name, &file, LOGIN_PASSWORD_LIMIT_BYTES + 200) && file.n > 8 &&
+		   get_u64(file.p) > auth_wall(a);
+
+	secret_wipe_buf(&file);
+	return has;
+}
+
 static bool own_password(struct auth *a, struct span account, struct buf *out)
 {
 	const struct credential *c = map_get(&a->credentials, account);

@@ -214,7 +214,7 @@ static json_t *record_json(const struct signer *s)
 	return j;
 }
 
-static void answer_list(struct client *c, struct span domain, const char *text)
+static void answer_list(struct asker *c, struct span domain, const char *text)
 {
 	json_t *all = json_array(), *whole = json_pack("{s:o}", "keys", all);
 	struct buf json = {0};
@@ -239,14 +239,14 @@ static void answer_list(struct client *c, struct span domain, const char *text)
 
 struct creating {
 	struct auth *auth;
-	uint64_t client;
+	uint64_t asker;
 	char domain[ADDRESS_DOMAIN_LIMIT + 1];
 };
 
 static void on_recorded(void *arg, bool is_recorded)
 {
 	struct creating *k = arg;
-	struct client *c = clients_find(k->auth->people, k->client);
+	struct asker *c = asker_find(k->auth, k->asker);
 
 	if (c)
 		answer_list(c, span_str(k->domain),
@@ -335,9 +335,9 @@ static bool create(struct auth *a, const struct msg_dkim_create *m, struct creat
 		make_one(a, k->domain, ed25519, DKIM_ED25519_SHA256, why));
 }
 
-bool dkim_people(struct client *c, struct arena *arena, unsigned type, struct span body)
+bool dkim_people(struct asker *c, struct arena *arena, unsigned type, struct span body)
 {
-	struct auth *a = client_arg(c);
+	struct auth *a = c->auth;
 	char selector[DKIM_SELECTOR_BYTES + 1];
 	struct msg_dkim_create m;
 	struct msg_dkim_list list;
@@ -354,13 +354,13 @@ bool dkim_people(struct client *c, struct arena *arena, unsigned type, struct sp
 		return false;
 	k = must_alloc(sizeof *k);
 	k->auth = a;
-	k->client = client_id(c);
+	k->asker = c->number;
 	if (!create(a, &m, k, selector, sizeof selector, &why)) {
 		free(k);
 		people_answer(c, false, why.text, NULL);
 		return true;
 	}
-	books_act(a, "dkim.create", span_str(k->domain), span_str(selector), client_who(c),
-		  on_recorded, k);
+	books_act(a, "dkim.create", span_str(k->domain), span_str(selector), c->who, on_recorded,
+		  k);
 	return true;
 }

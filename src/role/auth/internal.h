@@ -82,6 +82,9 @@ struct auth {
 	struct gate *gate;
 	struct clients *people; /* the command line */
 	struct clients_options people_options;
+	struct list askers;
+	uint64_t last_asker;
+	size_t selves; /* orders of people whose password is being looked at */
 	struct primaries *primaries;
 	struct map cache, credentials;
 	struct list cache_by_age;
@@ -179,6 +182,7 @@ void credential_keep(struct auth *a, const struct msg_site *site, struct span ac
 void credential_consent(struct auth *a, struct span account, struct span password, uint64_t for_ms,
 			struct fault *why, bool *out_ok);
 void credential_forget(struct auth *a, struct span account);
+bool credential_has_consent(struct auth *a, struct span account);
 /*
  * The password we have ourselves at a server: of a site's master user, or for the place "@smarthost". credential_user: false
  * where the configuration has no such place, or names no user there. credential_put: an empty password removes it.
@@ -208,6 +212,14 @@ struct send_as {
 void login_send_as(const struct auth *a, const char *name, struct send_as *out);
 /* The account that is meant, or what could be one. */
 void login_find_name(const struct auth *a, const char *given, char out[LOGIN_NAME_LIMIT_BYTES + 1]);
+
+/*
+ * Is this the account's password? Asked again of somebody who is in, as a login of theirs with its throttle. Calls back
+ * once, maybe before it returns. No code passes for a password.
+ */
+typedef void login_judged(void *arg, enum login_verdict v, uint32_t delay_ms);
+void login_check(struct auth *a, const char *name, struct span password, struct span source,
+		 login_judged *on_judged, void *arg);
 
 /* ---- session.c: sessions of browsers ---- */
 struct session_wish { /* what a login shall open */
@@ -246,6 +258,8 @@ void ticket_make(struct auth *a, const struct member *m, const struct session_wi
 void ticket_free_all(struct auth *a);
 void factor_use(struct peer *p, const struct msg_factor_use *f);
 /* A code of TOTP or recovery that is right is used up on disk before this says so. may_be_totp: see throttle. */
+struct throttle_try factor_try(const struct auth *a, struct span account, struct span source,
+			       struct span code);
 bool factor_is_right(struct auth *a, struct member *m, struct span code, bool may_be_totp,
 		     bool *out_by_recovery);
 
@@ -273,12 +287,43 @@ void dkim_forget(void);
 void dkim_signers(struct peer *p, const struct msg_signers_ask *m);
 void dkim_sign(struct peer *p, const struct msg_sign_ask *m);
 
-/* ---- people.c: the socket; people_*.c: what is asked there ---- */
-void people_prepare(struct auth *a);
+/* ---- people.c: who orders something; people_*.c: what is ordered ---- */
 
-void people_answer(struct client *c, bool ok, const char *text, const struct buf *json);
+/*
+ * The command line, or a person or administrator by desk or console. Each gets one answer, by people_answer, at once or
+ * later (asker_find: it may be gone, which changes nothing of what was ordered).
+ */
+struct asker {
+	struct list on_auth;
+	struct auth *auth;
+	uint64_t number;   /* never given twice */
+	uint64_t client;   /* of people.sock; 0: a link */
+	uint64_t peer, id; /* of the link, and of its question */
+	bool is_in_call, is_answered;
+	char who[ACCOUNT_ACTOR_BYTES]; /* as acts name it */
+	const char *reason;	       /* of the answer, for programs; "": none */
+	enum login_verdict verdict;    /* of the password that was asked again */
+	uint32_t delay_ms;
+	/* Done: this account's person gets a new session, for what they had has ended with it. */
+	bool renews;
+	struct session_wish wish;
+	char account[LOGIN_NAME_LIMIT_BYTES + 1];
+};
+struct asker *asker_new(struct auth *a, const char *who);
+struct asker *asker_find(struct auth *a, uint64_t number); /* NULL: gone */
+/* What was called for c has returned; c is not used any more by the caller. */
+void asker_done(struct asker *c, bool is_malformed);
+void people_prepare(struct auth *a);
+void people_stop(struct auth *a);
+void people_answer(struct asker *c, bool ok, const char *text, const struct buf *json);
+/* No, with a reason for programs. */
+void people_refuse(struct asker *c, const char *reason, const char *text);
 /* False: malformed. */
-bool dkim_people(struct client *c, struct arena *m, unsigned type, struct span body);
-bool people_user(struct client *c, struct arena *m, unsigned type, struct span body);
-void people_changed(struct auth *a,
-		    struct span account); /* AccountsChanged to all desks and submission */
+bool dkim_people(struct asker *c, struct arena *m, unsigned type, struct span body);
+bool people_user(struct asker *c, struct arena *m, unsigned type, struct span body);
+/* AccountsChanged to all desks and submission. */
+void people_changed(struct auth *a, struct span account);
+
+/* ---- self.c, admin.c: orders that come with a session ---- */
+void self_order(struct peer *p, const struct msg_self_order *m);
+void admin_order(struct peer *p, struct arena *arena, const struct msg_admin_order *m);

@@ -73,6 +73,24 @@ void login_send_as(const struct auth *a, const char *name, struct send_as *out)
 
 /* ---- answers ---- */
 
+static void note(const struct attempt *t, enum login_verdict v, const char *by)
+{
+	say_count(&auth_verdicts[v], 1);
+	say(v == LOGIN_FINE ? SAY_INFO : SAY_NOTICE, "login.judged", "verdict",
+	    SAY_STR(login_verdict_name(v)), "account", SAY_STR(t->name), "source",
+	    SAY_STR(t->source), "service", SAY_STR(t->service), "by", SAY_STR(by), NULL);
+}
+
+/* Of a password that was asked again: only whether it is. */
+static void judge(struct attempt *t, enum login_verdict v, const char *by, uint32_t delay_ms)
+{
+	if (v == LOGIN_FINE && strcmp(by, "invitation") == 0)
+		v = LOGIN_REFUSED;
+	note(t, v, by);
+	t->on_judged(t->judged_arg, v, delay_ms);
+	attempt_free(t);
+}
+
 static void answer(struct attempt *t, enum login_verdict v, struct member *m, const char *by,
 		   uint32_t delay_ms)
 {
@@ -85,6 +103,10 @@ static void answer(struct attempt *t, enum login_verdict v, struct member *m, co
 	char secret[SESSION_TEXT_BYTES + 1] = "";
 	struct buf body = {0};
 
+	if (t->on_judged) {
+		judge(t, v, by, delay_ms);
+		return;
+	}
 	if (m) {
 		login_send_as(t->auth, m->account.name, &addresses);
 		out.account = span_str(m->account.name);
@@ -98,13 +120,10 @@ static void answer(struct attempt *t, enum login_verdict v, struct member *m, co
 			out.reason = SPAN_LIT("invitation");
 		v = (enum login_verdict)out.verdict;
 	}
-	say_count(&auth_verdicts[v], 1);
 	msg_login_answer_encode(&body, &out);
 	send(t->peer, MSG_LOGIN_ANSWER, &body);
 	secret_wipe(secret, sizeof secret);
-	say(v == LOGIN_FINE ? SAY_INFO : SAY_NOTICE, "login.judged", "verdict",
-	    SAY_STR(login_verdict_name(v)), "account", SAY_STR(t->name), "source",
-	    SAY_STR(t->source), "service", SAY_STR(t->service), "by", SAY_STR(by), NULL);
+	note(t, v, by);
 	attempt_free(t);
 }
 
@@ -559,6 +578,30 @@ void login_start(struct peer *p, const struct msg_sasl_start *m)
 		     &challenge);
 	}
 	secret_wipe_buf(&challenge);
+}
+
+void login_check(struct auth *a, const char *name, struct span password, struct span source,
+		 login_judged *on_judged, void *arg)
+{
+	struct attempt *t = must_alloc(sizeof *t);
+	struct buf plain = {0}, challenge = {0};
+	char nonce[SASL_NONCE_BYTES] = {0};
+
+	t->auth = a;
+	t->on_judged = on_judged;
+	t->judged_arg = arg;
+	t->wish.is_wished = true;
+	(void)snprintf(t->source, sizeof t->source, "%.*s", SPAN_FMT(span_first(source, 63)));
+	(void)snprintf(t->service, sizeof t->service, "https");
+	list_init(&t->on_peer);
+	buf_append_byte(&plain, 0);
+	buf_append(&plain, span_str(name));
+	buf_append_byte(&plain, 0);
+	buf_append(&plain, password);
+	step(t, sasl_start(&t->sasl, SASL_PLAIN, nonce, true, buf_span(&plain), &challenge),
+	     &challenge);
+	secret_wipe_buf(&plain);
+	buf_fini(&challenge);
 }
 
 bool login_more(struct peer *p, const struct msg_sasl_more *m)

@@ -13,6 +13,8 @@ struct attempt {
 	char source[64], service[16];
 	unsigned char tag[8];
 	struct session_wish wish;
+	login_judged *on_judged; /* instead of an answer to a peer */
+	void *judged_arg;
 	bool is_counted, is_known_good, was_kept;
 	bool is_held; /* a change is on its way to the disk; it ends when that does */
 	unsigned tries;

@@ -69,6 +69,8 @@ static bool from_portal(struct peer *p, struct arena *m, unsigned type, struct s
 	struct msg_session_ask ask;
 	struct msg_session_end end;
 	struct msg_invite_use invite;
+	struct msg_self_order self;
+	struct msg_admin_order admin;
 
 	switch (type) {
 	case MSG_FACTOR_USE:
@@ -90,6 +92,16 @@ static bool from_portal(struct peer *p, struct arena *m, unsigned type, struct s
 		if (p->role != ROLE_DESK || !msg_invite_use_decode(m, body, &invite))
 			return false;
 		invite_use(p, &invite);
+		return true;
+	case MSG_SELF_ORDER:
+		if (!msg_self_order_decode(m, body, &self))
+			return false;
+		self_order(p, &self);
+		return true;
+	case MSG_ADMIN_ORDER:
+		if (p->role != ROLE_CONSOLE || !msg_admin_order_decode(m, body, &admin))
+			return false;
+		admin_order(p, m, &admin);
 		return true;
 	default:
 		return false;
@@ -409,6 +421,7 @@ static void finish(void *arg)
 	struct role *r = a->role;
 
 	loop_timer_free(a->end_at);
+	people_stop(a);
 	clients_free(a->people);
 	primaries_free(a->primaries);
 	cache_free(a);

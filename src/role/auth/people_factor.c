@@ -6,20 +6,20 @@
 #include "os/os.h"
 #include "role/auth/orders.h"
 
-static void begin(struct client *c, const struct member *who)
+static void begin(struct asker *c, const struct member *who)
 {
 	struct order *o;
 	struct buf uri = {0}, secret = {0};
 
 	if (who->account.totp_confirmed) {
-		people_answer(c, false, "it has a second factor already; remove it first", NULL);
+		people_refuse(c, "factor", "it has a second factor already; remove it first");
 		return;
 	}
 	o = order_new(c, &who->account, "user.totp");
 	o->change = ACCOUNT_RENEWED;
 	o->next.has_totp = true;
 	o->next.totp_step = 0;
-	os_random(((struct auth *)client_arg(c))->os, o->next.totp, sizeof o->next.totp);
+	os_random(c->auth->os, o->next.totp, sizeof o->next.totp);
 	totp_uri(o->next.totp, span_str(o->next.name), &uri);
 	secret_base32(&secret, span_of(o->next.totp, sizeof o->next.totp));
 	(void)snprintf(o->argument, sizeof o->argument, "begin");
@@ -56,19 +56,19 @@ static void make_codes(struct order *o, struct auth *a)
 	secret_wipe(plain, sizeof plain);
 }
 
-static void confirm(struct client *c, const struct member *who, struct span code)
+static void confirm(struct asker *c, const struct member *who, struct span code)
 {
-	struct auth *a = client_arg(c);
+	struct auth *a = c->auth;
 	uint64_t step = who->account.totp_step;
 	struct order *o;
 
 	if (!who->account.has_totp) {
-		people_answer(c, false, "begin first: `holdfast user totp ACCOUNT begin`", NULL);
+		people_refuse(c, "factor", "begin first: `holdfast user totp ACCOUNT begin`");
 		return;
 	}
 	if (!totp_verify(who->account.totp, code, auth_wall(a) / AUTH_SECOND_US, &step)) {
-		people_answer(c, false, "this is not the code of now; is the phone's clock right?",
-			      NULL);
+		people_refuse(c, "code",
+			      "this is not the code of now; is the phone's clock right?");
 		return;
 	}
 	o = order_new(c, &who->account, "user.totp");
@@ -84,12 +84,12 @@ static void confirm(struct client *c, const struct member *who, struct span code
 	order_commit(o);
 }
 
-static void codes(struct client *c, const struct member *who)
+static void codes(struct asker *c, const struct member *who)
 {
 	struct order *o;
 
 	if (!who->account.totp_confirmed) {
-		people_answer(c, false, "it has no second factor", NULL);
+		people_refuse(c, "factor", "it has no second factor");
 		return;
 	}
 	o = order_new(c, &who->account, "user.totp");
@@ -97,11 +97,12 @@ static void codes(struct client *c, const struct member *who)
 	(void)snprintf(o->argument, sizeof o->argument, "codes");
 	(void)snprintf(o->text, sizeof o->text,
 		       "recovery codes, each good once; older ones no longer work:");
-	make_codes(o, client_arg(c));
+	make_codes(o, c->auth);
 	order_commit(o);
 }
 
-static void remove_factor(struct client *c, const struct member *who)
+/* An administrator without one is none: whoever has the password alone must not make the factor theirs. */
+static void remove_factor(struct asker *c, const struct member *who)
 {
 	struct order *o = order_new(c, &who->account, "user.totp");
 
@@ -110,11 +111,14 @@ static void remove_factor(struct client *c, const struct member *who)
 	o->next.recovery_n = 0;
 	secret_wipe(o->next.totp, sizeof o->next.totp);
 	(void)snprintf(o->argument, sizeof o->argument, "remove");
-	(void)snprintf(o->text, sizeof o->text, "%s has no second factor any more", o->next.name);
+	(void)snprintf(o->text, sizeof o->text, "%s has no second factor any more%s", o->next.name,
+		       o->next.is_admin ? ", and is no administrator" : "");
+	o->has_directory = o->next.is_admin;
+	o->next.is_admin = false;
 	order_commit(o);
 }
 
-bool people_factor(struct client *c, const struct msg_second_factor *m)
+bool people_factor(struct asker *c, const struct msg_second_factor *m)
 {
 	struct member *who = people_member(c, m->account);
 

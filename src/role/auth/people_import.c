@@ -22,7 +22,7 @@ struct row {
 
 struct import {
 	struct auth *auth;
-	uint64_t client;
+	uint64_t asker;
 	struct buf csv; /* the rows' fields lie here and in the arena */
 	struct arena arena;
 	struct row *rows;
@@ -133,7 +133,7 @@ static void finish(struct import *i)
 		   i->added, i->there, i->aliases, i->failed);
 	(void)snprintf(text, sizeof text, "%zu added, %zu were there already, %zu aliases%s%s",
 		       i->added, i->there, i->aliases, i->failed ? "; failed: " : "", i->failure);
-	people_answer(clients_find(i->auth->people, i->client), i->failed == 0, text, &json);
+	people_answer(asker_find(i->auth, i->asker), i->failed == 0, text, &json);
 	buf_fini(&json);
 	import_free(i);
 }
@@ -181,7 +181,7 @@ static void on_added(void *arg, bool ok, const char *text)
 
 static void add(struct import *i, const struct row *r, const char *name)
 {
-	struct client *c = clients_find(i->auth->people, i->client);
+	struct asker *c = asker_find(i->auth, i->asker);
 	struct order *o = order_new(c, NULL, "user.add");
 	struct password w;
 
@@ -209,7 +209,7 @@ static void next(struct import *i)
 	while (i->at < i->rows_n) {
 		const struct row *r = &i->rows[i->at++];
 
-		if (!clients_find(i->auth->people, i->client)) {
+		if (!asker_find(i->auth, i->asker)) {
 			say(SAY_NOTICE, "import.left", "rows", SAY_U64(i->at - 1), NULL);
 			break; /* whoever asked is gone: what is done is done */
 		}
@@ -224,14 +224,14 @@ static void next(struct import *i)
 	finish(i);
 }
 
-void people_import(struct client *c, const struct msg_user_import *m)
+void people_import(struct asker *c, const struct msg_user_import *m)
 {
 	struct import *i = must_alloc(sizeof *i);
 	struct fault why = {""};
 	char text[200];
 
-	i->auth = client_arg(c);
-	i->client = client_id(c);
+	i->auth = c->auth;
+	i->asker = c->number;
 	arena_init(&i->arena, 0);
 	buf_append(&i->csv, m->csv);
 	if (!look(i, m->short_ok, &why)) {

@@ -9,16 +9,16 @@
 #include "config/suggest.h"
 #include "os/os.h"
 
-struct order *order_new(struct client *c, const struct account *from, const char *verb)
+struct order *order_new(struct asker *c, const struct account *from, const char *verb)
 {
 	struct order *o = must_alloc(sizeof *o);
 
-	o->auth = client_arg(c);
-	o->client = client_id(c);
+	o->auth = c->auth;
+	o->asker = c->number;
 	if (from)
 		o->next = *from;
 	(void)snprintf(o->verb, sizeof o->verb, "%s", verb);
-	(void)snprintf(o->actor, sizeof o->actor, "%s", client_who(c));
+	(void)snprintf(o->actor, sizeof o->actor, "%s", c->who);
 	o->change = ACCOUNT_CHANGED;
 	return o;
 }
@@ -37,7 +37,7 @@ static void order_end(struct order *o, bool ok)
 	if (o->on_end)
 		o->on_end(o->arg, ok, o->text);
 	else
-		people_answer(clients_find(o->auth->people, o->client), ok, o->text, &o->json);
+		people_answer(asker_find(o->auth, o->asker), ok, o->text, &o->json);
 	secret_wipe_buf(&o->json);
 	secret_wipe(o, sizeof *o);
 	free(o);
@@ -54,14 +54,28 @@ void order_fail(struct order *o, const char *format, ...)
 	order_end(o, false);
 }
 
-void order_json(struct order *o, json_t *object)
+static void dump(json_t *object, struct buf *out)
 {
 	char *text = json_dumps(object, JSON_COMPACT);
 
 	json_decref(object);
 	if (text)
-		buf_append(&o->json, span_str(text));
+		buf_append(out, span_str(text));
 	free(text);
+}
+
+void order_json(struct order *o, json_t *object)
+{
+	dump(object, &o->json);
+}
+
+void people_answer_json(struct asker *c, const char *text, json_t *object)
+{
+	struct buf json = {0};
+
+	dump(object, &json);
+	people_answer(c, true, text, &json);
+	secret_wipe_buf(&json);
 }
 
 static void on_recorded(void *arg, bool is_recorded)
@@ -114,7 +128,7 @@ static void on_hashed(void *arg, struct gate_job *job)
 			return;
 		}
 		o->next = m->account;
-		o->next.passthrough = false;
+		o->next.passthrough = o->keeps_passthrough && o->next.passthrough;
 	}
 	memcpy(o->next.verifier, job->made, sizeof o->next.verifier);
 	o->next.is_kept = false;
@@ -191,19 +205,19 @@ bool people_name_is_good(struct auth *a, struct span given, char out[LOGIN_NAME_
 	return true;
 }
 
-bool people_new_name(struct client *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
+bool people_new_name(struct asker *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
 {
 	struct fault why = {""};
 
-	if (people_name_is_good(client_arg(c), given, out, &why))
+	if (people_name_is_good(c->auth, given, out, &why))
 		return true;
-	people_answer(c, false, why.text, NULL);
+	people_refuse(c, "name", why.text);
 	return false;
 }
 
-struct member *people_member(struct client *c, struct span given)
+struct member *people_member(struct asker *c, struct span given)
 {
-	struct auth *a = client_arg(c);
+	struct auth *a = c->auth;
 	char name[LOGIN_NAME_LIMIT_BYTES + 1], text[900];
 	struct member *m = NULL;
 	struct suggest s;
@@ -225,27 +239,27 @@ struct member *people_member(struct client *c, struct span given)
 			       name, s.best);
 	else
 		(void)snprintf(text, sizeof text, "there is no account `%s`", name);
-	people_answer(c, false, text, NULL);
+	people_refuse(c, "unknown", text);
 	return NULL;
 }
 
-bool people_password(struct client *c, struct span given, struct span account, bool short_ok,
+bool people_password(struct asker *c, struct span given, struct span account, bool short_ok,
 		     struct password *out)
 {
-	const struct member *m = member_find(client_arg(c), account);
+	const struct member *m = member_find(c->auth, account);
 	bool has_factor = m && m->account.totp_confirmed;
 	struct fault why = {""};
 
 	if (!password_prepare(given, out)) {
-		people_answer(c, false, "a password has 1 to 1,024 bytes, and no NUL among them",
-			      NULL);
+		people_refuse(c, "new-password",
+			      "a password has 1 to 1,024 bytes, and no NUL among them");
 		return false;
 	}
 	if (password_is_good(out, account,
 			     short_ok || has_factor ? PASSWORD_LEAST_ALLOWED : PASSWORD_LEAST,
 			     &why))
 		return true;
-	people_answer(c, false, why.text, NULL);
+	people_refuse(c, "new-password", why.text);
 	return false;
 }
 
@@ -253,7 +267,7 @@ bool people_password(struct client *c, struct span given, struct span account, b
 
 struct alias_order {
 	struct auth *auth;
-	uint64_t client;
+	uint64_t asker;
 	char text[600];
 };
 
@@ -262,7 +276,7 @@ static void on_alias_recorded(void *arg, bool is_recorded)
 	struct alias_order *o = arg;
 
 	people_answer(
-		clients_find(o->auth->people, o->client), is_recorded,
+		asker_find(o->auth, o->asker), is_recorded,
 		is_recorded
 			? o->text
 			: "the ledger cannot be written at the moment; it is recorded as soon as "
@@ -271,24 +285,24 @@ static void on_alias_recorded(void *arg, bool is_recorded)
 	free(o);
 }
 
-bool people_alias(struct client *c, struct span address, char **targets, size_t targets_n,
+bool people_alias(struct asker *c, struct span address, char **targets, size_t targets_n,
 		  const char *verb, const char *text)
 {
-	struct auth *a = client_arg(c);
+	struct auth *a = c->auth;
 	struct account_pending pending = {0};
 	struct fault why = {""};
 	struct alias_order *o;
 	char name[LOGIN_NAME_LIMIT_BYTES + 1];
 
 	(void)snprintf(name, sizeof name, "%.*s", SPAN_FMT(address));
-	books_mark(a, &pending, verb, SPAN_NONE, client_who(c), true);
+	books_mark(a, &pending, verb, SPAN_NONE, c->who, true);
 	if (!alias_replace(a, name, targets, targets_n, &pending, &why)) {
 		people_answer(c, false, why.text, NULL);
 		return false;
 	}
 	o = must_alloc(sizeof *o);
 	o->auth = a;
-	o->client = client_id(c);
+	o->asker = c->number;
 	(void)snprintf(o->text, sizeof o->text, "%s", text);
 	books_alias(a, alias_find(a, span_str(name)), on_alias_recorded, o);
 	return true;

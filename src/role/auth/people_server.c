@@ -13,7 +13,7 @@
 
 struct server_order {
 	struct auth *auth;
-	uint64_t client;
+	uint64_t asker;
 	char text[400];
 	struct buf json;
 };
@@ -27,7 +27,7 @@ static void on_recorded(void *arg, bool is_recorded)
 {
 	struct server_order *o = arg;
 
-	people_answer(clients_find(o->auth->people, o->client), true,
+	people_answer(asker_find(o->auth, o->asker), true,
 		      is_recorded ? o->text
 				  : "done, but the ledger could not be written to record it",
 		      &o->json);
@@ -78,9 +78,9 @@ static void answer_json(struct span place, struct span user, bool is_set, struct
 	json_decref(j);
 }
 
-static void tell(struct client *c, struct span place, struct span user)
+static void tell(struct asker *c, struct span place, struct span user)
 {
-	struct auth *a = client_arg(c);
+	struct auth *a = c->auth;
 	struct buf password = {0}, json = {0};
 	bool is_set = credential_password(a, place, &password);
 
@@ -97,10 +97,10 @@ static bool is_one_line(struct span password)
 	       span_chr(password, '\0') < 0;
 }
 
-static void change(struct client *c, const struct msg_server_password *m, struct span user,
+static void change(struct asker *c, const struct msg_server_password *m, struct span user,
 		   bool sets)
 {
-	struct auth *a = client_arg(c);
+	struct auth *a = c->auth;
 	struct span where = is_smarthost(m->place) ? SPAN_LIT("smarthost") : m->place;
 	struct server_order *o;
 	struct fault why = {""};
@@ -111,15 +111,15 @@ static void change(struct client *c, const struct msg_server_password *m, struct
 	}
 	o = must_alloc(sizeof *o);
 	o->auth = a;
-	o->client = client_id(c);
+	o->asker = c->number;
 	answer_json(m->place, user, sets, &o->json);
 	(void)snprintf(o->text, sizeof o->text, "%.*s: the password of %.*s is %s", SPAN_FMT(where),
 		       SPAN_FMT(span_first(user, 200)), sets ? "kept" : "forgotten");
 	books_act(a, is_smarthost(m->place) ? "smarthost.password" : "site.password", m->place,
-		  sets ? SPAN_LIT("set") : SPAN_LIT("remove"), client_who(c), on_recorded, o);
+		  sets ? SPAN_LIT("set") : SPAN_LIT("remove"), c->who, on_recorded, o);
 }
 
-bool people_server(struct client *c, const struct msg_server_password *m)
+bool people_server(struct asker *c, const struct msg_server_password *m)
 {
 	bool sets = span_eq(m->verb, SPAN_LIT("set"));
 	struct fault why = {""};
@@ -127,8 +127,8 @@ bool people_server(struct client *c, const struct msg_server_password *m)
 
 	if (!sets && !span_eq(m->verb, SPAN_LIT("ask")) && !span_eq(m->verb, SPAN_LIT("remove")))
 		return false;
-	if (!credential_user(client_arg(c), m->place, &user)) {
-		no_user(client_arg(c), m->place, &why);
+	if (!credential_user(c->auth, m->place, &user)) {
+		no_user(c->auth, m->place, &why);
 		people_answer(c, false, why.text, NULL);
 	} else if (sets && !is_one_line(m->password)) {
 		people_answer(c, false, "a password is one line of 1 to 1,024 bytes", NULL);

@@ -22,7 +22,7 @@ static void take_text(char *out, size_t n, struct span given)
 	out[length] = '\0';
 }
 
-static bool user_add(struct client *c, struct arena *a, struct span body)
+static bool user_add(struct asker *c, struct arena *a, struct span body)
 {
 	char name[LOGIN_NAME_LIMIT_BYTES + 1], text[500];
 	struct password w = {.n = 0};
@@ -35,9 +35,8 @@ static bool user_add(struct client *c, struct arena *a, struct span body)
 	if (!people_new_name(c, m.account, name) ||
 	    (m.password.n && !people_password(c, m.password, span_str(name), m.short_ok, &w)))
 		return true;
-	was = member_find(client_arg(c), span_str(name));
-	if ((was && was->account.state != ACCOUNT_DELETED) ||
-	    alias_find(client_arg(c), span_str(name))) {
+	was = member_find(c->auth, span_str(name));
+	if ((was && was->account.state != ACCOUNT_DELETED) || alias_find(c->auth, span_str(name))) {
 		(void)snprintf(text, sizeof text, "there is %s `%s` already",
 			       was ? "an account" : "an alias", name);
 		people_answer(c, false, text, NULL);
@@ -61,7 +60,7 @@ static bool user_add(struct client *c, struct arena *a, struct span body)
 	return true;
 }
 
-static bool user_password(struct client *c, struct arena *a, struct span body)
+static bool user_password(struct asker *c, struct arena *a, struct span body)
 {
 	struct msg_user_password m;
 	struct password w;
@@ -85,7 +84,7 @@ static bool user_password(struct client *c, struct arena *a, struct span body)
 	return true;
 }
 
-static bool user_invite(struct client *c, struct arena *a, struct span body)
+static bool user_invite(struct asker *c, struct arena *a, struct span body)
 {
 	unsigned char random[SECRET_CODE_RANDOM_BYTES];
 	char code[SECRET_CODE_TEXT_BYTES], plain[SECRET_CODE_BYTES + 1];
@@ -102,13 +101,13 @@ static bool user_invite(struct client *c, struct arena *a, struct span body)
 	for_ms = m.for_ms ? m.for_ms : INVITED_DAYS * 24 * HOUR_MS;
 	if (for_ms > INVITED_DAYS_LONGEST * 24 * HOUR_MS)
 		for_ms = INVITED_DAYS_LONGEST * 24 * HOUR_MS;
-	os_random(((struct auth *)client_arg(c))->os, random, sizeof random);
+	os_random(c->auth->os, random, sizeof random);
 	secret_code(random, code);
 	must(secret_code_read(span_str(code), plain));
 	o = order_new(c, &who->account, "user.invite");
 	account_hash_code(&o->next, span_str(plain), o->next.invitation);
 	o->next.has_invitation = true;
-	o->next.invitation_until_us = auth_wall(client_arg(c)) + for_ms * 1000;
+	o->next.invitation_until_us = auth_wall(c->auth) + for_ms * 1000;
 	order_json(o, json_pack("{s:s, s:s, s:I}", "account", o->next.name, "code", code,
 				"until_us", (json_int_t)o->next.invitation_until_us));
 	(void)snprintf(
@@ -140,7 +139,7 @@ static size_t aliases_of(const struct auth *a, const char *account)
 	return n;
 }
 
-static void set_state(struct client *c, struct member *who, enum account_state state,
+static void set_state(struct asker *c, struct member *who, enum account_state state,
 		      const char *verb, const char *said)
 {
 	struct order *o;
@@ -163,13 +162,13 @@ static void set_state(struct client *c, struct member *who, enum account_state s
 
 		memcpy(bare.name, o->next.name, sizeof bare.name);
 		memcpy(bare.display, o->next.display, sizeof bare.display);
-		os_random(((struct auth *)client_arg(c))->os, bare.salt, sizeof bare.salt);
+		os_random(c->auth->os, bare.salt, sizeof bare.salt);
 		bare.is_pending = o->next.is_pending;
 		bare.pending = o->next.pending;
 		o->next = bare;
 	}
 	if (state != ACCOUNT_ACTIVE)
-		credential_forget(client_arg(c), span_str(who->account.name));
+		credential_forget(c->auth, span_str(who->account.name));
 	(void)snprintf(o->text, sizeof o->text, "%s is %s", who->account.name, said);
 	aliases = state == ACCOUNT_DELETED ? aliases_of(o->auth, o->next.name) : 0;
 	if (aliases)
@@ -179,7 +178,7 @@ static void set_state(struct client *c, struct member *who, enum account_state s
 	order_commit(o);
 }
 
-static void set_name(struct client *c, const struct member *who, struct span name)
+static void set_name(struct asker *c, const struct member *who, struct span name)
 {
 	struct order *o = order_new(c, &who->account, "user.name");
 
@@ -191,7 +190,7 @@ static void set_name(struct client *c, const struct member *who, struct span nam
 	order_commit(o);
 }
 
-static void set_passthrough(struct client *c, const struct member *who, struct span argument)
+static void set_passthrough(struct asker *c, const struct member *who, struct span argument)
 {
 	struct order *o = order_new(c, &who->account, "user.passthrough");
 
@@ -204,6 +203,31 @@ static void set_passthrough(struct client *c, const struct member *who, struct s
 	(void)snprintf(o->argument, sizeof o->argument, "%s", o->next.passthrough ? "on" : "off");
 	(void)snprintf(o->text, sizeof o->text, "the primary %s vouch for %s",
 		       o->next.passthrough ? "may" : "may not", o->next.name);
+	order_commit(o);
+}
+
+/* Only with a second factor, so that nobody who has a password alone can make it theirs and be an administrator. */
+static void set_admin(struct asker *c, const struct member *who, struct span argument)
+{
+	bool is_on = span_eq(argument, SPAN_LIT("on"));
+	struct order *o;
+	char text[900];
+
+	if (is_on && !who->account.totp_confirmed) {
+		(void)snprintf(text, sizeof text,
+			       "%s has no second factor, which administrators need: `holdfast user "
+			       "totp %s begin`, or its owner in the portal's settings",
+			       who->account.name, who->account.name);
+		people_refuse(c, "admin", text);
+		return;
+	}
+	o = order_new(c, &who->account, "user.admin");
+	o->has_directory = true;
+	o->change = ACCOUNT_ENDED;
+	o->next.is_admin = is_on;
+	(void)snprintf(o->argument, sizeof o->argument, "%s", is_on ? "on" : "off");
+	(void)snprintf(o->text, sizeof o->text, "%s is %s administrator; its sessions have ended",
+		       o->next.name, is_on ? "an" : "no");
 	order_commit(o);
 }
 
@@ -223,12 +247,12 @@ static void free_targets(char **targets, size_t n)
 }
 
 /* "@example.com" takes what is addressed to nobody else there. */
-static bool alias_name(struct client *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
+static bool alias_name(struct asker *c, struct span given, char out[LOGIN_NAME_LIMIT_BYTES + 1])
 {
 	char text[500];
 
 	if (given.n > 1 && given.p[0] == '@' && account_name(given, out)) {
-		if (auth_domain_of(client_arg(c), span_str(out)))
+		if (auth_domain_of(c->auth, span_str(out)))
 			return true;
 		(void)snprintf(text, sizeof text, "there is no domain `%s` in the configuration",
 			       out + 1);
@@ -238,15 +262,15 @@ static bool alias_name(struct client *c, struct span given, char out[LOGIN_NAME_
 	return people_new_name(c, given, out);
 }
 
-static void alias_set(struct client *c, const struct member *who, struct span given)
+static void alias_set(struct asker *c, const struct member *who, struct span given)
 {
 	char name[LOGIN_NAME_LIMIT_BYTES + 1], text[800];
 	char **targets;
 
 	if (!alias_name(c, given, name))
 		return;
-	if (member_find(client_arg(c), span_str(name)) &&
-	    member_find(client_arg(c), span_str(name))->account.state != ACCOUNT_DELETED) {
+	if (member_find(c->auth, span_str(name)) &&
+	    member_find(c->auth, span_str(name))->account.state != ACCOUNT_DELETED) {
 		(void)snprintf(text, sizeof text, "`%s` is an account of its own", name);
 		people_answer(c, false, text, NULL);
 		return;
@@ -257,11 +281,11 @@ static void alias_set(struct client *c, const struct member *who, struct span gi
 		free_targets(targets, 1);
 }
 
-static void alias_remove(struct client *c, struct span given)
+static void alias_remove(struct asker *c, struct span given)
 {
 	char name[LOGIN_NAME_LIMIT_BYTES + 1] = "", text[500];
 	const struct alias *x =
-		account_name(given, name) ? alias_find(client_arg(c), span_str(name)) : NULL;
+		account_name(given, name) ? alias_find(c->auth, span_str(name)) : NULL;
 
 	if (!x || x->targets_n == 0) {
 		(void)snprintf(text, sizeof text, "there is no alias or group `%s`", name);
@@ -273,7 +297,7 @@ static void alias_remove(struct client *c, struct span given)
 }
 
 /* Members may be accounts, other groups, or addresses elsewhere. */
-static void group_set(struct client *c, struct span address, struct span members)
+static void group_set(struct asker *c, struct span address, struct span members)
 {
 	char name[LOGIN_NAME_LIMIT_BYTES + 1], member[LOGIN_NAME_LIMIT_BYTES + 1], text[800];
 	char **targets;
@@ -285,7 +309,7 @@ static void group_set(struct client *c, struct span address, struct span members
 	}
 	if (!alias_name(c, address, name))
 		return;
-	if (member_find(client_arg(c), span_str(name))) {
+	if (member_find(c->auth, span_str(name))) {
 		(void)snprintf(text, sizeof text, "`%s` is an account", name);
 		people_answer(c, false, text, NULL);
 		return;
@@ -314,7 +338,7 @@ static void group_set(struct client *c, struct span address, struct span members
 		free_targets(targets, n);
 }
 
-static bool user_set(struct client *c, struct arena *a, struct span body)
+static bool user_set(struct asker *c, struct arena *a, struct span body)
 {
 	struct msg_user_set m;
 	struct member *who;
@@ -344,6 +368,9 @@ static bool user_set(struct client *c, struct arena *a, struct span body)
 		set_name(c, who, m.argument);
 	else if (span_eq(m.verb, SPAN_LIT("passthrough")))
 		set_passthrough(c, who, m.argument);
+	else if (span_eq(m.verb, SPAN_LIT("admin")) &&
+		 (span_eq(m.argument, SPAN_LIT("on")) || span_eq(m.argument, SPAN_LIT("off"))))
+		set_admin(c, who, m.argument);
 	else if (span_eq(m.verb, SPAN_LIT("alias")))
 		alias_set(c, who, m.argument);
 	else
@@ -362,8 +389,21 @@ static size_t app_named(const struct account *account, const char *name)
 	return at;
 }
 
-static void app_add(struct client *c, const struct member *who, const char *name)
+/* What a JMAP program sends in place of name and password (RFC 6750): base64url(account NUL app password). */
+static void bearer(const char *account, const char *code, struct buf *out)
 {
+	struct buf both = {0};
+
+	buf_append(&both, span_str(account));
+	buf_append_byte(&both, 0);
+	buf_append(&both, span_str(code));
+	secret_base64url(out, buf_span(&both));
+	secret_wipe_buf(&both);
+}
+
+static void app_add(struct asker *c, const struct member *who, const char *name)
+{
+	struct buf token = {0};
 	unsigned char random[SECRET_CODE_RANDOM_BYTES];
 	char code[SECRET_CODE_TEXT_BYTES], plain[SECRET_CODE_BYTES + 1];
 	struct account_app *app;
@@ -371,14 +411,15 @@ static void app_add(struct client *c, const struct member *who, const char *name
 
 	if (who->account.apps_n == ACCOUNT_APPS ||
 	    app_named(&who->account, name) < who->account.apps_n) {
-		people_answer(c, false,
-			      who->account.apps_n == ACCOUNT_APPS
-				      ? "there are 16 app passwords already; remove one first"
-				      : "there is one of this name already; remove it first",
-			      NULL);
+		if (who->account.apps_n == ACCOUNT_APPS)
+			people_refuse(c, "limit",
+				      "there are 16 app passwords already; remove one first");
+		else
+			people_refuse(c, "name",
+				      "there is one of this name already; remove it first");
 		return;
 	}
-	os_random(((struct auth *)client_arg(c))->os, random, sizeof random);
+	os_random(c->auth->os, random, sizeof random);
 	secret_code(random, code);
 	must(secret_code_read(span_str(code), plain));
 	o = order_new(c, &who->account, "user.app-password");
@@ -386,31 +427,35 @@ static void app_add(struct client *c, const struct member *who, const char *name
 	app = &o->next.apps[o->next.apps_n++];
 	(void)snprintf(app->name, sizeof app->name, "%s", name);
 	account_hash_code(&o->next, span_str(plain), app->hash);
-	app->made_us = auth_wall(client_arg(c));
+	app->made_us = auth_wall(c->auth);
 	(void)snprintf(o->argument, sizeof o->argument, "add %s", name);
-	order_json(o, json_pack("{s:s, s:s, s:s}", "account", o->next.name, "name", name,
-				"password", code));
-	(void)snprintf(o->text, sizeof o->text, "the app password `%s` of %s, shown only now: %s",
-		       name, o->next.name, code);
+	bearer(o->next.name, code, &token);
+	order_json(o,
+		   json_pack("{s:s, s:o, s:s, s:s}", "account", o->next.name, "name",
+			     people_text_json(name), "password", code, "token", buf_cstr(&token)));
+	(void)snprintf(o->text, sizeof o->text,
+		       "the app password `%s` of %s, shown only now: %s\nas a bearer token, for "
+		       "programs that speak JMAP: %s",
+		       name, o->next.name, code, buf_cstr(&token));
 	order_commit(o);
+	secret_wipe_buf(&token);
 	secret_wipe(code, sizeof code);
 	secret_wipe(plain, sizeof plain);
 }
 
-static void app_remove(struct client *c, const struct member *who, const char *name)
+static void app_remove(struct asker *c, const struct member *who, const char *name)
 {
 	size_t at = app_named(&who->account, name);
 	struct order *o;
 
 	if (at == who->account.apps_n) {
-		people_answer(
-			c, false,
-			"there is no app password of this name; `holdfast user show` lists them",
-			NULL);
+		people_refuse(
+			c, "unknown",
+			"there is no app password of this name; `holdfast user show` lists them");
 		return;
 	}
 	o = order_new(c, &who->account, "user.app-password");
-	o->change = ACCOUNT_ENDED;
+	o->change = ACCOUNT_PROGRAMS_ENDED;
 	memmove(&o->next.apps[at], &o->next.apps[at + 1],
 		(o->next.apps_n - at - 1) * sizeof *o->next.apps);
 	o->next.apps_n--;
@@ -420,28 +465,73 @@ static void app_remove(struct client *c, const struct member *who, const char *n
 	order_commit(o);
 }
 
-static bool app_password(struct client *c, struct arena *a, struct span body)
+void people_app(struct asker *c, const struct member *who, struct span verb, struct span given)
+{
+	char name[64];
+
+	take_text(name, sizeof name, span_trim(given));
+	if (span_eq(verb, SPAN_LIT("list")))
+		people_list(c, span_str(who->account.name), SPAN_NONE);
+	else if (!name[0])
+		people_refuse(c, "name", "give it a name, such as `phone`");
+	else if (span_eq(verb, SPAN_LIT("add")))
+		app_add(c, who, name);
+	else if (span_eq(verb, SPAN_LIT("remove")))
+		app_remove(c, who, name);
+	else
+		people_answer(c, false, "this version does not know that verb", NULL);
+}
+
+static bool app_password(struct asker *c, struct arena *a, struct span body)
 {
 	struct msg_app_password m;
 	struct member *who;
-	char name[64];
 
 	if (!msg_app_password_decode(a, body, &m))
 		return false;
 	who = people_member(c, m.account);
+	if (who)
+		people_app(c, who, m.verb, m.name);
+	return true;
+}
+
+/* ---- sessions of browsers ---- */
+
+static void end_sessions(struct asker *c, const struct member *who)
+{
+	struct auth *a = c->auth;
+	char text[500], count[24];
+	size_t n;
+	bool ok = session_end_some(a, span_str(who->account.name), NULL, NULL, &n);
+
+	(void)snprintf(count, sizeof count, "%zu", n);
+	books_act(a, "user.sessions-end", span_str(who->account.name), span_str(count), c->who,
+		  NULL, NULL);
+	(void)snprintf(
+		text, sizeof text,
+		ok ? "%zu session%s of %s %s over"
+		   : "%zu session%s of %s %s over, but the disk could not be told: a restart "
+		     "may bring them back until it can",
+		n, n == 1 ? "" : "s", who->account.name, n == 1 ? "is" : "are");
+	people_answer(c, ok, text, NULL);
+}
+
+static bool user_sessions(struct asker *c, struct arena *a, struct span body)
+{
+	struct msg_user_sessions m;
+	struct member *who;
+
+	if (!msg_user_sessions_decode(a, body, &m))
+		return false;
+	who = people_member(c, m.account);
 	if (!who)
 		return true;
-	take_text(name, sizeof name, span_trim(m.name));
-	if (span_eq(m.verb, SPAN_LIT("list")))
-		people_list(c, span_str(who->account.name));
-	else if (!name[0])
-		people_answer(c, false, "give it a name, such as `phone`", NULL);
-	else if (span_eq(m.verb, SPAN_LIT("add")))
-		app_add(c, who, name);
-	else if (span_eq(m.verb, SPAN_LIT("remove")))
-		app_remove(c, who, name);
+	if (m.ends)
+		end_sessions(c, who);
 	else
-		people_answer(c, false, "this version does not know that verb", NULL);
+		people_answer_json(
+			c, "sessions of browsers",
+			people_sessions_json(c->auth, span_str(who->account.name), NULL));
 	return true;
 }
 
@@ -449,49 +539,54 @@ static bool app_password(struct client *c, struct arena *a, struct span body)
 
 struct consent {
 	struct auth *auth;
-	uint64_t client;
+	uint64_t asker;
 };
 
 static void on_consent_recorded(void *arg, bool is_recorded)
 {
 	struct consent *k = arg;
 
-	people_answer(clients_find(k->auth->people, k->client), is_recorded,
+	people_answer(asker_find(k->auth, k->asker), is_recorded,
 		      is_recorded ? "kept, for writing into their mailbox on the primary alone"
 				  : "kept, but the ledger cannot be written at the moment",
 		      NULL);
 	free(k);
 }
 
-static bool home_consent(struct client *c, struct arena *a, struct span body)
+void people_consent(struct asker *c, const struct member *who, struct span password,
+		    uint64_t for_ms)
 {
-	struct auth *auth = client_arg(c);
-	struct msg_home_consent m;
 	struct fault why = {""};
 	struct consent *k;
-	struct member *who;
 	bool ok;
+
+	credential_consent(c->auth, span_str(who->account.name), password,
+			   for_ms ? for_ms : 30 * 24 * HOUR_MS, &why, &ok);
+	if (!ok) {
+		people_answer(c, false, why.text, NULL);
+		return;
+	}
+	k = must_alloc(sizeof *k);
+	k->auth = c->auth;
+	k->asker = c->number;
+	books_act(c->auth, "user.consent", span_str(who->account.name), SPAN_NONE, c->who,
+		  on_consent_recorded, k);
+}
+
+static bool home_consent(struct asker *c, struct arena *a, struct span body)
+{
+	struct msg_home_consent m;
+	struct member *who;
 
 	if (!msg_home_consent_decode(a, body, &m))
 		return false;
 	who = people_member(c, m.account);
-	if (!who)
-		return true;
-	credential_consent(auth, span_str(who->account.name), m.password,
-			   m.for_ms ? m.for_ms : 30 * 24 * HOUR_MS, &why, &ok);
-	if (!ok) {
-		people_answer(c, false, why.text, NULL);
-		return true;
-	}
-	k = must_alloc(sizeof *k);
-	k->auth = auth;
-	k->client = client_id(c);
-	books_act(auth, "user.consent", span_str(who->account.name), SPAN_NONE, client_who(c),
-		  on_consent_recorded, k);
+	if (who)
+		people_consent(c, who, m.password, m.for_ms);
 	return true;
 }
 
-bool people_user(struct client *c, struct arena *m, unsigned type, struct span body)
+bool people_user(struct asker *c, struct arena *m, unsigned type, struct span body)
 {
 	struct msg_second_factor factor;
 	struct msg_server_password server;
@@ -511,7 +606,7 @@ bool people_user(struct client *c, struct arena *m, unsigned type, struct span b
 	case MSG_USER_LIST:
 		if (!msg_user_list_decode(m, body, &list))
 			return false;
-		people_list(c, list.match);
+		people_list(c, list.match, list.after);
 		return true;
 	case MSG_USER_IMPORT:
 		if (!msg_user_import_decode(m, body, &import))
@@ -520,6 +615,8 @@ bool people_user(struct client *c, struct arena *m, unsigned type, struct span b
 		return true;
 	case MSG_APP_PASSWORD:
 		return app_password(c, m, body);
+	case MSG_USER_SESSIONS:
+		return user_sessions(c, m, body);
 	case MSG_SECOND_FACTOR:
 		return msg_second_factor_decode(m, body, &factor) && people_factor(c, &factor);
 	case MSG_ENROLMENT_ASK:

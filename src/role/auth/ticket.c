@@ -110,8 +110,8 @@ static struct ticket *find(const struct peer *p, struct span secret, struct memb
 
 /* ---- codes ---- */
 
-static struct throttle_try try_of(const struct auth *a, struct span account, struct span source,
-				  struct span code)
+struct throttle_try factor_try(const struct auth *a, struct span account, struct span source,
+			       struct span code)
 {
 	/* The same code may be right at another time: then it counts anew. */
 	uint64_t step = auth_wall(a) / (TOTP_STEP_S * AUTH_SECOND_US);
@@ -217,7 +217,7 @@ void factor_use(struct peer *p, const struct msg_factor_use *f)
 		answer(p, &out);
 		return;
 	}
-	who = try_of(a, span_str(t->account), f->source, f->code);
+	who = factor_try(a, span_str(t->account), f->source, f->code);
 	says = throttle_ask(a->throttle, auth_wall(a), &who, &is_known);
 	if (says == THROTTLE_WAIT) {
 		out.verdict = LOGIN_THROTTLED;
