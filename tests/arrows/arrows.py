@@ -17,7 +17,7 @@ IMPURE = re.compile(r"(sys/(socket|un|epoll|eventfd|time|timerfd|stat|file|mman|
 # header -> the only folder that may know it
 ONLY = {r"event2/|event\.h": {"loop"}, r"openssl/(ssl|tls)": {"tls"}, r"openssl/": {"tls", "ledger", "identity"}, r"unbound\.h": {"dns"},
         r"sqlite3\.h": {"views"}, r"(cyaml|yaml)": {"config"}, r"seccomp\.h|linux/landlock\.h": {"role/common"},
-        r"jansson\.h": {"role/watch", "role/auth", "role/console", "report", "cli", "jmap"}}
+        r"jansson\.h": {"role/watch", "role/auth", "role/common", "role/console", "role/desk", "report", "cli", "jmap"}}
 # Types and a calendar, no calls to the outside.
 # identity: digests and keys of DKIM are calculations.
 ADMITTED = {("src/identity/dkim_internal.h", "openssl/evp.h"), ("src/identity/dkim_key.c", "openssl/pem.h"),

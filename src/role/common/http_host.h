@@ -30,7 +30,7 @@ struct role;
 struct say_metric;
 
 enum {
-	HTTP_UNREAD_BYTES = 64 << 10,
+	HTTP_UNREAD_BYTES = 32 << 10,
 	HTTP_UNREAD_US = 60000000,
 };
 
@@ -71,7 +71,7 @@ struct http_ask {	    /* all spans live until on_over */
 };
 
 enum http_access {
-	HTTP_OPEN, /* anybody; a person when a cookie says so. State changes: Origin, Sec-Fetch-Site, JSON; no token without session */
+	HTTP_OPEN, /* anybody, and nobody is asked who. State changes: Origin, Sec-Fetch-Site, JSON, no token */
 	HTTP_PERSON,  /* cookie, bearer or basic; else 401 */
 	HTTP_SESSION, /* cookie alone (of the host's use; for "admin", an administrator's) */
 };
@@ -132,7 +132,7 @@ void exchange_problem(struct http_exchange *x, unsigned status, const char *type
 
 /* EventSource (text/event-stream): respond, then events at any time; a comment is sent every ping_us without events (0: never). */
 void exchange_stream(struct http_exchange *x, uint64_t ping_us);
-/* event, id: "" for none. data: one line of JSON. False: as exchange_send; send only the newest in on_room. */
+/* event, id: NULL for none. data: one line. False: there is no room, nothing was sent: send what is newest in on_room. */
 bool exchange_event(struct http_exchange *x, const char *event, const char *id, struct span data);
 
 /* Cookies of ours are `name=value; Path=/; Secure; HttpOnly; SameSite=Strict`. value "": it is taken away. Put it into a response's
@@ -165,5 +165,8 @@ enum rc http_host_heard(struct http_host *h, unsigned type, struct span body) MU
 void http_host_tick(struct http_host *h); /* once a second */
 void http_host_wind_down(
 	struct http_host *h); /* no new connections; streams end, others when they are answered */
+/* What all hosts of this process count: for role_ops.metrics, beside the role's own. */
+enum { HTTP_METRICS = 9 };
+extern struct say_metric *const http_metrics[HTTP_METRICS];
 size_t http_host_connections(const struct http_host *h);
 void http_host_free(struct http_host *h); /* accepts NULL */

@@ -11,14 +11,14 @@
 #include "base/span.h"
 #include "role/common/http_host.h"
 
-
 enum { HTTP_PERSON_KEPT_US = 60000000 };
 
 /* How a login (password, factor, invitation) came out; spans die with the call. */
 struct http_login_result {
 	enum login_verdict verdict;
-	struct span text;  /* sentence when it is not fine */
-	bool wants_factor; /* session is a ticket for http_login_factor */
+	struct span text;   /* sentence when it is not fine */
+	struct span reason; /* LoginAnswer.reason: a word for programs */
+	bool wants_factor;  /* session is a ticket for http_login_factor */
 	struct span session;
 	uint64_t session_until_us;
 	struct span account, person;
@@ -38,7 +38,9 @@ void http_logout(struct http_exchange *x); /* SessionEnd of its session; at once
 struct http_order_result {
 	bool ok;
 	enum login_verdict verdict;
-	struct span text, json;
+	struct span text, json, reason;
+	struct span session; /* a new one of the asker's; "": as before */
+	uint64_t session_until_us;
 	bool is_later; /* auth is away */
 };
 typedef void http_order_done(struct http_exchange *x, const struct http_order_result *r);

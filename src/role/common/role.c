@@ -235,8 +235,7 @@ static bool take_listener(struct role *r, struct span body)
 
 static struct known_link *link_known(struct role *r, unsigned peer, unsigned peer_instance)
 {
-	LIST_EACH(at, &r->links)
-	{
+	LIST_EACH (at, &r->links) {
 		struct known_link *k = LIST_ENTRY(at, struct known_link, at);
 
 		if (k->peer == peer && k->peer_instance == peer_instance)

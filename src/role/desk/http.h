@@ -5,13 +5,19 @@
 #pragma once
 
 #include "role/common/http_host.h"
+#include "role/common/http_person.h"
 
 struct desk;
 
 /* http.c */
-bool desk_http_start(struct desk *d);
+void desk_http_start(struct desk *d); /* in on_start */
+struct json_t;
+void desk_http_json(struct http_exchange *x, struct json_t *object); /* 200; takes it */
 void desk_http_changed(struct desk *d,
 		       uint64_t account_id); /* MailChanged: push. 0: anybody's may have */
+
+/* http_now.c: the object of /api/now for this account, appended. False: it cannot be told now. */
+bool desk_now(struct desk *d, struct span account, struct buf *out);
 
 /* jmap.c: /.well-known/jmap, /jmap/api, /jmap/upload/, /jmap/download/; ended by {0}. http_host_arg is the struct desk. */
 extern const struct http_route desk_jmap_routes[];

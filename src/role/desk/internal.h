@@ -43,6 +43,7 @@ enum {
 
 struct desk_session;
 struct desk_login;
+struct http_host;
 struct tls_context;
 
 /* What sessions go by, made from one configuration and the mechanisms auth offers; replaced as a whole. */
@@ -120,6 +121,9 @@ struct desk {
 	struct ledger_reader *reader;
 	struct list bodies; /* kept open, the latest first */
 	size_t bodies_n;
+
+	struct http_host *http;
+	struct list nows; /* of /api/now, by site */
 
 	struct tls_context *tls;
 	uint32_t tls_mark; /* of the files it was made from */

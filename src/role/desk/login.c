@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "role/desk/http.h"
 #include "role/desk/internal.h"
 
 struct desk_login {
@@ -331,8 +332,11 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 	struct desk *d = arg;
 	struct arena a;
 	bool good = false;
+	enum rc rc = http_host_heard(d->http, type, body);
 
 	(void)l;
+	if (rc != MORE)
+		return rc == OK;
 	arena_init(&a, 1 << 20);
 	if (type == MSG_LOGIN_ANSWER)
 		good = on_answer(d, &a, body);
@@ -349,6 +353,7 @@ static bool on_message(void *arg, struct link *l, unsigned type, struct span bod
 static void forget_auth(struct desk *d)
 {
 	d->auth = NULL;
+	http_host_auth(d->http, NULL);
 	LIST_EACH_SAFE (at, &d->sessions) {
 		struct desk_session *s = LIST_ENTRY(at, struct desk_session, link);
 
@@ -386,6 +391,7 @@ void desk_auth_link(struct desk *d, unsigned instance, int fd)
 	}
 	d->auth_instance = instance;
 	d->auth = link_new(d->loop, fd, &ops, d);
+	http_host_auth(d->http, d->auth);
 	msg_mechanisms_ask_encode(&body, &(struct msg_mechanisms_ask){0});
 	(void)tell(d, MSG_MECHANISMS_ASK, &body);
 }

@@ -14,6 +14,7 @@
 #include "mail/text.h"
 #include "os/os.h"
 #include "role/common/server_tls.h"
+#include "role/desk/http.h"
 #include "role/desk/internal.h"
 #include "tls/tls.h"
 
@@ -39,8 +40,9 @@ static void note_condition(struct desk *d)
 		(void)snprintf(usual, sizeof usual,
 			       "disk reserve reached: messages cannot be put into mailboxes");
 	else
-		(void)snprintf(usual, sizeof usual, "serving %zu IMAP and %zu POP3 sessions",
-			       d->imap_n, d->pop3_n);
+		(void)snprintf(usual, sizeof usual,
+			       "serving %zu IMAP and %zu POP3 sessions, %zu browsers' connections",
+			       d->imap_n, d->pop3_n, http_host_connections(d->http));
 	durable_condition(d->durable, usual, text, sizeof text);
 	if (strcmp(text, d->condition) == 0)
 		return;
@@ -58,6 +60,7 @@ static void on_tick(void *arg)
 	note_condition(d);
 	desk_store_tick(d);
 	desk_ask_expire(d);
+	http_host_tick(d->http);
 	if (++ticks % TLS_LOOK_TICKS == 0 && load_tls(d))
 		desk_policy_use_newest(d);
 	loop_timer_set(d->tick, DESK_TICK_US);
@@ -78,7 +81,8 @@ static void end_if_idle(void *arg)
 {
 	struct desk *d = arg;
 
-	if (d->sessions_n == 0 && d->acts_pending == 0 && d->hall.pending == 0)
+	if (d->sessions_n == 0 && http_host_connections(d->http) == 0 && d->acts_pending == 0 &&
+	    d->hall.pending == 0)
 		end_now(d);
 	else
 		loop_timer_set(d->stop_timer, 10000);
@@ -116,6 +120,7 @@ static bool on_start(struct role *r, struct fault *why)
 		.os = d->os, .gauge = desk_metrics[METRIC_BUFFERED], .on_room = on_room, .arg = d};
 	list_init(&d->runnable);
 	list_init(&d->bodies);
+	list_init(&d->nows);
 	map_init(&d->accounts);
 	map_init(&d->logins);
 	map_init(&d->asks);
@@ -125,6 +130,7 @@ static bool on_start(struct role *r, struct fault *why)
 	text_warm();			 /* iconv loads code late */
 	(void)load_tls(d);
 	desk_policy_use_newest(d);
+	desk_http_start(d);
 	d->tick = loop_timer_new(d->loop, on_tick, d);
 	d->stop_timer = loop_timer_new(d->loop, end_if_idle, d);
 	return open_ledger(d, why);
@@ -151,7 +157,12 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 
 static void on_listen(struct role *r, const char *service, int fd)
 {
-	desk_listen(role_state(r), service, fd);
+	struct desk *d = role_state(r);
+
+	if (strcmp(service, "https") == 0)
+		http_host_listen(d->http, fd);
+	else
+		desk_listen(d, service, fd);
 }
 
 static void on_reload(struct role *r, const struct msg_config *was)
@@ -162,6 +173,7 @@ static void on_reload(struct role *r, const struct msg_config *was)
 	d->tls_mark = 0;
 	(void)load_tls(d);
 	desk_policy_use_newest(d);
+	http_host_configure(d->http);
 }
 
 static void on_stop(struct role *r)
@@ -171,6 +183,7 @@ static void on_stop(struct role *r)
 
 	d->is_stopping = true;
 	desk_listen_stop(d);
+	http_host_wind_down(d->http);
 	LIST_EACH_SAFE (at, &d->sessions)
 		desk_session_wind_down(LIST_ENTRY(at, struct desk_session, link));
 	limit = loop_timer_new(d->loop, end_now, d);
@@ -187,11 +200,12 @@ int main(int argc, char **argv)
 		.write_below = writes,
 		.read_below = reads,
 	};
+	static struct say_metric *metrics[METRICS + HTTP_METRICS];
 	static const struct role_ops ops = {
 		.id = ROLE_DESK,
 		.sandbox = &sandbox,
-		.metrics = desk_metrics,
-		.metrics_n = METRICS,
+		.metrics = metrics,
+		.metrics_n = METRICS + HTTP_METRICS,
 		.on_start = on_start,
 		.on_ready = on_ready,
 		.on_link = on_link,
@@ -200,5 +214,7 @@ int main(int argc, char **argv)
 		.on_stop = on_stop,
 	};
 
+	memcpy(metrics, desk_metrics, sizeof desk_metrics);
+	memcpy(metrics + METRICS, http_metrics, sizeof(struct say_metric *) * HTTP_METRICS);
 	return role_main(argc, argv, &ops);
 }

@@ -1,0 +1,215 @@
+/*
+ * The state of things in one object, for the banner: the person's site as the views have it, how far a hand-back is. Made anew when
+ * it is older than a second; everybody of a site gets the same bytes.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/must.h"
+#include "os/os.h"
+#include "role/desk/http.h"
+#include "role/desk/internal.h"
+#include "views/views.h"
+
+enum { NOW_FRESH_US = 1000000, HISTORY_LINES = 1000, SITE_BYTES = 256 };
+
+struct now {
+	struct list link; /* desk.nows */
+	char site[SITE_BYTES];
+	struct buf text;
+	uint64_t made_us; /* 0: never */
+	char class[32];	  /* of the outage, as watch said last */
+	char continuity[16];
+	uint64_t history_next; /* lines of history below it were looked at */
+	bool is_changed;       /* the text is another than before; for desk_now_changed */
+};
+
+/* ---- what is read ---- */
+
+struct reading {
+	struct now *now;
+	const struct msg_domain *domain;
+	json_t *o;
+	uint64_t wall_us;
+};
+
+static void set_time(json_t *o, const char *name, uint64_t at_us)
+{
+	time_t s = (time_t)(at_us / 1000000);
+	struct tm t;
+	char text[32];
+
+	if (!at_us || !gmtime_r(&s, &t) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &t))
+		(void)json_object_set_new(o, name, json_null());
+	else
+		(void)json_object_set_new(o, name, json_string(text));
+}
+
+static void set_span(json_t *o, const char *name, struct span text)
+{
+	json_t *v =
+		json_stringn((const char *)(text.p ? text.p : (const unsigned char *)""), text.n);
+
+	(void)json_object_set_new(o, name, v ? v : json_string(""));
+}
+
+/* At the pace since the site came back. */
+static json_t *eta_of(const struct views_drain *g, uint64_t left, uint64_t wall_us)
+{
+	uint64_t took_us = g->up_us && wall_us > g->up_us ? wall_us - g->up_us : 0;
+
+	if (!left || !g->handed_back || !took_us)
+		return json_null();
+	return json_integer(
+		(json_int_t)((double)took_us / 1e6 / (double)g->handed_back * (double)left));
+}
+
+static json_t *handback_of(const struct views_drain *g, uint64_t wall_us)
+{
+	uint64_t done = g->handed_back + g->returned + g->discarded;
+	uint64_t left = g->total > done ? g->total - done : 0;
+	json_t *o;
+
+	if (!g->is_open || !g->up_us)
+		return json_null();
+	o = json_object();
+	(void)json_object_set_new(o, "total", json_integer((json_int_t)g->total));
+	(void)json_object_set_new(o, "done", json_integer((json_int_t)done));
+	(void)json_object_set_new(o, "left", json_integer((json_int_t)left));
+	(void)json_object_set_new(o, "eta_s", eta_of(g, left, wall_us));
+	return o;
+}
+
+static bool on_site(void *arg, const struct views_site *s)
+{
+	struct reading *r = arg;
+
+	if (s->is_redirect || !span_eq(s->name, span_str(r->now->site)))
+		return true;
+	set_span(r->o, "state", s->state);
+	set_time(r->o, "since", s->since_us);
+	set_span(r->o, "reason", s->reason);
+	(void)json_object_set_new(r->o, "held", json_integer((json_int_t)s->held));
+	(void)json_object_set_new(r->o, "handback", handback_of(&s->drain, r->wall_us));
+	return false;
+}
+
+static void keep(char *out, size_t room, struct span text)
+{
+	(void)snprintf(out, room, "%.*s", SPAN_FMT(text));
+}
+
+static bool on_act(void *arg, const struct views_act *a)
+{
+	struct now *n = arg;
+
+	if (a->number < n->history_next)
+		return true;
+	n->history_next = a->number;
+	if (!span_eq(a->object, span_str(n->site)))
+		return true;
+	if (span_eq(a->verb, SPAN_LIT("site.state")))
+		keep(n->class, sizeof n->class, a->class);
+	else if (span_eq(a->verb, SPAN_LIT("continuity.state")))
+		keep(n->continuity, sizeof n->continuity, a->argument);
+	return true;
+}
+
+static enum rc read_views(struct desk *d, struct reading *r, struct fault *why)
+{
+	enum rc rc = desk_views_enter(d, why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_site(d->views, on_site, r, why);
+	if (rc == OK)
+		rc = views_history(d->views, HISTORY_LINES, on_act, r->now, why);
+	return desk_views_leave(d, rc);
+}
+
+static void write_text(struct reading *r)
+{
+	struct now *n = r->now;
+	char *text;
+	bool is_on = strcmp(n->continuity, "on") == 0;
+
+	set_span(r->o, "class", span_str(n->class));
+	(void)json_object_set_new(r->o, "continuity", json_string(is_on ? "on" : "off"));
+	set_span(r->o, "mode", r->domain ? r->domain->mode : SPAN_NONE);
+	(void)json_object_set_new(r->o, "sends", json_string("direct"));
+	text = json_dumps(r->o, JSON_COMPACT);
+	must(text);
+	n->is_changed |= !span_eq(buf_span(&n->text), span_str(text));
+	buf_clear(&n->text);
+	(void)buf_append(&n->text, span_str(text));
+	free(text);
+}
+
+static bool make(struct desk *d, struct now *n, const struct msg_domain *domain)
+{
+	struct reading r = {n, domain, json_object(), os_wall_us(d->os)};
+	struct fault why = {0};
+	enum rc rc;
+
+	set_span(r.o, "site", span_str(n->site));
+	(void)json_object_set_new(r.o, "state", json_string("unknown"));
+	(void)json_object_set_new(r.o, "since", json_null());
+	(void)json_object_set_new(r.o, "held", json_integer(0));
+	(void)json_object_set_new(r.o, "handback", json_null());
+	rc = read_views(d, &r, &why);
+	if (rc == OK) {
+		write_text(&r);
+		n->made_us = loop_now_us(d->loop);
+	}
+	json_decref(r.o);
+	return rc == OK;
+}
+
+/* ---- whose site ---- */
+
+static const struct msg_domain *domain_of(const struct desk *d, struct span account)
+{
+	const struct msg_config *c = role_config(d->role);
+	ssize_t at = span_rchr(account, '@');
+	struct span name = at < 0 ? SPAN_NONE : span_from(account, (size_t)at + 1);
+
+	for (size_t i = 0; i < c->domains_n; i++) {
+		if (span_eq_nocase(c->domains[i].name, name))
+			return &c->domains[i];
+	}
+	return NULL;
+}
+
+static struct now *now_of(struct desk *d, struct span site)
+{
+	struct now *n;
+
+	LIST_EACH (at, &d->nows) {
+		n = LIST_ENTRY(at, struct now, link);
+		if (span_eq(site, span_str(n->site)))
+			return n;
+	}
+	n = must_alloc(sizeof *n);
+	keep(n->site, sizeof n->site, site);
+	list_append(&d->nows, &n->link);
+	return n;
+}
+
+bool desk_now(struct desk *d, struct span account, struct buf *out)
+{
+	const struct msg_config *c = role_config(d->role);
+	const struct msg_domain *domain = domain_of(d, account);
+	struct span site = domain ? domain->site : c->sites_n ? c->sites[0].name : SPAN_NONE;
+	struct now *n;
+
+	if (!site.n || site.n >= SITE_BYTES)
+		return false;
+	n = now_of(d, site);
+	if ((!n->made_us || loop_now_us(d->loop) - n->made_us >= NOW_FRESH_US) &&
+	    !make(d, n, domain))
+		return false;
+	(void)buf_append(out, buf_span(&n->text));
+	return true;
+}
