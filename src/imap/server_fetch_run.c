@@ -53,7 +53,10 @@ static void put_plain(struct imap_server *s, struct imap_fetch *f, const struct 
 		put_emailid(s, e);
 		break;
 	case IMAP_F_THREADID:
-		imap_put_span(s, SPAN_LIT("NIL"));
+		if (e->thread)
+			imap_put(s, "(T%llu)", (unsigned long long)e->thread);
+		else
+			imap_put_span(s, SPAN_LIT("NIL"));
 		break;
 	case IMAP_F_ENVELOPE:
 	case IMAP_F_BODY:

@@ -394,6 +394,7 @@ enum imap_key {
 	IMAP_K_HEADER,
 	IMAP_K_MODSEQ,
 	IMAP_K_EMAILID,
+	IMAP_K_THREADID,
 	/* on what was found before */
 	IMAP_K_NOT,
 	IMAP_K_AND,

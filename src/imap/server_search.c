@@ -78,6 +78,7 @@ static const struct word {
 	{"HEADER", IMAP_K_HEADER, ARG_HEADER, 0},
 	{"MODSEQ", IMAP_K_MODSEQ, ARG_MODSEQ, 0},
 	{"EMAILID", IMAP_K_EMAILID, ARG_OBJECTID, 0},
+	{"THREADID", IMAP_K_THREADID, ARG_OBJECTID, 0},
 };
 
 static struct imap_node *emit(struct parse *p, enum imap_key key)

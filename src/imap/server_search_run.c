@@ -46,6 +46,14 @@ static bool is_emailid(const struct mail_entry *e, struct span id)
 	       span_to_u64(span_from(id, 1), UINT64_MAX, &number) && number == e->number;
 }
 
+static bool is_threadid(const struct mail_entry *e, struct span id)
+{
+	uint64_t thread;
+
+	return id.n > 1 && id.p[0] == 'T' && e->thread &&
+	       span_to_u64(span_from(id, 1), UINT64_MAX, &thread) && thread == e->thread;
+}
+
 static int64_t day_of(uint64_t us)
 {
 	return (int64_t)(us / 1000000 / DAY_US);
@@ -158,6 +166,8 @@ static enum truth test(struct imap_server *s, struct imap_search *q, const struc
 		return truth_of(e->modseq >= node->number);
 	case IMAP_K_EMAILID:
 		return truth_of(is_emailid(e, node->text));
+	case IMAP_K_THREADID:
+		return truth_of(is_threadid(e, node->text));
 	case IMAP_K_NOT:
 	case IMAP_K_AND:
 	case IMAP_K_OR:

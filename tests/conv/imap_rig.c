@@ -128,6 +128,7 @@ static enum rc each_entry(void *arg, uint64_t box, struct mail_range uids, uint6
 					 .keywords = span_str(e->keywords),
 					 .modseq = e->modseq,
 					 .number = e->text,
+					 .thread = e->text ? 500 + e->text / 2 : 0,
 					 .received_us = e->received_us,
 					 .bytes = r->texts[e->text].n};
 
