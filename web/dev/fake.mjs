@@ -241,6 +241,7 @@ let half = null;
 
 async function api(f, q, r, url) {
 	const body = q.method === "POST" ? JSON.parse((await bodyOf(q)).toString() || "{}") : {};
+	const cookie = () => ((f.ended = false), { "Set-Cookie": `who=${encodeURIComponent(f.who)}; HttpOnly; SameSite=Strict; Path=/` });
 	const me = () => f.who && { account: f.who, person: ACCOUNTS[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: new Date(Date.now() + 8 * 3_600_000).toISOString(), has_factor: !!ACCOUNTS[f.who].factor };
 	switch (url.pathname) {
 	case "/api/portal":
@@ -253,21 +254,20 @@ async function api(f, q, r, url) {
 		if (!a || a.password !== body.password) return send(r, 403, { type: "refused", title: "Address or password is not right." });
 		if (a.factor) return (half = body.account), send(r, 200, { state: "factor" });
 		f.who = body.account;
-		return send(r, 200, { state: "in", ...me() });
+		return send(r, 200, { state: "in", ...me() }, cookie());
 	}
 	case "/api/login/factor":
 		if (!half) return send(r, 403, { type: "expired", title: "too late" });
 		if (body.code !== "123456" && body.code !== "again") return send(r, 403, { type: "refused", title: "This code is not right." });
 		f.who = half;
-		return send(r, 200, { state: "in", ...me() });
+		return send(r, 200, { state: "in", ...me() }, cookie());
 	case "/api/login/invitation":
 		if (body.code !== "WELCOME" || !ACCOUNTS[body.account]) return send(r, 403, { type: "refused", title: "no" });
 		ACCOUNTS[body.account].password = body.password;
 		f.who = body.account;
-		return send(r, 200, { state: "in", ...me() });
+		return send(r, 200, { state: "in", ...me() }, cookie());
 	case "/api/logout":
-		f.who = null;
-		return send(r, 200, {});
+		return send(r, 200, {}, { "Set-Cookie": "who=; Path=/; Max-Age=0" });
 	case "/api/me":
 		return f.who ? send(r, 200, me()) : send(r, 401, { type: "login", title: "Please log in." });
 	}
@@ -300,10 +300,12 @@ function self(f, r, verb, body) {
 
 async function answer(f, out, q, r) {
 	const url = new URL(q.url, "http://localhost");
+	const who = /who=([^;]*)/.exec(q.headers.cookie ?? "")?.[1]; // no secret at all: for development
+	f.who = who && !f.ended ? decodeURIComponent(who) : null;
 	f.requests++;
 	if (url.pathname === "/dev/now") return Object.assign(f.now, JSON.parse(await bodyOf(q))), tell(f, "now", f.now), send(r, 200, {});
 	if (url.pathname === "/dev/refuse") return (f.refuse = JSON.parse(await bodyOf(q)).n), send(r, 200, {});
-	if (url.pathname === "/dev/logout") return (f.who = null), send(r, 200, {});
+	if (url.pathname === "/dev/logout") return (f.ended = true), send(r, 200, {});
 	if (url.pathname === "/dev/deliver") {
 		const o = JSON.parse((await bodyOf(q)).toString() || "{}");
 		add(f, { box: "F1", at: Date.now(), from: [PEOPLE[1]], to: [["Anna", "anna@example.com"]], subject: o.subject ?? "Just arrived", text: o.text ?? text(3), html: o.html, attach: o.attach });

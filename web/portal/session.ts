@@ -20,6 +20,12 @@ const ME = "me";
 
 jmap.onOnline = (on) => { isOnline.value = on; };
 jmap.onLoggedOut = loggedOut;
+api.setOnToken((token) => {
+	if (login.value.state !== "in") return;
+	const me = { ...login.value.me, token };
+	keepMe(me);
+	login.value = { state: "in", me };
+});
 
 /** At the start of the page: from what is kept, at once; then as the server says. */
 export async function startSession(): Promise<void> {

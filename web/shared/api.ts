@@ -32,13 +32,14 @@ export type Me = {
 	person: string;
 	send_as: string[];
 	token: string;
-	until: string;
+	/** Seconds since 1970. */
+	until: number;
 	has_factor: boolean;
-	/** JMAP's id of the account. */
-	account_id?: string;
+	is_admin: boolean;
 };
 
-export type LoginAnswer = ({ state: "in" } & Partial<Me>) | { state: "factor" };
+/** factor: a code is asked for next; invitation: what was given is an invitation's code, and a password is to be chosen. */
+export type LoginAnswer = { state: "in" | "factor" | "invitation"; account?: string; person?: string };
 
 export type Contact = { name: string; phone?: string; mail?: string; note?: string };
 
@@ -65,8 +66,13 @@ export type Now = {
 };
 
 let token = "";
-export function setToken(t: string): void {
-	token = t;
+export function setToken(t: string): string {
+	return (token = t);
+}
+/** Told when an answer brought a new token. */
+let onToken: (t: string) => void = () => {};
+export function setOnToken(f: typeof onToken): void {
+	onToken = f;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -85,6 +91,8 @@ export async function http(method: string, url: string, body?: BodyInit, type?: 
 		if (body !== undefined) init.body = body;
 		const answer = await fetch(url, init);
 		if (!answer.ok) throw await refusal(answer);
+		const renewed = answer.headers.get("X-Holdfast-Token"); // a new session took the place of ours
+		if (renewed) onToken(setToken(renewed));
 		return answer;
 	} catch (e) {
 		if (e instanceof ApiError) throw e;
@@ -109,6 +117,7 @@ async function refusal(answer: Response): Promise<ApiError> {
 }
 
 async function json<T>(answer: Response): Promise<T> {
+	if (answer.status === 204) return {} as T;
 	try {
 		return (await answer.json()) as T;
 	} catch {

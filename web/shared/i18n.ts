@@ -63,6 +63,15 @@ export function longDate(iso: string): string {
 	return Number.isNaN(d.getTime()) ? "" : format({ weekday: "short", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(d);
 }
 
+/** For the head of a message: short, but with the day. */
+export function mediumDate(iso: string, at = new Date()): string {
+	const d = new Date(iso);
+	if (Number.isNaN(d.getTime())) return "";
+	const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+	if (sameDay(d, at)) return format(time).format(d);
+	return format(d.getFullYear() === at.getFullYear() ? { weekday: "short", day: "numeric", month: "short", ...time } : { day: "numeric", month: "short", year: "numeric", ...time }).format(d);
+}
+
 /** For sentences ("since ..."): the time, with the day when it was not today. */
 export function sinceDate(iso: string, at = new Date()): string {
 	const d = new Date(iso);

@@ -10,6 +10,7 @@ import { chosenLanguage, LANGUAGES, useLanguage, useTexts, type PortalTexts } fr
 import { Button } from "../../shared/components/button";
 import { Field, PasswordField } from "../../shared/components/field";
 import { Icon } from "../../shared/components/icon";
+import { toast } from "../../shared/components/toast";
 import { NowBanner } from "../nowbanner";
 import { finishLogin, info } from "../session";
 import "./login.css";
@@ -26,6 +27,7 @@ export function LoginPage({ again, account = "" }: { again: boolean; account?: s
 	const [address, setAddress] = useState(account);
 	const heading = useRef<HTMLHeadingElement>(null);
 	const first = useRef(true);
+	const [code, setCode] = useState("");
 	const welcome = about?.words[lang]?.welcome;
 	useEffect(() => {
 		document.title = about?.organisation ? t.login.titleAt(about.organisation) : t.login.title;
@@ -43,9 +45,9 @@ export function LoginPage({ again, account = "" }: { again: boolean; account?: s
 				<h1 ref={heading} tabIndex={-1}>{title}</h1>
 				{again && step === "password" && <p class="notice care" role="status">{t.login.again}</p>}
 				{welcome && !again && step === "password" && <p class="login-welcome">{welcome}</p>}
-				{step === "password" && <WithPassword t={t} address={address} setAddress={setAddress} next={setStep} />}
-				{step === "invitation" && <WithInvitation t={t} address={address} setAddress={setAddress} next={setStep} />}
-				{(step === "factor" || step === "recovery") && <WithFactor t={t} isRecovery={step === "recovery"} next={setStep} />}
+				{step === "password" && <WithPassword t={t} address={address} setAddress={setAddress} next={setStep} setCode={setCode} />}
+				{step === "invitation" && <WithInvitation t={t} code={code} setCode={setCode} address={address} setAddress={setAddress} next={setStep} />}
+				{(step === "factor" || step === "recovery") && <WithFactor t={t} isRecovery={step === "recovery"} next={setStep} onExpired={() => { toast(t.login.expired, { bad: true }); setStep("password"); }} />}
 			</main>
 			<footer class="login-foot">
 				{about && about.contacts.length > 0 && <Contacts title={t.login.contacts} list={about.contacts} />}
@@ -78,14 +80,17 @@ function Form({ children, fault, label, onSubmit }: { children: ComponentChildre
 	);
 }
 
-function WithPassword({ t, address, setAddress, next }: { t: PortalTexts; address: string; setAddress: (a: string) => void; next: (s: Step) => void }) {
+function WithPassword({ t, address, setAddress, next, setCode }: { t: PortalTexts; address: string; setAddress: (a: string) => void; next: (s: Step) => void; setCode: (c: string) => void }) {
 	const [password, setPassword] = useState("");
 	const [fault, setFault] = useState("");
 	const submit = async () => {
 		setFault("");
 		try {
 			const r = await api.login(address.trim(), password);
-			if (r.state === "factor") next("factor");
+			if (r.state === "invitation") { // it was the code of an invitation: nothing to type again
+				setCode(password);
+				next("invitation");
+			} else if (r.state === "factor") next("factor");
 			else await finishLogin();
 		} catch (e) {
 			setFault(why(e, t, t.login.wrong));
@@ -102,8 +107,7 @@ function WithPassword({ t, address, setAddress, next }: { t: PortalTexts; addres
 	);
 }
 
-function WithInvitation({ t, address, setAddress, next }: { t: PortalTexts; address: string; setAddress: (a: string) => void; next: (s: Step) => void }) {
-	const [code, setCode] = useState("");
+function WithInvitation({ t, address, setAddress, code, setCode, next }: { t: PortalTexts; address: string; setAddress: (a: string) => void; code: string; setCode: (c: string) => void; next: (s: Step) => void }) {
 	const [password, setPassword] = useState("");
 	const [fault, setFault] = useState("");
 	const [short, setShort] = useState(false);
@@ -132,7 +136,7 @@ function WithInvitation({ t, address, setAddress, next }: { t: PortalTexts; addr
 	);
 }
 
-function WithFactor({ t, isRecovery, next }: { t: PortalTexts; isRecovery: boolean; next: (s: Step) => void }) {
+function WithFactor({ t, isRecovery, next, onExpired }: { t: PortalTexts; isRecovery: boolean; next: (s: Step) => void; onExpired: () => void }) {
 	const [code, setCode] = useState("");
 	const [fault, setFault] = useState("");
 	const submit = async () => {
@@ -141,8 +145,8 @@ function WithFactor({ t, isRecovery, next }: { t: PortalTexts; isRecovery: boole
 			await api.loginFactor(isRecovery ? code.trim() : code.replace(/\s/g, ""));
 			await finishLogin();
 		} catch (e) {
-			if (e instanceof api.ApiError && e.type === "expired") {
-				next("password");
+			if (e instanceof api.ApiError && e.type === "ticket") {
+				onExpired();
 				return;
 			}
 			setFault(why(e, t, t.login.wrongCode));
@@ -184,6 +188,7 @@ export function why(e: unknown, t: PortalTexts, wrong: string): string {
 	if (!(e instanceof api.ApiError)) return t.app.failed;
 	if (e.status === 429) return t.app.wait(Math.max(1, e.retryAfter));
 	if (e.status >= 500) return t.login.unavailable;
-	if (e.type === "expired") return t.login.expired;
+	if (e.type === "ticket") return t.login.expired;
+	if (e.type === "new-password") return t.login.newRefused;
 	return wrong;
 }

@@ -1,14 +1,12 @@
 /* One message of a conversation: who to whom and when, its body, its files, and how to answer. */
 import { useState } from "preact/hooks";
-import { longDate, shortDate, useTexts } from "../../shared/i18n";
+import { longDate, mediumDate, shortDate, useTexts } from "../../shared/i18n";
 import { IconButton, LinkButton } from "../../shared/components/button";
 import { Icon } from "../../shared/components/icon";
 import { useCell } from "../../shared/cell";
 import type { Address, FullEmail } from "../../shared/jmap";
-import { Attachments } from "../message/attachments";
 import { MessageBody } from "../message/body";
-import { Verdict } from "../message/verdict";
-import { path } from "../router";
+import { go, path } from "../router";
 import { login } from "../session";
 import { clean, hue, initials, isMine, nameOf } from "./names";
 
@@ -29,7 +27,7 @@ export function Message({ email, isOpen, isOnly, isLast, onToggle }: { email: Fu
 					{isOpen ? <Recipients email={email} /> : <span class="message-preview">{clean(email.preview)}</span>}
 				</div>
 				<div class="message-when">
-					<time dateTime={email.receivedAt} title={longDate(email.receivedAt)}>{isOpen ? longDate(email.receivedAt) : shortDate(email.receivedAt)}</time>
+					<time dateTime={email.receivedAt} title={longDate(email.receivedAt)}>{isOpen ? mediumDate(email.receivedAt) : shortDate(email.receivedAt)}</time>
 					{isOpen && <span class="message-tools">
 						<IconButton icon="reply" label={t.mail.reply} shortcut="r" href={path({ page: "write", kind: "reply", email: email.id })} />
 					</span>}
@@ -38,14 +36,17 @@ export function Message({ email, isOpen, isOnly, isLast, onToggle }: { email: Fu
 			{isOpen && (
 				<>
 					{email.keywords.$draft && <p class="notice care"><a href={path({ page: "write", kind: "draft", email: email.id })}>{t.mail.draft}: {t.mail.write}</a></p>}
-					<Verdict email={email} />
-					<MessageBody email={email} />
-					<Attachments email={email} />
+					<MessageBody email={email} onWrite={(address) => go({ page: "write", kind: "to", email: address })} onKey={passOn} />
 					{isLast && !email.keywords.$draft && <Answers email={email} />}
 				</>
 			)}
 		</section>
 	);
+}
+
+/** A key that was pressed inside the message's frame means the same as outside. */
+function passOn(e: KeyboardEvent): void {
+	document.dispatchEvent(new KeyboardEvent("keydown", { key: e.key, ctrlKey: e.ctrlKey, metaKey: e.metaKey, altKey: e.altKey, shiftKey: e.shiftKey, bubbles: true, cancelable: true }));
 }
 
 function Answers({ email }: { email: FullEmail }) {
