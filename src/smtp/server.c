@@ -112,6 +112,12 @@ void smtp_server_is_secure(struct smtp_server *s)
 	s->is_tls = true;
 }
 
+void smtp_server_is_known(struct smtp_server *s)
+{
+	must(s->state == ST_CONNECTED);
+	s->is_authenticated = true;
+}
+
 /* ---- the table of commands ---- */
 
 enum {

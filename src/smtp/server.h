@@ -122,6 +122,8 @@ void smtp_server_free(struct smtp_server *s); /* accepts NULL */
 void smtp_server_greet(struct smtp_server *s, bool has_spoken);
 /* The connection is encrypted from its first byte (RFC 8314 s3.3): before the greeting. */
 void smtp_server_is_secure(struct smtp_server *s);
+/* Who it is is known without AUTH (another role handed it over): before the greeting. */
+void smtp_server_is_known(struct smtp_server *s);
 /* Another service from now on (TLS became available, limits changed); the one before is not used
  * any more. */
 void smtp_server_serve(struct smtp_server *s, const struct smtp_service *service);

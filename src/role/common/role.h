@@ -60,6 +60,7 @@ const char *role_name(enum role_id id); /* "edge" */
 struct role_sandbox {
 	bool network_client; /* may create inet sockets and connect (scout, courier, watch) */
 	bool udp;	     /* scout */
+	bool pairs;	     /* may make pairs of connected sockets (submission) */
 	bool threads;	     /* may create threads after on_start; writers of lanes always may */
 	const char *const *write_below; /* create, write, rename, remove, read */
 	const char *const *read_below;

@@ -250,6 +250,8 @@ static bool fill(scmp_filter_ctx f, const struct sandbox_job *job)
 	if (plan->udp)
 		ok = ok && allow_sockets(f, SOCK_DGRAM) && allow(f, SCMP_SYS(bind)) &&
 		     allow(f, SCMP_SYS(connect));
+	if (plan->pairs)
+		ok = ok && allow_first(f, SCMP_SYS(socketpair), AF_UNIX);
 	return ok;
 }
 

@@ -122,6 +122,8 @@ void edge_listen_stop(struct edge *e);
 /* ---- session.c ---- */
 void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied,
 		      bool is_tls_first);
+/* One whose client is a part of this process: no limits of its address, no login. peer: for the record; own: of the ways. */
+struct edge_session *edge_session_inner(struct edge *e, int fd, const char *peer, void *own);
 void edge_session_wind_down(struct edge_session *s);
 /* Answers the engine's open question and goes on. */
 void edge_answer(struct edge_session *s, unsigned code, const char *enhanced, const char *text,
@@ -143,6 +145,7 @@ struct edge_session {
 	unsigned pins;	      /* records that will call back */
 	bool is_proxied;      /* the PROXY header has not come yet */
 	bool is_tls_first;    /* TLS, from the first byte, does not stand yet */
+	bool is_inner;	      /* edge_session_inner made it */
 	void *own;	      /* of the ways */
 	bool is_paused, is_pumping;
 	char peer[48];

@@ -235,8 +235,8 @@ static bool enter(struct edge_session *s)
 
 	if (!edge_list_has_peer(&s->policy->allow, conn_peer(s->conn)))
 		verdict = source_enter(&s->edge->sources, conn_peer(s->conn),
-					    loop_now_us(s->edge->loop), l->sessions_per_source,
-					    l->connections_per_minute_per_source, &s->source);
+				       loop_now_us(s->edge->loop), l->sessions_per_source,
+				       l->connections_per_minute_per_source, &s->source);
 	if (verdict == SOURCE_WELCOME)
 		return true;
 	edge_count(METRIC_TURNED_AWAY, 1);
@@ -258,7 +258,8 @@ static void set_peer(struct edge_session *s)
 /* The client is known: greets it. */
 static void greet(struct edge_session *s, bool has_spoken)
 {
-	set_peer(s);
+	if (!s->is_inner)
+		set_peer(s);
 	smtp_server_tick(s->smtp, loop_now_us(s->edge->loop));
 	s->edge->ways->client(s);
 	smtp_server_greet(s->smtp, has_spoken);
@@ -372,34 +373,55 @@ static bool has_spoken(int fd)
 	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied,
-		      bool is_tls_first)
-{
-	static const struct conn_ops ops = {
-		.on_bytes = on_bytes,
-		.on_secure = on_secure,
-		.on_drained = on_drained,
-		.on_deadline = on_deadline,
-		.on_closed = on_closed,
-	};
-	struct edge_session *s = must_alloc(sizeof *s);
-	bool is_early = !is_proxied && !is_tls_first && has_spoken(fd);
+static const struct conn_ops conn_ops = {
+	.on_bytes = on_bytes,
+	.on_secure = on_secure,
+	.on_drained = on_drained,
+	.on_deadline = on_deadline,
+	.on_closed = on_closed,
+};
 
-	(void)peer;
+static struct edge_session *session_new(struct edge *e)
+{
+	struct edge_session *s = must_alloc(sizeof *s);
+
 	s->edge = e;
 	s->policy = edge_policy_ref(e->policy);
-	s->is_proxied = is_proxied;
-	s->is_tls_first = is_tls_first;
 	s->question = SMTP_FEED;
 	list_init(&s->hunger);
 	list_append(&e->sessions, &s->link);
 	edge_set(METRIC_SESSIONS, ++e->sessions_n);
 	s->smtp = smtp_server_new(&s->policy->service);
-	s->conn = conn_accept(e->loop, fd, &ops, s);
+	return s;
+}
+
+void edge_session_new(struct edge *e, int fd, const struct sockaddr_storage *peer, bool is_proxied,
+		      bool is_tls_first)
+{
+	bool is_early = !is_proxied && !is_tls_first && has_spoken(fd);
+	struct edge_session *s = session_new(e);
+
+	(void)peer;
+	s->is_proxied = is_proxied;
+	s->is_tls_first = is_tls_first;
+	s->conn = conn_accept(e->loop, fd, &conn_ops, s);
 	if (is_proxied)
 		conn_deadline(s->conn, EDGE_PROXY_US);
 	else if (enter(s))
 		welcome(s, is_early, SPAN_NONE);
+}
+
+struct edge_session *edge_session_inner(struct edge *e, int fd, const char *peer, void *own)
+{
+	struct edge_session *s = session_new(e);
+
+	s->is_inner = true;
+	s->own = own;
+	(void)snprintf(s->peer, sizeof s->peer, "%s", peer);
+	smtp_server_is_known(s->smtp);
+	s->conn = conn_accept(e->loop, fd, &conn_ops, s);
+	greet(s, false);
+	return s;
 }
 
 void edge_session_wind_down(struct edge_session *s)

@@ -23,6 +23,15 @@ void submission_begin(struct edge_session *s)
 	w->lacks_date = w->lacks_id = w->is_sent_on = false;
 	w->cuts_n = 0;
 	w->made_id[0] = '\0';
+	w->has_8bit = false;
+}
+
+static bool is_8bit(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] > 127)
+			return true;
+	return false;
 }
 
 void submission_piece(struct edge_session *s, struct span piece)
@@ -31,6 +40,8 @@ void submission_piece(struct edge_session *s, struct span piece)
 	const struct header_walk *h = intake_header(s->intake);
 	uint64_t room = UINT64_MAX;
 
+	if (w->inner && !w->has_8bit)
+		w->has_8bit = is_8bit(piece);
 	if (h->is_done)
 		room = h->header_bytes > w->header.n ? h->header_bytes - w->header.n : 0;
 	if (room < piece.n)
@@ -160,6 +171,8 @@ static const char *protocol_of(const struct edge_session *s)
 {
 	bool is_utf8 = smtp_server_envelope(s->smtp)->smtputf8;
 
+	if (s->is_inner)
+		return "HTTP";
 	if (conn_is_tls(s->conn))
 		return is_utf8 ? "UTF8SMTPSA" : "ESMTPSA";
 	return is_utf8 ? "UTF8SMTPA" : "ESMTPA";
@@ -199,10 +212,17 @@ void submission_meta(struct edge_session *s, struct msg_message_meta *m)
 	m->cuts_n = w->cuts_n;
 	m->is_sent_on = w->is_sent_on;
 	m->protocol = span_str(protocol_of(s));
-	if (!w->lacks_id)
+	if (w->lacks_id) {
+		m->message_id = span_str(w->made_id);
+		header_refs(intake_header(s->intake), m->message_id, &w->refs);
+		m->refs = w->refs.ids;
+		m->refs_n = w->refs.n;
+	}
+	if (!w->inner)
 		return;
-	m->message_id = span_str(w->made_id);
-	header_refs(intake_header(s->intake), m->message_id, &w->refs);
-	m->refs = w->refs.ids;
-	m->refs_n = w->refs.n;
+	m->body_kind = w->has_8bit; /* nobody declared it */
+	m->sent_copy = SPAN_LIT("none");
+	m->email = w->email;
+	m->email_form = w->email_form;
+	m->identity = w->identity;
 }

@@ -10,6 +10,7 @@ enum {
 	SUBMISSION_NAME_BYTES = 400,
 };
 
+struct inner;
 struct login_asker;
 struct login_question;
 struct submission_rates;
@@ -19,6 +20,7 @@ struct submission {
 	struct edge *edge;
 	struct login_asker *asker;
 	struct submission_rates *rates;
+	struct list desks;     /* links of desks: inner.c */
 	struct buf mechanisms; /* "PLAIN LOGIN" */
 	uint32_t per_hour;     /* recipients of one account */
 };
@@ -37,6 +39,12 @@ struct submitter {
 	struct span *send_as;
 	size_t send_as_n;
 
+	struct inner *inner; /* handed over by desk; NULL: a client of the port */
+	uint64_t email;	     /* that it was made from, and so on: submit.msg */
+	uint8_t email_form;
+	struct span identity; /* in the arena */
+	bool has_8bit;	      /* of the message in reception */
+
 	struct buf header; /* of the message in reception */
 	bool is_too_long;  /* beyond SUBMISSION_HEADER_BYTES */
 	bool lacks_date, lacks_id, is_sent_on;
@@ -47,6 +55,7 @@ struct submitter {
 };
 
 struct submitter *submitter_of(struct edge_session *s); /* makes it when it is not there */
+struct submitter *submitter_new(void);
 
 /* ---- login.c: questions to auth ---- */
 struct login_asker *login_asker_new(struct submission *own);
@@ -70,6 +79,11 @@ void submission_piece(struct edge_session *s, struct span piece);
 bool submission_accepts(struct edge_session *s);
 void submission_trace(struct edge_session *s, struct buf *out);
 void submission_meta(struct edge_session *s, struct msg_message_meta *m);
+
+/* ---- inner.c: mail that desk hands over (submit.msg) ---- */
+bool inner_link(struct edge *e, enum role_id peer, unsigned instance, int fd);
+void inner_stored(struct inner *i, const char *id); /* under this name */
+void inner_gone(struct inner *i);		    /* its session has ended; accepts NULL */
 
 /* ---- rate.c: recipients of an account within an hour ---- */
 struct submission_rates *submission_rates_new(void);

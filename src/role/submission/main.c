@@ -10,17 +10,23 @@
 
 static struct submission the_submission;
 
+struct submitter *submitter_new(void)
+{
+	struct submitter *w = must_alloc(sizeof *w);
+
+	arena_init(&w->arena, 256 << 10);
+	buf_init(&w->header, SUBMISSION_HEADER_BYTES);
+	return w;
+}
+
 struct submitter *submitter_of(struct edge_session *s)
 {
 	struct submitter *w = s->own;
 
-	if (w)
-		return w;
-	w = must_alloc(sizeof *w);
-	w->session = s;
-	arena_init(&w->arena, 256 << 10);
-	buf_init(&w->header, SUBMISSION_HEADER_BYTES);
-	s->own = w;
+	if (!w) {
+		w = s->own = submitter_new();
+		w->session = s;
+	}
 	return w;
 }
 
@@ -42,6 +48,7 @@ static void on_gone(struct edge_session *s)
 	if (!w)
 		return;
 	login_forget(w);
+	inner_gone(w->inner);
 	arena_fini(&w->arena);
 	buf_fini(&w->header);
 	free(w);
@@ -54,6 +61,8 @@ static void on_stored(struct edge_session *s, enum rc rc)
 	struct submitter *w = submitter_of(s);
 
 	buf_fini(&w->header);
+	if (rc == OK && w->inner)
+		inner_stored(w->inner, s->id);
 	if (rc == OK)
 		submission_rate_count(own->rates, w->account,
 				      smtp_server_envelope(s->smtp)->rcpts_n, own->per_hour,
@@ -69,6 +78,7 @@ static void on_policy(struct edge *e, struct edge_policy *p)
 		own = &the_submission;
 		e->own = own;
 		own->edge = e;
+		list_init(&own->desks);
 		buf_append(&own->mechanisms, SPAN_LIT("PLAIN LOGIN"));
 		own->rates = submission_rates_new();
 		own->asker = login_asker_new(own);
@@ -80,12 +90,18 @@ static void on_policy(struct edge *e, struct edge_policy *p)
 	p->is_for_the_world = true;
 }
 
+static bool on_link(struct edge *e, enum role_id peer, unsigned instance, int fd)
+{
+	return login_asker_link(e, peer, instance, fd) || inner_link(e, peer, instance, fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const writes[] = {"ledger/lane-%", "ledger/lane-%.*", NULL};
 	static const char *const reads[] = {"publish", "tls/use", NULL};
 	static const struct role_sandbox sandbox = {
 		.threads = true,
+		.pairs = true,
 		.write_below = writes,
 		.read_below = reads,
 	};
@@ -105,7 +121,7 @@ int main(int argc, char **argv)
 		.stored = on_stored,
 		.gone = on_gone,
 		.policy = on_policy,
-		.link = login_asker_link,
+		.link = on_link,
 	};
 	static const struct role_ops ops = {
 		.id = ROLE_SUBMISSION,
