@@ -12,7 +12,7 @@ import ssl
 import dovecot as dovecot_lib
 import peers
 
-SERVICES = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s")
+SERVICES = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s", "https")
 PASSWORD = "correct horse battery {name}"
 
 CONFIG = """node: mx2.example.net
@@ -41,7 +41,8 @@ def trusting():
 class Office(peers.Holdfast):
     """dovecot: the primary's IMAP server (tests/lib/dovecot.py) or None; world_port: where mail for foreign domains goes."""
 
-    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False, master=True, imap_port=None):
+    def __init__(self, folder, primary_port, dovecot=None, mode="gateway", world_port=None, more="", passthrough=False, master=True, imap_port=None,
+                 limits=None):
         self.ports = {s: peers.free_port() for s in SERVICES}
         self.dovecot = dovecot
         port = peers.free_port()
@@ -55,7 +56,7 @@ class Office(peers.Holdfast):
                 site += "    passthrough: true\n"
         if world_port:
             more += f"smarthost: {{ host: 127.0.0.1, port: {world_port} }}\n"
-        limits = ", ".join(f"{k}: {v}" for k, v in peers.LIMITS.items())
+        limits = ", ".join(f"{k}: {v}" for k, v in {**peers.LIMITS, **(limits or {})}.items())
         super().__init__(folder, primary_port, port=port, config=CONFIG.format(
             data=os.path.join(os.path.realpath(folder), "data"), port=port, listen=listen, primary=primary_port, site=site, mode=mode,
             limits=limits, more=more))
@@ -104,6 +105,11 @@ class Person:
             m.starttls(trusting())
         m.login(self.address, self.password)
         return m
+
+    def jmap(self):
+        """What this person's JMAP program sees (tests/lib/jmap.py)."""
+        from jmap import Jmap
+        return Jmap(self.office, self.address, self.password)
 
     def pop(self):
         m = poplib.POP3_SSL("127.0.0.1", self.office.ports["pop3s"], context=trusting(), timeout=30)
