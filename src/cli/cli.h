@@ -108,6 +108,8 @@ int cmd_user_add(struct cli *c);
 int cmd_user_passwd(struct cli *c);
 int cmd_user_state(struct cli *c);
 int cmd_user_name(struct cli *c);
+int cmd_user_admin(struct cli *c);
+int cmd_user_sessions(struct cli *c);
 int cmd_user_passthrough(struct cli *c);
 int cmd_user_alias(struct cli *c);
 int cmd_user_unalias(struct cli *c);

@@ -99,6 +99,11 @@ static const struct cli_option user_delete_options[] = {
 	{"yes", NULL, "do not ask"},
 	END,
 };
+static const struct cli_option user_sessions_options[] = {
+	{"end", NULL, "end all of them, everywhere"},
+	{0},
+};
+
 static const struct cli_option user_invite_options[] = {
 	{"for", "TIME", "how long the code is good (7d)"},
 	END,
@@ -182,7 +187,8 @@ const struct cli_command cli_commands[] = {
 	 .options = trace_options,
 	 .has_json = true,
 	 .run = cmd_trace,
-	 .more = "Shows facts of the envelope, never the text. That you looked is recorded. Exits 1 when nothing "
+	 .more = "Shows facts of the envelope, never the text. That you looked is recorded. Exits "
+		 "1 when nothing "
 		 "fits.\n"},
 	{.name = "hold",
 	 .args = "SITE|DOMAIN on|off|auto",
@@ -204,8 +210,10 @@ const struct cli_command cli_commands[] = {
 	 .options = hold_options,
 	 .has_json = true,
 	 .run = cmd_continuity,
-	 .more = "on: the portal says what is wrong and that they can work here. off: it does not. auto: as the "
-		 "configuration says. An order for a domain beats that of its site. on and off end by "
+	 .more = "on: the portal says what is wrong and that they can work here. off: it does not. "
+		 "auto: as the "
+		 "configuration says. An order for a domain beats that of its site. on and off end "
+		 "by "
 		 "themselves.\n"},
 	{.name = "queue list",
 	 .args = "",
@@ -393,6 +401,24 @@ const struct cli_command cli_commands[] = {
 	 .most = 2,
 	 .has_json = true,
 	 .run = cmd_user_passthrough},
+	{.name = "user admin",
+	 .args = "ADDRESS on|off",
+	 .help = "May they log in at the operator's console?",
+	 .least = 2,
+	 .most = 2,
+	 .has_json = true,
+	 .run = cmd_user_admin,
+	 .more = "Administrators have a second factor (`holdfast user totp`), or are none. "
+		 "Sessions "
+		 "end.\n"},
+	{.name = "user sessions",
+	 .args = "ADDRESS",
+	 .help = "Show where somebody is logged in with a browser",
+	 .least = 1,
+	 .most = 1,
+	 .options = user_sessions_options,
+	 .has_json = true,
+	 .run = cmd_user_sessions},
 	{.name = "user app-password",
 	 .args = "ADDRESS add|remove NAME",
 	 .help = "Passwords for single programs, shown once",

@@ -76,6 +76,13 @@ int cmd_user_passthrough(struct cli *c)
 	return set(c, c->words[0], "passthrough", c->words[1]);
 }
 
+int cmd_user_admin(struct cli *c)
+{
+	if (strcmp(c->words[1], "on") != 0 && strcmp(c->words[1], "off") != 0)
+		return cli_usage(c, "the last word is on or off, not `%s`", c->words[1]);
+	return set(c, c->words[0], "admin", c->words[1]);
+}
+
 int cmd_user_alias(struct cli *c)
 {
 	return set(c, c->words[0], "alias", c->words[1]);

@@ -1,5 +1,6 @@
-/* holdfast user list, user show. */
+/* holdfast user list, user show, user sessions. */
 #include "cli/control.h"
+#include "cli/people.h"
 
 #include "ipc/msg.h"
 #include "os/os.h"
@@ -102,28 +103,36 @@ static void print_one(const struct cli *c, const json_t *o)
 	if (is_set(o, "totp"))
 		(void)printf("  %-16s%llu recovery codes left\n", "second factor",
 			     (unsigned long long)number_of(o, "recovery_codes"));
+	if (is_set(o, "admin"))
+		(void)printf("  %-16sof the operator's console\n", "administrator");
+	if (number_of(o, "sessions"))
+		(void)printf("  %-16s%llu: holdfast user sessions %s\n", "browsers",
+			     (unsigned long long)number_of(o, "sessions"), text_of(o, "account"));
 	if (number_of(o, "failures"))
 		(void)printf("  %-16s%llu wrong passwords lately\n", "throttle",
 			     (unsigned long long)number_of(o, "failures"));
 }
 
-static bool fetch(struct cli *c, const char *match, json_t **out)
+/* Takes the body. False: printed. */
+static bool fetch_of(struct cli *c, unsigned type, struct buf *body, json_t **out)
 {
-	struct msg_user_list m = {.match = span_str(match)};
 	struct msg_people_answer answer;
 	struct msg_config config = {0};
 	struct fault why = {0};
-	struct buf body = {0};
 	const char *data;
 	bool is_complete;
-	enum rc rc;
+	enum rc rc = REFUSED;
 
-	if (!cli_find_data(c, &data, &config, &is_complete))
-		return false;
-	msg_user_list_encode(&body, &m);
-	rc = people_ask(c, data, MSG_USER_LIST, buf_span(&body), 30000, &answer, &why);
-	buf_fini(&body);
-	*out = rc == OK ? json_loadb((const char *)answer.json.p, answer.json.n, 0, NULL) : NULL;
+	*out = NULL;
+	if (cli_find_data(c, &data, &config, &is_complete))
+		rc = people_ask(c, data, type, buf_span(body), 30000, &answer, &why);
+	else
+		return buf_fini(body), false;
+	buf_fini(body);
+	if (rc == OK && !answer.ok)
+		fault_set(&why, "%.*s", SPAN_FMT(answer.text));
+	else if (rc == OK)
+		*out = json_loadb((const char *)answer.json.p, answer.json.n, 0, NULL);
 	if (json_is_object(*out))
 		return true;
 	json_decref(*out);
@@ -132,6 +141,15 @@ static bool fetch(struct cli *c, const char *match, json_t **out)
 	(void)cli_no(c, "%s",
 		     why.text[0] ? why.text : "the auth role gave an answer that makes no sense");
 	return false;
+}
+
+static bool fetch(struct cli *c, const char *match, json_t **out)
+{
+	struct msg_user_list m = {.match = span_str(match)};
+	struct buf body = {0};
+
+	msg_user_list_encode(&body, &m);
+	return fetch_of(c, MSG_USER_LIST, &body, out);
 }
 
 int cmd_user_list(struct cli *c)
@@ -197,4 +215,47 @@ int cmd_user_show(struct cli *c)
 		cli_print_json(
 			json_pack("{s:b, s:s}", "ok", false, "text", "there is no such account"));
 	return cli_no(c, "there is no account `%s`; `holdfast user list` shows them", c->words[0]);
+}
+
+static void print_session(const json_t *o)
+{
+	uint64_t now = os_wall_us(os_real());
+	struct term_text since, used;
+	struct buf line = {0};
+
+	term_cell(&line, span_str(text_of(o, "id")), 14, false);
+	term_cell(&line, span_str(text_of(o, "use")), 8, false);
+	term_cell(&line, span_str(text_of(o, "source")), 24, false);
+	buf_append(&line, SPAN_LIT("  "));
+	term_put(&line, span_str(text_of(o, "agent")), 120);
+	(void)printf("%s\n  since %s, used %s\n", buf_cstr(&line),
+		     term_time(&since, number_of(o, "made_us"), now),
+		     term_time(&used, number_of(o, "used_us"), now));
+	buf_fini(&line);
+}
+
+int cmd_user_sessions(struct cli *c)
+{
+	struct msg_user_sessions m = {.account = span_str(c->words[0]), .ends = cli_flag(c, "end")};
+	struct buf body = {0};
+	const json_t *list, *each;
+	json_t *root;
+	size_t i;
+
+	msg_user_sessions_encode(&body, &m);
+	if (m.ends)
+		return cli_people_do(c, MSG_USER_SESSIONS, &body, 30000);
+	if (!fetch_of(c, MSG_USER_SESSIONS, &body, &root))
+		return CLI_NO;
+	list = json_object_get(root, "sessions");
+	if (c->is_json) {
+		(void)json_object_set_new(root, "ok", json_true());
+		cli_print_json(root);
+		return CLI_FINE;
+	}
+	json_array_foreach(list, i, each) print_session(each);
+	if (json_array_size(list) == 0)
+		(void)printf("%s is logged in nowhere with a browser\n", c->words[0]);
+	json_decref(root);
+	return CLI_FINE;
 }

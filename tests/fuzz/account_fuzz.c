@@ -1,10 +1,11 @@
 /*
  * The files of auth: an account that is read is written to the same account again, whatever stood in the file. The first
  * byte says whether the sum is put right, so that what stands behind it is reached. The same bytes go to the CSV reader and
- * to the counts of failures.
+ * to the counts of failures and to the sessions.
  */
 #include "auth/account.h"
 #include "auth/csv.h"
+#include "auth/session.h"
 #include "auth/throttle.h"
 
 #include <stdio.h>
@@ -48,6 +49,33 @@ static void as_csv(struct span bytes)
 	arena_fini(&m);
 }
 
+/* Each line by itself, its sum put right; what was read is written and read again the same. */
+static void as_sessions(struct span bytes)
+{
+	struct buf file = {0}, first = {0}, second = {0};
+	struct sessions s, again;
+
+	while (bytes.n) {
+		struct span line = span_cut(&bytes, '\n');
+
+		buf_append(&file, line);
+		buf_printf(&file, " %08x\n", crc32c(0, line));
+	}
+	sessions_init(&s, 16);
+	sessions_read(&s, buf_span(&file));
+	sessions_write(&s, &first);
+	sessions_init(&again, 16);
+	sessions_read(&again, buf_span(&first));
+	sessions_write(&again, &second);
+	if (again.damaged || !span_eq(buf_span(&first), buf_span(&second)))
+		abort();
+	sessions_fini(&s);
+	sessions_fini(&again);
+	buf_fini(&file);
+	buf_fini(&first);
+	buf_fini(&second);
+}
+
 static void as_counts(struct span bytes)
 {
 	struct throttle *t = throttle_new(64), *again = throttle_new(64);
@@ -77,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_printf(&file, "sum %08x\n", crc32c(0, buf_span(&file)));
 	as_account(buf_span(&file));
 	as_csv(span_of(data, size));
+	as_sessions(span_of(data + 1, size - 1));
 	as_counts(span_of(data + 1, size - 1));
 	buf_fini(&file);
 	return 0;

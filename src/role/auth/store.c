@@ -4,7 +4,7 @@
  *   accounts/<name>.account   one account each (auth/account.h)     aliases/<address>.alias   one alias or group each
  *   sites/<site>/master-password   of the primary's master user    smarthost-password
  *   consent/<name>            a person's password for going home, sealed with key     throttle   counts of failures
- *   key                       32 random bytes
+ *   sessions                  session_file.h      key   32 random bytes
  *
  * Names are percent-encoded. A file is replaced as a whole: new file, sync, rename, sync of the folder; so a kill at any
  * moment leaves the old one or the new one. What cannot be read is renamed to *.damaged and reported, never removed.
