@@ -242,7 +242,7 @@ let half = null;
 async function api(f, q, r, url) {
 	const body = q.method === "POST" ? JSON.parse((await bodyOf(q)).toString() || "{}") : {};
 	const cookie = () => ((f.ended = false), { "Set-Cookie": `who=${encodeURIComponent(f.who)}; HttpOnly; SameSite=Strict; Path=/` });
-	const me = () => f.who && { account: f.who, person: ACCOUNTS[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: new Date(Date.now() + 8 * 3_600_000).toISOString(), has_factor: !!ACCOUNTS[f.who].factor };
+	const me = () => f.who && { account: f.who, person: ACCOUNTS[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: Math.floor(Date.now() / 1000) + 28_800, has_factor: !!ACCOUNTS[f.who].factor, is_admin: false };
 	switch (url.pathname) {
 	case "/api/portal":
 		return send(r, 200, { organisation: "Example & Sons", version: "dev", contacts: [{ name: "IT help desk", phone: "+49 30 1234567", mail: "help@example.org", note: "Mon-Fri 7-19 h" }],
@@ -257,7 +257,7 @@ async function api(f, q, r, url) {
 		return send(r, 200, { state: "in", ...me() }, cookie());
 	}
 	case "/api/login/factor":
-		if (!half) return send(r, 403, { type: "expired", title: "too late" });
+		if (!half) return send(r, 403, { type: "ticket", title: "too late" });
 		if (body.code !== "123456" && body.code !== "again") return send(r, 403, { type: "refused", title: "This code is not right." });
 		f.who = half;
 		return send(r, 200, { state: "in", ...me() }, cookie());
@@ -277,23 +277,25 @@ async function api(f, q, r, url) {
 
 function self(f, r, verb, body) {
 	const a = ACCOUNTS[f.who];
-	f.apps ??= [{ name: "Thunderbird at home", created: "2026-11-20T10:00:00Z", last: "2026-11-21T09:00:00Z" }];
-	f.sessions ??= [{ id: "a1", agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/128", source: "192.0.2.7", begun: "2026-11-22T01:00:00Z", used: new Date().toISOString(), is_this: true },
-		{ id: "b2", agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 17) Safari", source: "2001:db8::5", begun: "2026-11-21T12:00:00Z", used: "2026-11-21T20:00:00Z", is_this: false }];
-	if (["password", "app-add", "factor-begin", "factor-confirm", "factor-remove", "codes"].includes(verb) && body.password !== a.password) return send(r, 403, { type: "refused", title: "The password is not right." });
+	const us = (iso) => Date.parse(iso) * 1000;
+	f.apps ??= [{ name: "Thunderbird at home", made_us: us("2026-11-20T10:00:00Z") }];
+	f.sessions ??= [{ id: "a1", use: "portal", agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/128", source: "192.0.2.7", made_us: us("2026-11-22T01:00:00Z"), used_us: Date.now() * 1000, is_this: true },
+		{ id: "b2", use: "portal", agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 17) Safari/604", source: "2001:db8::5", made_us: us("2026-11-21T12:00:00Z"), used_us: us("2026-11-21T20:00:00Z"), is_this: false }];
+	if (["password", "app-add", "factor-begin", "factor-remove", "codes", "consent"].includes(verb) && body.password !== a.password) return send(r, 403, { type: "password", title: "The password is not right." });
 	switch (verb) {
-	case "show": return send(r, 200, { account: f.who, person: a.person, factor: !!a.factor, codes_left: a.factor ? 7 : 0, app_passwords: f.apps, sessions: f.sessions, consent: false });
+	case "show": return send(r, 200, { account: f.who, name: a.person, password: "own", totp: !!a.factor, recovery_codes: a.factor ? 7 : 0, app_passwords: f.apps, admin: false, consent: !!f.consent, password_of_primary: false });
 	case "password": return (a.password = body.new_password), send(r, 200, {});
-	case "app-list": return send(r, 200, { app_passwords: f.apps });
-	case "app-add": return f.apps.push({ name: body.argument, created: new Date().toISOString(), last: null }), send(r, 200, { password: "kiln-amber-otter-quartz-41" });
+	case "app-add": return f.apps.push({ name: body.argument, made_us: Date.now() * 1000 }), send(r, 200, { password: "kiln-amber-otter-quartz-41" });
 	case "app-remove": return (f.apps = f.apps.filter((x) => x.name !== body.argument)), send(r, 200, {});
 	case "factor-begin": return send(r, 200, { secret: "JBSWY3DPEHPK3PXP", uri: `otpauth://totp/Example:${f.who}?secret=JBSWY3DPEHPK3PXP&issuer=Example&period=30` });
-	case "factor-confirm": return body.argument === "123456" ? ((a.factor = "123456"), send(r, 200, { codes: ["aaaa-bbbb", "cccc-dddd", "eeee-ffff", "gggg-hhhh"] })) : send(r, 403, { type: "refused", title: "This code is not right." });
+	case "factor-confirm": return body.argument === "123456" ? ((a.factor = "123456"), send(r, 200, { recovery_codes: ["aaaa-bbbb", "cccc-dddd", "eeee-ffff", "gggg-hhhh"] })) : send(r, 422, { type: "code", title: "This code is not right." });
 	case "factor-remove": return delete a.factor, send(r, 200, {});
-	case "codes": return send(r, 200, { codes: ["aaaa-1111", "bbbb-2222"] });
+	case "codes": return send(r, 200, { recovery_codes: ["aaaa-1111", "bbbb-2222"] });
 	case "sessions": return send(r, 200, { sessions: f.sessions });
 	case "session-end": return (f.sessions = f.sessions.filter((x) => x.id !== body.argument)), send(r, 200, {});
 	case "others-end": return (f.sessions = f.sessions.filter((x) => x.is_this)), send(r, 200, {});
+	case "consent": return (f.consent = true), send(r, 200, {});
+	case "consent-end": return (f.consent = false), send(r, 200, {});
 	default: return send(r, 404, { type: "notFound" });
 	}
 }
