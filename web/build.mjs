@@ -84,12 +84,20 @@ async function build(app, out) {
 	return sizes(app, out);
 }
 
-/** Prints what each file weighs on the wire; false when all together are too heavy. */
+/** NAME.gz beside what is smaller that way; the server sends it to those who take it. */
+function compress(out, name, bytes) {
+	const packed = gzipSync(bytes, { level: 9 });
+	if (packed.length >= bytes.length) return bytes.length;
+	fs.writeFileSync(path.join(out, `${name}.gz`), packed);
+	return packed.length;
+}
+
+/** Compresses, and prints what each file weighs on the wire; false when all together are too heavy. */
 function sizes(app, out) {
 	let total = 0;
 	for (const name of files(out).sort()) {
 		const bytes = fs.readFileSync(path.join(out, name));
-		const wire = Math.min(bytes.length, gzipSync(bytes, { level: 9 }).length);
+		const wire = compress(out, name, bytes);
 		total += wire;
 		console.log(`  ${app}/${name}`.padEnd(44) + `${bytes.length}`.padStart(9) + `${wire}`.padStart(9) + " compressed");
 	}

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/must.h"
 #include "role/common/http_internal.h"
@@ -43,6 +44,19 @@ static void set(json_t *object, const char *name, struct span text)
 		json_stringn((const char *)(text.p ? text.p : (const unsigned char *)""), text.n);
 
 	(void)json_object_set_new(object, name, v ? v : json_string(""));
+}
+
+/* null: not said */
+static void set_time(json_t *object, const char *name, uint64_t at_us)
+{
+	time_t s = (time_t)(at_us / 1000000);
+	char text[32];
+	struct tm t;
+
+	if (!at_us || !gmtime_r(&s, &t) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &t))
+		(void)json_object_set_new(object, name, json_null());
+	else
+		(void)json_object_set_new(object, name, json_string(text));
 }
 
 static void answer_object(struct http_exchange *x, unsigned status, json_t *object,
@@ -232,7 +246,7 @@ static void on_me(struct http_exchange *x, const struct http_ask *ask)
 			send_as, json_stringn((const char *)p->send_as[i].p, p->send_as[i].n));
 	(void)json_object_set_new(o, "send_as", send_as);
 	set(o, "token", p->token);
-	(void)json_object_set_new(o, "until", json_integer((json_int_t)(p->until_us / 1000000)));
+	set_time(o, "until", p->until_us);
 	(void)json_object_set_new(o, "has_factor", json_boolean(p->has_factor));
 	(void)json_object_set_new(o, "is_admin", json_boolean(p->is_admin));
 	answer_object(x, 200, o, NULL, 0);

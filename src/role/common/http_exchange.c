@@ -474,6 +474,7 @@ static bool is_past(struct http_exchange *x, uint64_t wall_us)
 void http_exchange_tick(struct http_host *h)
 {
 	uint64_t now_us = loop_now_us(h->loop), wall_us = os_wall_us(h->os);
+	char ping[48];
 
 	LIST_EACH_SAFE (at, &h->streams) {
 		struct http_exchange *x = LIST_ENTRY(at, struct http_exchange, stream);
@@ -481,8 +482,9 @@ void http_exchange_tick(struct http_host *h)
 		if (is_past(x, wall_us)) {
 			exchange_end(x);
 		} else if (now_us >= x->ping_at_us && exchange_has_room(x)) {
-			(void)exchange_send(x, SPAN_LIT(": ping\n\n"));
-			x->ping_at_us = now_us + x->ping_us;
+			(void)snprintf(ping, sizeof ping, "{\"interval\":%llu}",
+				       (unsigned long long)(x->ping_us / 1000000));
+			(void)exchange_event(x, "ping", NULL, span_str(ping));
 		}
 	}
 }

@@ -20,11 +20,20 @@ enum { FILE_BYTES = 8 << 20, FILES_BYTES = 64 << 20, FILES_MOST = 2000, DEPTH = 
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "                            \
 	"require-trusted-types-for 'script'"
 
+/* In this one messages are shown, without scripts; the page that frames it says so, too. */
+#define FRAME_POLICY                                                                               \
+	"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; "    \
+	"form-action 'none'; frame-ancestors 'self'; "                                             \
+	"sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+
+enum kind { KIND_PART, KIND_PAGE, KIND_FRAME };
+
 struct http_file {
 	struct span bytes, gzip; /* owned */
 	struct span type;
 	char tag[TAG_BYTES * 2 + 3], gzip_tag[TAG_BYTES * 2 + 6]; /* with their quotes */
-	bool is_page, is_for_ever;
+	enum kind kind;
+	bool is_for_ever;
 };
 
 struct http_files {
@@ -54,6 +63,16 @@ static const char *type_of(const char *name)
 			return types[i].type;
 	}
 	return NULL;
+}
+
+/* A service worker goes by the policy of its script. */
+static enum kind kind_of(struct span url)
+{
+	if (span_eq(url, SPAN_LIT("/frame.html")))
+		return KIND_FRAME;
+	if (span_ends_nocase(url, SPAN_LIT(".html")) || span_eq(url, SPAN_LIT("/sw.js")))
+		return KIND_PAGE;
+	return KIND_PART;
 }
 
 /* ---- reading ---- */
@@ -117,9 +136,7 @@ static void add_file(const struct walk *w, const char *path, const char *url)
 	f->bytes = bytes;
 	f->type = span_str(type_of(url));
 	f->is_for_ever = span_starts(span_str(url), SPAN_LIT("/assets/"));
-	/* A service worker goes by the policy of its script. */
-	f->is_page = span_ends_nocase(span_str(url), SPAN_LIT(".html")) ||
-		     (!f->is_for_ever && span_ends_nocase(span_str(url), SPAN_LIT(".js")));
+	f->kind = kind_of(span_str(url));
 	set_tag(f);
 	(void)snprintf(gzip, sizeof gzip, "%s.gz", path);
 	(void)read_whole(w->host->os, gzip, &f->gzip);
@@ -203,9 +220,13 @@ static void answer(struct http_exchange *x, const struct http_file *f)
 				    f->is_for_ever ? SPAN_LIT("public, max-age=31536000, immutable")
 						   : SPAN_LIT("no-cache")};
 	fields[r.fields_n++] = (struct http_field){SPAN_LIT("Vary"), SPAN_LIT("Accept-Encoding")};
-	if (f->is_page)
-		fields[r.fields_n++] = (struct http_field){SPAN_LIT("Content-Security-Policy"),
-							   SPAN_LIT(PAGE_POLICY)};
+	if (f->kind != KIND_PART)
+		fields[r.fields_n++] = (struct http_field){
+			SPAN_LIT("Content-Security-Policy"),
+			f->kind == KIND_PAGE ? SPAN_LIT(PAGE_POLICY) : SPAN_LIT(FRAME_POLICY)};
+	if (f->kind == KIND_FRAME)
+		fields[r.fields_n++] =
+			(struct http_field){SPAN_LIT("X-Frame-Options"), SPAN_LIT("SAMEORIGIN")};
 	if (is_known) {
 		r.status = 304;
 		http_exchange_answer_static(x, &r, SPAN_NONE);

@@ -130,7 +130,7 @@ void exchange_none(struct http_exchange *x); /* 204 */
 void exchange_problem(struct http_exchange *x, unsigned status, const char *type,
 		      const char *title);
 
-/* EventSource (text/event-stream): respond, then events at any time; a comment is sent every ping_us without events (0: never). */
+/* EventSource (text/event-stream): respond, then events at any time; `ping` (RFC 8620 s7.3) is sent after each ping_us without events (0: never). */
 void exchange_stream(struct http_exchange *x, uint64_t ping_us);
 /* event, id: NULL for none. data: one line. False: there is no room, nothing was sent: send what is newest in on_room. */
 bool exchange_event(struct http_exchange *x, const char *event, const char *id, struct span data);

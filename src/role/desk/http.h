@@ -9,7 +9,7 @@
 
 struct desk;
 
-/* http.c */
+/* http.c; desk_http_changed: http_events.c */
 void desk_http_start(struct desk *d); /* in on_start */
 struct json_t;
 void desk_http_json(struct http_exchange *x, struct json_t *object); /* 200; takes it */
@@ -18,6 +18,12 @@ void desk_http_changed(struct desk *d,
 
 /* http_now.c: the object of /api/now for this account, appended. False: it cannot be told now. */
 bool desk_now(struct desk *d, struct span account, struct buf *out);
+/* Looks at all sites that were asked for: has one changed since the last look? */
+bool desk_now_look(struct desk *d);
+
+/* http_events.c: /jmap/events */
+extern const struct http_route desk_event_routes[];
+void desk_http_tick(struct desk *d);
 
 /* jmap.c: /.well-known/jmap, /jmap/api, /jmap/upload/, /jmap/download/; ended by {0}. http_host_arg is the struct desk. */
 extern const struct http_route desk_jmap_routes[];

@@ -22,15 +22,15 @@ struct now {
 	uint64_t made_us; /* 0: never */
 	char class[32];	  /* of the outage, as watch said last */
 	char continuity[16];
+	char mode[16];	       /* of the domain that asked first */
 	uint64_t history_next; /* lines of history below it were looked at */
-	bool is_changed;       /* the text is another than before; for desk_now_changed */
+	bool is_changed;       /* since desk_now_look looked */
 };
 
 /* ---- what is read ---- */
 
 struct reading {
 	struct now *now;
-	const struct msg_domain *domain;
 	json_t *o;
 	uint64_t wall_us;
 };
@@ -90,7 +90,6 @@ static bool on_site(void *arg, const struct views_site *s)
 		return true;
 	set_span(r->o, "state", s->state);
 	set_time(r->o, "since", s->since_us);
-	set_span(r->o, "reason", s->reason);
 	(void)json_object_set_new(r->o, "held", json_integer((json_int_t)s->held));
 	(void)json_object_set_new(r->o, "handback", handback_of(&s->drain, r->wall_us));
 	return false;
@@ -137,7 +136,7 @@ static void write_text(struct reading *r)
 
 	set_span(r->o, "class", span_str(n->class));
 	(void)json_object_set_new(r->o, "continuity", json_string(is_on ? "on" : "off"));
-	set_span(r->o, "mode", r->domain ? r->domain->mode : SPAN_NONE);
+	set_span(r->o, "mode", span_str(n->mode));
 	(void)json_object_set_new(r->o, "sends", json_string("direct"));
 	text = json_dumps(r->o, JSON_COMPACT);
 	must(text);
@@ -147,9 +146,9 @@ static void write_text(struct reading *r)
 	free(text);
 }
 
-static bool make(struct desk *d, struct now *n, const struct msg_domain *domain)
+static bool make(struct desk *d, struct now *n)
 {
-	struct reading r = {n, domain, json_object(), os_wall_us(d->os)};
+	struct reading r = {n, json_object(), os_wall_us(d->os)};
 	struct fault why = {0};
 	enum rc rc;
 
@@ -182,7 +181,7 @@ static const struct msg_domain *domain_of(const struct desk *d, struct span acco
 	return NULL;
 }
 
-static struct now *now_of(struct desk *d, struct span site)
+static struct now *now_of(struct desk *d, struct span site, struct span mode)
 {
 	struct now *n;
 
@@ -193,6 +192,7 @@ static struct now *now_of(struct desk *d, struct span site)
 	}
 	n = must_alloc(sizeof *n);
 	keep(n->site, sizeof n->site, site);
+	keep(n->mode, sizeof n->mode, mode);
 	list_append(&d->nows, &n->link);
 	return n;
 }
@@ -206,10 +206,24 @@ bool desk_now(struct desk *d, struct span account, struct buf *out)
 
 	if (!site.n || site.n >= SITE_BYTES)
 		return false;
-	n = now_of(d, site);
-	if ((!n->made_us || loop_now_us(d->loop) - n->made_us >= NOW_FRESH_US) &&
-	    !make(d, n, domain))
+	n = now_of(d, site, domain ? domain->mode : SPAN_NONE);
+	if ((!n->made_us || loop_now_us(d->loop) - n->made_us >= NOW_FRESH_US) && !make(d, n))
 		return false;
 	(void)buf_append(out, buf_span(&n->text));
 	return true;
+}
+
+bool desk_now_look(struct desk *d)
+{
+	bool is_changed = false;
+
+	LIST_EACH (at, &d->nows) {
+		struct now *n = LIST_ENTRY(at, struct now, link);
+
+		if (loop_now_us(d->loop) - n->made_us >= NOW_FRESH_US)
+			(void)make(d, n);
+		is_changed |= n->is_changed;
+		n->is_changed = false;
+	}
+	return is_changed;
 }

@@ -123,7 +123,9 @@ struct desk {
 	size_t bodies_n;
 
 	struct http_host *http;
-	struct list nows; /* of /api/now, by site */
+	struct list nows;    /* of /api/now, by site */
+	struct list streams; /* of /jmap/events */
+	size_t streams_n;
 
 	struct tls_context *tls;
 	uint32_t tls_mark; /* of the files it was made from */

@@ -121,6 +121,7 @@ static bool on_start(struct role *r, struct fault *why)
 	list_init(&d->runnable);
 	list_init(&d->bodies);
 	list_init(&d->nows);
+	list_init(&d->streams);
 	map_init(&d->accounts);
 	map_init(&d->logins);
 	map_init(&d->asks);
