@@ -5,6 +5,7 @@
 
 #include "mail/field.h"
 #include "mail/html.h"
+#include "mail/preview.h"
 #include "mail/text.h"
 #include "mail/transfer.h"
 
@@ -23,6 +24,10 @@ struct digest_maker {
 	struct transfer transfer;
 	struct text_reader reader;
 	struct html_strip html;
+
+	struct preview preview;
+	bool is_shown;	   /* the part: the preview looks at it */
+	bool is_looked_at; /* and search */
 
 	struct buf envelope, body, structure;
 };
@@ -65,15 +70,17 @@ static bool is_full(const struct buf *b)
 
 static void add_utf8(struct digest_maker *d)
 {
-	struct buf *to = &d->texts[MAIL_TEXT_BODY];
+	struct span text = buf_span(&d->utf8);
 
 	if (d->is_html) {
 		buf_clear(&d->plain);
-		(void)html_strip_feed(&d->html, buf_span(&d->utf8), &d->plain);
-		add_text(d, to, buf_span(&d->plain));
-	} else {
-		add_text(d, to, buf_span(&d->utf8));
+		(void)html_strip_feed(&d->html, text, &d->plain);
+		text = buf_span(&d->plain);
 	}
+	if (d->is_looked_at)
+		add_text(d, &d->texts[MAIL_TEXT_BODY], text);
+	if (d->is_shown && !preview_is_full(&d->preview))
+		preview_feed(&d->preview, text);
 }
 
 static void end_part(struct digest_maker *d)
@@ -86,8 +93,19 @@ static void end_part(struct digest_maker *d)
 	(void)text_reader_feed(&d->reader, buf_span(&d->raw), &d->utf8);
 	(void)text_reader_end(&d->reader, &d->utf8);
 	add_utf8(d);
-	end_piece(&d->texts[MAIL_TEXT_BODY]);
+	if (d->is_looked_at)
+		end_piece(&d->texts[MAIL_TEXT_BODY]);
+	if (d->is_shown)
+		preview_end(&d->preview);
 	d->part = MIME_NONE;
+}
+
+static bool wants_more(const struct digest_maker *d)
+{
+	if (d->looked >= DIGEST_LOOKED_BYTES)
+		return false;
+	return (d->is_looked_at && !is_full(&d->texts[MAIL_TEXT_BODY])) ||
+	       (d->is_shown && !preview_is_full(&d->preview));
 }
 
 static void on_body(void *arg, int part, struct span bytes)
@@ -96,8 +114,7 @@ static void on_body(void *arg, int part, struct span bytes)
 
 	if (part != d->part)
 		return;
-	while (bytes.n > 0 && !is_full(&d->texts[MAIL_TEXT_BODY]) &&
-	       d->looked < DIGEST_LOOKED_BYTES) {
+	while (bytes.n > 0 && wants_more(d)) {
 		struct span slice = span_first(bytes, DIGEST_LOOKED_BYTES - d->looked);
 
 		slice = span_first(slice, SLICE_BYTES);
@@ -130,18 +147,28 @@ static void add_file_name(struct digest_maker *d, const struct mime_part *p)
 	buf_fini(&name);
 }
 
-static void on_part(void *arg, const struct mime *m, int i)
+/* A text that the preview may begin with: nothing is known yet, and it stands in no message inside. */
+static bool is_for_preview(const struct digest_maker *d, const struct mime *m, int i)
 {
-	struct digest_maker *d = arg;
+	const struct mime_part *p = mime_part(m, i);
+	struct span how = p->fields[MIME_CONTENT_DISPOSITION];
+
+	if (d->preview.text_n ||
+	    (!span_eq(p->subtype, SPAN_LIT("plain")) && !span_eq(p->subtype, SPAN_LIT("html"))))
+		return false;
+	if (how.n >= 10 && span_eq_nocase(span_first(how, 10), SPAN_LIT("attachment")))
+		return false;
+	for (; i != MIME_NONE; i = mime_part(m, i)->parent)
+		if (mime_part(m, i)->is_message)
+			return i == 0;
+	return true;
+}
+
+static void begin_text(struct digest_maker *d, const struct mime *m, int i)
+{
 	const struct mime_part *p = mime_part(m, i);
 	struct buf charset;
 
-	end_part(d);
-	if (is_full(&d->texts[MAIL_TEXT_BODY]))
-		return;
-	add_file_name(d, p);
-	if (p->kind != MIME_LEAF || !span_eq(p->type, SPAN_LIT("text")))
-		return;
 	buf_init(&charset, 256);
 	if (p->fields[MIME_CONTENT_TYPE].p)
 		(void)field_param(p->fields[MIME_CONTENT_TYPE], "charset", &charset);
@@ -150,7 +177,25 @@ static void on_part(void *arg, const struct mime *m, int i)
 	transfer_init(&d->transfer, p->encoding);
 	text_reader_init(&d->reader, text_charset(buf_span(&charset)));
 	html_strip_init(&d->html);
+	if (d->is_shown)
+		preview_part(&d->preview, d->is_html);
 	buf_fini(&charset);
+}
+
+static void on_part(void *arg, const struct mime *m, int i)
+{
+	struct digest_maker *d = arg;
+	const struct mime_part *p = mime_part(m, i);
+
+	end_part(d);
+	d->is_looked_at = d->wants_text && !is_full(&d->texts[MAIL_TEXT_BODY]);
+	if (d->is_looked_at)
+		add_file_name(d, p);
+	if (p->kind != MIME_LEAF || !span_eq(p->type, SPAN_LIT("text")))
+		return;
+	d->is_shown = is_for_preview(d, m, i);
+	if (d->is_looked_at || d->is_shown)
+		begin_text(d, m, i);
 }
 
 static enum mail_text text_of(struct span name)
@@ -201,13 +246,13 @@ struct digest_maker *digest_maker_new(bool wants_text)
 
 	if (!d)
 		return NULL;
-	if (wants_text) {
-		ops.on_part = on_part;
+	ops.on_part = on_part;
+	ops.on_body = on_body;
+	if (wants_text)
 		ops.on_field = on_field;
-		ops.on_body = on_body;
-	}
 	d->wants_text = wants_text;
 	d->part = MIME_NONE;
+	preview_init(&d->preview);
 	for (int i = 0; i < TEXTS; i++)
 		buf_init(&d->texts[i],
 			 i == MAIL_TEXT_BODY ? DIGEST_TEXT_BYTES : DIGEST_HEADER_BYTES);
@@ -301,7 +346,9 @@ bool digest_maker_digest(struct digest_maker *d, struct mail_digest *out)
 				    .body = buf_span(&d->body),
 				    .bodystructure = buf_span(&d->structure),
 				    .header_bytes = root->body_at,
-				    .sent_us = sent};
+				    .sent_us = sent,
+				    .preview = preview_text(&d->preview),
+				    .has_attachment = digest_has_attachment(d->mime)};
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /*
  * What IMAP says of a message, as text ready to send (RFC 9051 s7.5.2, RFC 3501): ENVELOPE, BODY, BODYSTRUCTURE; and what
- * full-text search looks at. Made from the message's bytes once, in pieces of any size; kept by indexer, made on the spot
+ * full-text search looks at; the first words of it for lists. Made from the message's bytes once, in pieces of any size; kept by indexer, made on the spot
  * by desk where the index lags. Pure, no recursion.
  *
  * Strings are quoted where they may be, else literals "{n}CRLF..." (bytes above 127, quotes beyond 1,000 bytes); NUL, CR
@@ -47,3 +47,5 @@ bool digest_maker_holds(const struct digest_maker *d, enum mail_text where, stru
 /* The IMAP text of a table's parts alone, for whoever has one. Appends; false: limit of *out or no memory. */
 bool digest_envelope(const struct mime *m, int message, struct buf *out);
 bool digest_structure(const struct mime *m, bool is_extended, struct buf *out);
+/* RFC 8621 s4.1.4, hasAttachment. */
+bool digest_has_attachment(const struct mime *m);

@@ -9,7 +9,8 @@ CREATE TABLE digest (
 	key INTEGER PRIMARY KEY,
 	forms INTEGER NOT NULL, -- bit set of further forms that read the same
 	header_bytes INTEGER NOT NULL, sent_us INTEGER NOT NULL,
-	envelope BLOB NOT NULL, body BLOB NOT NULL, structure BLOB NOT NULL);
+	envelope BLOB NOT NULL, body BLOB NOT NULL, structure BLOB NOT NULL,
+	has_attachment INTEGER NOT NULL, preview BLOB NOT NULL);
 -- Folded; what decides whether a message holds a text.
 CREATE TABLE words (
 	key INTEGER PRIMARY KEY,

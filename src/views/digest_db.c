@@ -159,9 +159,10 @@ enum rc digest_get(struct digest_db *d, struct digest_key key, struct mail_diges
 	int64_t kept = digest_kept_as(d, key);
 	sqlite3_stmt *q = views_bind(
 		d->v,
-		"SELECT envelope, body, structure, header_bytes, sent_us FROM digest WHERE key = ?",
+		"SELECT envelope, body, structure, preview, header_bytes, sent_us, has_attachment"
+		" FROM digest WHERE key = ?",
 		"i", kept);
-	struct span columns[3];
+	struct span columns[4];
 
 	if (!views_row(d->v, q)) {
 		enum rc rc;
@@ -176,13 +177,15 @@ enum rc digest_get(struct digest_db *d, struct digest_key key, struct mail_diges
 	}
 	/* Copied, so that no read transaction outlives the call. */
 	arena_reset(&d->kept);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		columns[i] = arena_span(&d->kept, views_text(q, i));
 	*out = (struct mail_digest){.envelope = columns[0],
 				    .body = columns[1],
 				    .bodystructure = columns[2],
-				    .header_bytes = (uint64_t)views_int(q, 3),
-				    .sent_us = (uint64_t)views_int(q, 4)};
+				    .preview = columns[3],
+				    .header_bytes = (uint64_t)views_int(q, 4),
+				    .sent_us = (uint64_t)views_int(q, 5),
+				    .has_attachment = views_int(q, 6) != 0};
 	views_done(q);
 	return views_end(d->v, why);
 }
@@ -320,8 +323,9 @@ static bool has_key(struct digest_db *d, int64_t key)
 static void add_digest(struct digest_db *d, int64_t key, unsigned forms,
 		       const struct mail_digest *m)
 {
-	views_run(d->v, "INSERT INTO digest VALUES (?, ?, ?, ?, ?, ?, ?)", "iiiibbb", key, I(forms),
-		  I(m->header_bytes), I(m->sent_us), m->envelope, m->body, m->bodystructure);
+	views_run(d->v, "INSERT INTO digest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", "iiiibbbib", key,
+		  I(forms), I(m->header_bytes), I(m->sent_us), m->envelope, m->body,
+		  m->bodystructure, I(m->has_attachment), m->preview);
 }
 
 enum rc digest_add(struct digest_db *d, struct digest_key key, unsigned has_forms,

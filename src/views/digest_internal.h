@@ -4,7 +4,7 @@
 #include "views/digest.h"
 #include "views/internal.h"
 
-enum { DIGEST_SCHEMA = 2 };
+enum { DIGEST_SCHEMA = 3 };
 extern const char digest_schema_sql[];
 
 struct digest_db {

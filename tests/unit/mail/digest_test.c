@@ -271,12 +271,168 @@ static void what_gives_nothing_costs_little(void **state)
 	}
 }
 
+/* ---- previews and attachments (RFC 8621 s4.1.4) ---- */
+
+#define PART(type)  "--b" LINE TYPE(type) LINE
+#define MIXED(kind) TYPE("multipart/" kind "; boundary=b") LINE
+
+static void first_words_are_shown(void **state)
+{
+	static const struct {
+		const char *message, *expected;
+	} rows[] = {
+		{"", ""},
+		{LINE "Hello,  world" LINE LINE "how\tare you?" LINE, "Hello, world how are you?"},
+		{LINE "> old" LINE "> older" LINE "new" LINE, "new"},
+		{LINE "yes" LINE LINE "On Monday Anna wrote:" LINE LINE "> old" LINE "-- " LINE
+		      "Me",
+		 "yes"},
+		{LINE "Dear all:" LINE "this is it" LINE "-- " LINE "Me", "Dear all: this is it"},
+		{LINE "what follows:" LINE, "what follows:"},
+		{LINE "yes" LINE "-----Original Message-----" LINE "From: a" LINE, "yes"},
+		{LINE "-----Original Message-----" LINE "From: a" LINE,
+		 "-----Original Message----- From: a"},
+		{LINE "ok" LINE "________________________________" LINE "Von: b" LINE, "ok"},
+		{LINE "> only" LINE ">> quotes" LINE, "only quotes"},
+		{TYPE("text/html; charset=utf-8") LINE
+		 "<html><head><style>p{}</style></head><body><p>Gr&uuml;&szlig;e,</p><p>A "
+		 "<b>b</b>c",
+		 "Gr\xc3\xbc\xc3\x9f"
+		 "e, A bc"},
+		{TYPE("text/html") LINE "<div>Sale!</div>&#8203;&#847; &nbsp;&zwnj;<p>more",
+		 "Sale! &zwnj; more"},
+		{TYPE("text/plain; charset=iso-8859-1") "Content-Transfer-Encoding: "
+							"quoted-printable" LINE LINE
+							"Gr=FC=\r\n=DFe",
+		 "Gr\xc3\xbc\xc3\x9f"
+		 "e"},
+		{TYPE("text/plain; charset=utf-8") "Content-Transfer-Encoding: base64" LINE LINE
+						   "4oCuZXZpbAA=",
+		 "evil"}, /* no turning of direction, no control characters */
+		{MIXED("alternative") PART("text/plain") LINE PART("text/html") "<p>only here" LINE
+										"--b--" LINE,
+		 "only here"},
+		{MIXED("alternative") PART("text/plain") "plain" LINE PART(
+			 "text/html") "<p>html" LINE "--b--" LINE,
+		 "plain"},
+		{MIXED("mixed") "--b" LINE TYPE(
+			 "text/plain") "Content-Disposition: attachment" LINE LINE
+				       "file" LINE PART("text/plain") "text" LINE "--b--" LINE,
+		 "text"},
+		{MIXED("mixed") PART("message/rfc822") "Subject: x" LINE LINE "inside" LINE
+						       "--b--" LINE,
+		 ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		for (int words = 0; words < 2; words++) {
+			struct digest_maker *d = digest_maker_new(words == 1);
+			struct mail_digest m;
+
+			for (const char *at = rows[i].message; *at; at++)
+				digest_maker_feed(d, span_of(at, 1));
+			digest_maker_end(d);
+			assert_true(digest_maker_digest(d, &m));
+			is(m.preview, rows[i].expected);
+			digest_maker_free(d);
+		}
+}
+
+static void previews_end(void **state)
+{
+	struct buf text = {0};
+	struct mail_digest m;
+	struct digest_maker *d;
+
+	(void)state;
+	buf_printf(&text, "Content-Type: text/plain; charset=utf-8" LINE LINE);
+	for (int i = 0; i < 20000; i++)
+		buf_printf(&text, "\xf0\x9f\x8c\x9d%s", i % 300 == 299 ? LINE : "");
+	d = made(buf_span(&text));
+	assert_true(digest_maker_digest(d, &m));
+	assert_int_equal(m.preview.n, 4 * 256);
+	digest_maker_free(d);
+	buf_clear(&text); /* nothing for long, then something */
+	buf_printf(&text, LINE);
+	for (int i = 0; i < 100000; i++)
+		buf_printf(&text, "   " LINE);
+	buf_printf(&text, "late");
+	d = made(buf_span(&text));
+	assert_true(digest_maker_digest(d, &m));
+	is(m.preview, "");
+	digest_maker_free(d);
+	buf_fini(&text);
+}
+
+static void attachments_are_seen(void **state)
+{
+#define FILE_PART(type, how) "--b" LINE TYPE(type) "Content-Disposition: " how LINE LINE "x" LINE
+#define TEXT_PART	     PART("text/plain") "text" LINE
+#define HTML_PART	     PART("text/html") "<img src=cid:i>" LINE
+	static const struct {
+		const char *message;
+		bool has;
+	} rows[] = {
+		{"", false},
+		{LINE "text" LINE, false},
+		{TYPE("application/pdf") LINE "x", true},
+		{TYPE("image/png") LINE "x", false}, /* shown */
+		{MIXED("mixed")
+			 TEXT_PART FILE_PART("application/pdf", "attachment; filename=x.pdf"),
+		 true},
+		{MIXED("mixed") TEXT_PART FILE_PART("text/plain", "attachment"), true},
+		{MIXED("mixed") TEXT_PART PART("text/plain; name=notes.txt") "x" LINE, true},
+		{MIXED("mixed") TEXT_PART TEXT_PART, false},
+		{MIXED("mixed") TEXT_PART FILE_PART("image/png", "inline"), false},
+		{MIXED("mixed") TEXT_PART FILE_PART("Image/PNG", "ATTACHMENT"), true},
+		{MIXED("mixed") TEXT_PART FILE_PART("application/pdf", "inline"), false},
+		{MIXED("alternative") TEXT_PART HTML_PART, false},
+		{MIXED("alternative") TEXT_PART HTML_PART PART("text/calendar") "x" LINE, true},
+		{MIXED("related") HTML_PART "--b" LINE TYPE("image/png") "Content-ID: <i>" LINE LINE
+									 "x" LINE,
+		 false},
+		{MIXED("related") HTML_PART "--b" LINE TYPE("image/png") LINE "x" LINE, true},
+		{MIXED("signed") TEXT_PART PART("application/pgp-signature") "x" LINE, false},
+		{MIXED("mixed") TEXT_PART PART("message/rfc822") "Subject: x" LINE LINE "y" LINE,
+		 true},
+		{MIXED("report") TEXT_PART PART("message/delivery-status") "x" LINE, false},
+		/* within an alternative the HTML has a picture of its own and a file */
+		{MIXED("alternative") TEXT_PART "--b" LINE TYPE("multipart/related; boundary=c")
+			 LINE "--c" LINE TYPE("text/html") LINE
+		 "x" LINE "--c" LINE TYPE("image/png") "Content-ID: <i>" LINE LINE "x" LINE
+						       "--c--" LINE "--b--" LINE,
+		 false},
+		{MIXED("alternative") TEXT_PART "--b" LINE TYPE("multipart/mixed; boundary=c") LINE
+		 "--c" LINE TYPE("text/html") LINE "x" LINE "--c" LINE TYPE("image/png") LINE
+		 "x" LINE "--c--" LINE "--b--" LINE,
+		 true},
+		{MIXED("mixed") "--b" LINE TYPE("multipart/mixed; boundary=c") LINE
+		 "--c" LINE LINE "x" LINE "--c--" LINE FILE_PART("application/zip", "attachment"),
+		 true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct digest_maker *d = made(span_str(rows[i].message));
+		struct mail_digest m;
+
+		assert_true(digest_maker_digest(d, &m));
+		if (m.has_attachment != rows[i].has)
+			fail_msg("row %zu: %s", i, rows[i].message);
+		digest_maker_free(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(envelopes),
 		cmocka_unit_test(structures),
 		cmocka_unit_test(words_are_found),
+		cmocka_unit_test(first_words_are_shown),
+		cmocka_unit_test(previews_end),
+		cmocka_unit_test(attachments_are_seen),
 		cmocka_unit_test(m05_a_subject_of_a_million_words),
 		cmocka_unit_test(m01_m03_digests_of_the_nastiest_are_bounded),
 		cmocka_unit_test(text_is_bounded),

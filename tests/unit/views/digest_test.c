@@ -245,12 +245,21 @@ static void a_reader_sees_what_was_committed(void **state)
 	assert_int_equal(next, 0);
 	begin(r);
 	add(r, 0, MAIL_AS_DELIVERED, 0, "Subject: one\r\n\r\n");
+	add(r, 1, MAIL_AS_DELIVERED, 0,
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nLook here\r\n--b\r\n"
+	    "Content-Type: application/pdf\r\n\r\nx\r\n--b--\r\n");
 	assert_int_equal(digest_get(reader, (struct digest_key){0, MAIL_AS_DELIVERED}, &d, &why),
 			 LATER);
 	finish(r, 1);
 	assert_int_equal(digest_get(reader, (struct digest_key){0, MAIL_AS_DELIVERED}, &d, &why),
 			 OK);
 	assert_int_equal(d.header_bytes, 16);
+	assert_int_equal(d.preview.n, 0);
+	assert_false(d.has_attachment);
+	assert_int_equal(digest_get(reader, (struct digest_key){1, MAIL_AS_DELIVERED}, &d, &why),
+			 OK);
+	assert_true(span_eq(d.preview, SPAN_LIT("Look here")));
+	assert_true(d.has_attachment);
 	/* Made anew: the reader is told. */
 	digest_close(r->db);
 	digest_condemn(r->dir);
