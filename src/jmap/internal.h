@@ -30,12 +30,15 @@ enum jmap_can_FLAGS { /* capabilities a request uses */
 };
 
 enum {
+	JMAP_PROPERTIES_LIMIT = 200,
 	JMAP_ID_BYTES = 255, /* RFC 8620 s1.2 */
 	JMAP_JSON_DEPTH = 64,
 	JMAP_JSON_VALUES = 300000,    /* of a request: each costs the parser some 100 bytes */
 	JMAP_ANSWER_BYTES = 24 << 20, /* of one call, about */
 	JMAP_STEP_BYTES = 256 << 10,  /* of messages read in one step */
 };
+
+#define JMAP_INT_MOST ((int64_t)9007199254740991) /* RFC 8620 s1.3: 2^53 - 1 */
 
 struct jmap_call;
 
@@ -72,6 +75,13 @@ struct jmap_call {
 	struct jmap_ask ask;
 };
 
+/* A call that a call made. */
+struct jmap_after {
+	struct jmap_after *next;
+	const struct jmap_method *method;
+	json_t *args;
+};
+
 struct jmap {
 	const struct jmap_service *service;
 	const struct jmap_person *person;
@@ -82,17 +92,19 @@ struct jmap {
 	json_t *calls;	 /* in it */
 	json_t *created; /* creation id -> id */
 	bool tells_created;
-	size_t at;	 /* which call */
-	json_t **kept;	 /* answers that later calls refer to; by index of the call */
+	size_t at; /* which call */
+	/* By index of the call: [name, arguments] of its first answer, when later calls name it; else NULL. */
+	json_t **kept;
+	bool *is_named;
+	size_t calls_n;
 	bool is_running; /* call is begun */
 	struct jmap_call call;
-	struct jmap_implicit *first_after,
-		**last_after; /* calls that a call made (RFC 8621 s7.5) */
+	struct jmap_after *after; /* what the call made (RFC 8621 s7.5), in order; ours */
 	bool is_waiting;
 	uint64_t last_ask;
 	struct buf out;
 	unsigned status;
-	bool is_done, has_answer; /* something stands in methodResponses */
+	bool is_done, has_begun, has_answer; /* something stands in methodResponses */
 };
 
 /* ---- what a method says ---- */
@@ -123,13 +135,21 @@ bool jmap_arg_text(struct jmap_call *c, const char *name, struct span *out);
 /* Array of strings or null (*out NULL); borrowed from c->args. */
 bool jmap_arg_texts(struct jmap_call *c, const char *name, json_t **out);
 bool jmap_arg_object(struct jmap_call *c, const char *name, json_t **out);
-struct span jmap_text(const json_t *string); /* SPAN_NONE: is none */
-json_t *jmap_json_text(struct span text);    /* must be UTF-8; else replaced by what is */
+bool jmap_arg_ids(struct jmap_call *c, const char *name, json_t **out); /* Id[]|null */
+/* ids and properties of a /get; requestTooLarge beyond maxObjectsInGet. *out NULL: all. known: names with blanks. */
+bool jmap_get_ids(struct jmap_call *c, bool allows_all, json_t **out);
+bool jmap_get_properties(struct jmap_call *c, const char *known, json_t **out);
+json_t *jmap_unique(const json_t *ids);		       /* a new array, each once */
+void jmap_print(const json_t *value, struct buf *out); /* JSON text, without blanks */
+struct span jmap_text(const json_t *string);	       /* SPAN_NONE: is none */
+json_t *jmap_json_text(struct span text);	       /* must be UTF-8; else replaced by what is */
 /* RFC 8620 s1.2 */
 bool jmap_is_id(struct span text);
 /* "2014-10-30T06:12:00Z"; UTC only. False: no UTCDate. */
 bool jmap_utc_read(struct span text, uint64_t *out_us);
 json_t *jmap_utc(uint64_t us);
+json_t *jmap_date(uint64_t us, int zone_min); /* Date */
+void jmap_calendar(uint64_t us, int *out_year, int *out_month, int *out_day);
 bool jmap_date_read(struct span text, uint64_t *out_us, int *out_zone_min); /* Date, any zone */
 
 /* ---- ids and states ---- */
@@ -163,13 +183,23 @@ bool jmap_want_is_deep(
 	const struct jmap_want *w); /* something of it is known from the message's bytes alone */
 
 struct jmap_view; /* one message being read */
-/* blob: its id, in front of the ids of its parts; copied. NULL: no memory. */
-struct jmap_view *jmap_view_new(const struct jmap_want *w, struct span blob);
+/* blob: its id, in front of the ids of its parts; copied. is_alone: it makes preview and hasAttachment itself, because no
+ * store has them (Email/parse). NULL: no memory. */
+struct jmap_view *jmap_view_new(const struct jmap_want *w, struct span blob, bool is_alone);
 void jmap_view_feed(struct jmap_view *v, struct span piece);
 bool jmap_view_has_enough(const struct jmap_view *v); /* the rest of the message is not needed */
 /* The message has ended: adds what was wanted to *email. False: no memory. */
 bool jmap_view_end(struct jmap_view *v, json_t *email);
-void jmap_view_free(struct jmap_view *v); /* accepts NULL */
+void jmap_view_free(struct jmap_view *v);	  /* accepts NULL */
+size_t jmap_view_cost(const struct jmap_view *v); /* bytes it adds to the answer, about */
+void jmap_put_digest(const struct jmap_want *w, const struct mail_digest *d, json_t *email);
+
+/* State of Identity: of what can be sent as, and of the settings. */
+enum rc jmap_identity_state(const struct jmap_person *person, uint64_t *out,
+			    struct fault *why) MUST_USE;
+unsigned jmap_can_named(const struct jmap_service *service, struct span name); /* 0: not offered */
+void jmap_session_state(const struct jmap_service *service, const struct jmap_person *person,
+			struct buf *out);
 
 /* ---- methods: each in the file of its name; methods.c lists them ---- */
 

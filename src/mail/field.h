@@ -54,6 +54,8 @@ bool field_param(struct span field, const char *name, struct buf *out);
 
 /* Microseconds since 1970. False: not a date, or not between 1970 and 9999. */
 bool field_date(struct span value, uint64_t *out_us);
+/* How far east of UTC the sender's clock is; 0 when the date does not say. False: not a date. */
+bool field_date_zone(struct span value, int *out_min);
 /* The calendar day as the sender wrote it, without the zone: what SENTBEFORE and its like compare (RFC 9051 s6.4.4). */
 bool field_date_day(struct span value, int *out_year, int *out_month, int *out_day);
 

@@ -142,6 +142,16 @@ bool field_date(struct span value, uint64_t *out_us)
 	return true;
 }
 
+bool field_date_zone(struct span value, int *out_min)
+{
+	struct when t;
+
+	if (!parse(value, &t))
+		return false;
+	*out_min = t.zone_min;
+	return true;
+}
+
 bool field_date_day(struct span value, int *out_year, int *out_month, int *out_day)
 {
 	struct when t;

@@ -1,0 +1,413 @@
+#include "jmap/filter.h"
+
+#include <stdlib.h>
+
+#include "jmap/email.h"
+#include "mail/text.h"
+
+/* ---- words ---- */
+
+static bool is_blank(unsigned char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* A phrase at the front, with its quotes; false: the quote is not closed. */
+static bool phrase(struct span *rest, struct buf *out)
+{
+	unsigned char quote = rest->p[0];
+
+	for (size_t i = 1; i < rest->n; i++) {
+		unsigned char c = rest->p[i];
+
+		if (c == quote) {
+			*rest = span_from(*rest, i + 1);
+			return true;
+		}
+		if (c == '\\' && i + 1 < rest->n &&
+		    (rest->p[i + 1] == '"' || rest->p[i + 1] == '\'' || rest->p[i + 1] == '\\'))
+			c = rest->p[++i];
+		(void)buf_append_byte(out, c);
+	}
+	buf_clear(out);
+	return false;
+}
+
+bool jmap_word_next(struct span *rest, struct buf *out)
+{
+	size_t n = 0;
+
+	buf_clear(out);
+	while (rest->n && is_blank(rest->p[0]))
+		*rest = span_from(*rest, 1);
+	if (rest->n == 0)
+		return false;
+	if ((rest->p[0] == '"' || rest->p[0] == '\'') && phrase(rest, out))
+		return true;
+	while (n < rest->n && !is_blank(rest->p[n]))
+		n++;
+	(void)buf_append(out, span_first(*rest, n));
+	*rest = span_from(*rest, n);
+	return true;
+}
+
+/* ---- nodes ---- */
+
+static struct jmap_node *emit(struct jmap_call *c, struct jmap_filter *f, enum jmap_key key)
+{
+	if (f->n == JMAP_NODES_LIMIT) {
+		(void)jmap_fail(c, "unsupportedFilter", "The filter has more than %d conditions",
+				JMAP_NODES_LIMIT);
+		return NULL;
+	}
+	f->nodes[f->n] = (struct jmap_node){.key = key};
+	return &f->nodes[f->n++];
+}
+
+static bool bad(struct jmap_call *c, const char *name)
+{
+	return jmap_bad_argument(c, "filter", name);
+}
+
+static bool read_box(struct jmap_call *c, struct jmap_filter *f, const json_t *value)
+{
+	struct jmap_node *n = emit(c, f, JMAP_K_BOX);
+
+	if (!n)
+		return false;
+	if (!json_is_string(value))
+		return bad(c, "inMailbox must be an Id");
+	if (!jmap_box_of(jmap_resolved(c, jmap_text(value)), &n->number))
+		n->key = JMAP_K_FALSE; /* there is no such mailbox, so nothing in it */
+	f->is_mutable = true;
+	return true;
+}
+
+static bool read_other(struct jmap_call *c, struct jmap_filter *f, const json_t *value)
+{
+	struct jmap_node *n = emit(c, f, JMAP_K_BOX_OTHER);
+	const json_t *item;
+	size_t i;
+
+	if (!n)
+		return false;
+	if (!json_is_array(value))
+		return bad(c, "inMailboxOtherThan must be Ids");
+	n->boxes = arena_array(&c->arena, json_array_size(value) + 1, sizeof *n->boxes);
+	json_array_foreach(value, i, item)
+	{
+		if (!json_is_string(item))
+			return bad(c, "inMailboxOtherThan must be Ids");
+		n->boxes_n += jmap_box_of(jmap_resolved(c, jmap_text(item)), &n->boxes[n->boxes_n]);
+	}
+	f->is_mutable = true;
+	return true;
+}
+
+static bool read_date(struct jmap_call *c, struct jmap_filter *f, const json_t *value,
+		      enum jmap_key key)
+{
+	struct jmap_node *n = emit(c, f, key);
+
+	return n && (jmap_utc_read(jmap_text(value), &n->number) ||
+		     bad(c, "before and after must be UTCDates"));
+}
+
+static bool read_size(struct jmap_call *c, struct jmap_filter *f, const json_t *value,
+		      enum jmap_key key)
+{
+	struct jmap_node *n = emit(c, f, key);
+
+	if (!n)
+		return false;
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return bad(c, "minSize and maxSize must be UnsignedInts");
+	n->number = (uint64_t)json_integer_value(value);
+	return true;
+}
+
+static bool read_keyword(struct jmap_call *c, struct jmap_filter *f, const json_t *value,
+			 enum jmap_key key)
+{
+	struct jmap_node *n = emit(c, f, key);
+
+	if (!n)
+		return false;
+	if (!jmap_is_keyword(jmap_text(value)))
+		return bad(c, "a keyword must be a keyword");
+	n->word = jmap_text(value);
+	n->flag = jmap_keyword_flag(n->word);
+	f->is_mutable = true;
+	f->has_thread |= key != JMAP_K_KEYWORD;
+	return true;
+}
+
+static bool negate(struct jmap_call *c, struct jmap_filter *f)
+{
+	return emit(c, f, JMAP_K_NOT) != NULL;
+}
+
+/* All words must be there. */
+static bool read_text(struct jmap_call *c, struct jmap_filter *f, const json_t *value,
+		      enum mail_text where)
+{
+	struct span rest = jmap_text(value);
+	struct buf word = {0}, folded = {0};
+	bool is_fine = json_is_string(value) || bad(c, "what is looked for must be a String");
+	unsigned words = 0;
+
+	while (is_fine && jmap_word_next(&rest, &word)) {
+		struct jmap_node *n;
+
+		buf_clear(&folded);
+		(void)text_fold(buf_span(&word), &folded);
+		n = emit(c, f, folded.n ? JMAP_K_TEXT : JMAP_K_TRUE);
+		is_fine = n != NULL;
+		if (!is_fine)
+			break;
+		n->where = where;
+		n->word = arena_span(&c->arena, buf_span(&folded));
+		is_fine = words++ == 0 || emit(c, f, JMAP_K_AND);
+	}
+	if (is_fine && words == 0)
+		is_fine = emit(c, f, JMAP_K_TRUE) != NULL;
+	f->has_text = true;
+	buf_fini(&word);
+	buf_fini(&folded);
+	return is_fine;
+}
+
+static bool read_header(struct jmap_call *c, struct jmap_filter *f, const json_t *value)
+{
+	struct jmap_node *n = emit(c, f, JMAP_K_HEADER);
+	struct buf folded = {0};
+
+	if (!n)
+		return false;
+	if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > 2 ||
+	    !json_is_string(json_array_get(value, 0)) ||
+	    (json_array_size(value) == 2 && !json_is_string(json_array_get(value, 1))))
+		return bad(c, "header must be one or two Strings");
+	n->name = jmap_text(json_array_get(value, 0));
+	n->has_word = json_array_size(value) == 2;
+	(void)text_fold(jmap_text(json_array_get(value, 1)), &folded);
+	n->word = arena_span(&c->arena, buf_span(&folded));
+	buf_fini(&folded);
+	f->has_header = true;
+	return true;
+}
+
+static bool read_attachment(struct jmap_call *c, struct jmap_filter *f, const json_t *value)
+{
+	struct jmap_node *n = emit(c, f, JMAP_K_ATTACHMENT);
+
+	if (!n)
+		return false;
+	if (!json_is_boolean(value))
+		return bad(c, "hasAttachment must be a Boolean");
+	n->value = json_is_true(value);
+	return true;
+}
+
+/* One property of a FilterCondition. */
+static bool read_condition(struct jmap_call *c, struct jmap_filter *f, const char *key,
+			   const json_t *value)
+{
+	static const struct {
+		const char *name;
+		enum mail_text where;
+	} texts[] = {{"text", MAIL_TEXT_ALL}, {"from", MAIL_TEXT_FROM},
+		     {"to", MAIL_TEXT_TO},    {"cc", MAIL_TEXT_CC},
+		     {"bcc", MAIL_TEXT_BCC},  {"subject", MAIL_TEXT_SUBJECT},
+		     {"body", MAIL_TEXT_BODY}};
+	struct span name = span_str(key);
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		if (span_eq(name, span_str(texts[i].name)))
+			return read_text(c, f, value, texts[i].where);
+	}
+	if (strcmp(key, "inMailbox") == 0)
+		return read_box(c, f, value);
+	if (strcmp(key, "inMailboxOtherThan") == 0)
+		return read_other(c, f, value);
+	if (strcmp(key, "before") == 0)
+		return read_date(c, f, value, JMAP_K_BEFORE);
+	if (strcmp(key, "after") == 0)
+		return read_date(c, f, value, JMAP_K_AFTER);
+	if (strcmp(key, "minSize") == 0)
+		return read_size(c, f, value, JMAP_K_MIN);
+	if (strcmp(key, "maxSize") == 0)
+		return read_size(c, f, value, JMAP_K_MAX);
+	if (strcmp(key, "hasKeyword") == 0)
+		return read_keyword(c, f, value, JMAP_K_KEYWORD);
+	if (strcmp(key, "notKeyword") == 0)
+		return read_keyword(c, f, value, JMAP_K_KEYWORD) && negate(c, f);
+	if (strcmp(key, "allInThreadHaveKeyword") == 0)
+		return read_keyword(c, f, value, JMAP_K_THREAD_ALL);
+	if (strcmp(key, "someInThreadHaveKeyword") == 0)
+		return read_keyword(c, f, value, JMAP_K_THREAD_SOME);
+	if (strcmp(key, "noneInThreadHaveKeyword") == 0)
+		return read_keyword(c, f, value, JMAP_K_THREAD_SOME) && negate(c, f);
+	if (strcmp(key, "hasAttachment") == 0)
+		return read_attachment(c, f, value);
+	if (strcmp(key, "header") == 0)
+		return read_header(c, f, value);
+	return jmap_fail(c, "unsupportedFilter", "There is no condition \"%.60s\"", key);
+}
+
+static bool read_conditions(struct jmap_call *c, struct jmap_filter *f, json_t *json)
+{
+	const char *key;
+	json_t *value;
+	bool is_first = true;
+
+	json_object_foreach(json, key, value)
+	{
+		if (json_is_null(value))
+			continue;
+		if (!read_condition(c, f, key, value) || (!is_first && !emit(c, f, JMAP_K_AND)))
+			return false;
+		is_first = false;
+	}
+	return !is_first || emit(c, f, JMAP_K_TRUE);
+}
+
+/* ---- operators ---- */
+
+struct frame {
+	json_t *conditions;
+	size_t at;
+	enum jmap_key join;
+	bool is_not;
+};
+
+static bool open_frame(struct jmap_call *c, json_t *json, struct frame *out)
+{
+	struct span name = jmap_text(json_object_get(json, "operator"));
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(json, key, value)
+	{
+		if (!jmap_has_name("operator conditions", span_str(key)))
+			return bad(c, "a FilterOperator has only operator and conditions");
+	}
+	*out = (struct frame){.conditions = json_object_get(json, "conditions"),
+			      .join = span_eq(name, SPAN_LIT("AND")) ? JMAP_K_AND : JMAP_K_OR,
+			      .is_not = span_eq(name, SPAN_LIT("NOT"))};
+	if (out->join != JMAP_K_AND && !out->is_not && !span_eq(name, SPAN_LIT("OR")))
+		return bad(c, "an operator must be AND, OR or NOT");
+	return json_is_array(out->conditions) || bad(c, "conditions must be an array");
+}
+
+static bool close_frame(struct jmap_call *c, struct jmap_filter *f, const struct frame *frame)
+{
+	if (frame->at == 0 && !emit(c, f, frame->join == JMAP_K_AND ? JMAP_K_TRUE : JMAP_K_FALSE))
+		return false;
+	return !frame->is_not || negate(c, f);
+}
+
+/* A condition is complete: it is joined with those before it. */
+static bool join(struct jmap_call *c, struct jmap_filter *f, struct frame *stack, size_t depth)
+{
+	struct frame *above = depth ? &stack[depth - 1] : NULL;
+
+	return !above || above->at++ == 0 || emit(c, f, above->join);
+}
+
+static bool read_all(struct jmap_call *c, struct jmap_filter *f, json_t *json)
+{
+	struct frame stack[JMAP_JSON_DEPTH];
+	size_t depth = 0;
+	json_t *next = json;
+
+	for (;;) {
+		if (next && !json_is_object(next))
+			return bad(c, "a condition must be an object");
+		if (next && json_object_get(next, "operator")) {
+			if (depth == JMAP_JSON_DEPTH)
+				return jmap_fail(c, "unsupportedFilter", "It is nested too deeply");
+			if (!open_frame(c, next, &stack[depth++]))
+				return false;
+		} else if (next && (!read_conditions(c, f, next) || !join(c, f, stack, depth))) {
+			return false;
+		}
+		if (depth == 0)
+			return true;
+		next = json_array_get(stack[depth - 1].conditions, stack[depth - 1].at);
+		if (next)
+			continue;
+		depth--;
+		if (!close_frame(c, f, &stack[depth]) || !join(c, f, stack, depth))
+			return false;
+	}
+}
+
+/* A mailbox that every match must be in, if the filter names one. */
+static void find_box(struct jmap_filter *f)
+{
+	struct jmap_node stack[JMAP_STACK];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct jmap_node *top = n ? &stack[n - 1] : NULL, *below = n > 1 ? top - 1 : NULL;
+
+		switch (f->nodes[i].key) {
+		case JMAP_K_NOT:
+			top->key = JMAP_K_TRUE;
+			break;
+		case JMAP_K_AND:
+			if (below->key != JMAP_K_BOX)
+				*below = *top;
+			n--;
+			break;
+		case JMAP_K_OR:
+			if (top->key != JMAP_K_BOX || below->key != JMAP_K_BOX ||
+			    top->number != below->number)
+				below->key = JMAP_K_TRUE;
+			n--;
+			break;
+		case JMAP_K_BOX:
+			stack[n++] = f->nodes[i];
+			break;
+		case JMAP_K_TRUE:
+		case JMAP_K_FALSE:
+		case JMAP_K_BOX_OTHER:
+		case JMAP_K_BEFORE:
+		case JMAP_K_AFTER:
+		case JMAP_K_MIN:
+		case JMAP_K_MAX:
+		case JMAP_K_KEYWORD:
+		case JMAP_K_THREAD_ALL:
+		case JMAP_K_THREAD_SOME:
+		case JMAP_K_ATTACHMENT:
+		case JMAP_K_TEXT:
+		case JMAP_K_HEADER:
+			stack[n++] = (struct jmap_node){.key = JMAP_K_TRUE};
+			break;
+		}
+	}
+	f->has_box = n == 1 && stack[0].key == JMAP_K_BOX;
+	f->box = stack[0].number;
+}
+
+bool jmap_filter_read(struct jmap_call *c, const json_t *json, struct jmap_filter *out)
+{
+	*out = (struct jmap_filter){0};
+	out->nodes = arena_array(&c->arena, JMAP_NODES_LIMIT, sizeof *out->nodes);
+	if (!json || json_is_null(json))
+		return emit(c, out, JMAP_K_TRUE) != NULL;
+	if (!read_all(c, out, (json_t *)(uintptr_t)json))
+		return false;
+	find_box(out);
+	return true;
+}
+
+void jmap_filter_forget(struct jmap_filter *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		free(f->nodes[i].found.uids);
+		free(f->nodes[i].found.unknown);
+		f->nodes[i].found = (struct jmap_found){0};
+	}
+}

@@ -1,0 +1,31 @@
+/* The one table of methods, sorted by nothing: a request has few calls. A new method: its struct, a row here. */
+#include "jmap/internal.h"
+
+static const struct jmap_method *const methods[] = {
+	&jmap_core_echo, &jmap_mailbox_get, &jmap_email_get, &jmap_email_query, &jmap_thread_get,
+};
+
+const struct jmap_method *jmap_method_named(struct span name)
+{
+	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+		if (span_eq(span_str(methods[i]->name), name))
+			return methods[i];
+	}
+	return NULL;
+}
+
+/* Core/echo (RFC 8620 s4) */
+
+static bool echo_begin(struct jmap_call *c)
+{
+	(void)json_object_update(c->answer, c->args);
+	return true;
+}
+
+static enum jmap_step echo_step(struct jmap_call *c)
+{
+	(void)c;
+	return JMAP_DONE;
+}
+
+const struct jmap_method jmap_core_echo = {"Core/echo", JMAP_CAN_CORE, echo_begin, echo_step, NULL};
