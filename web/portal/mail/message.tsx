@@ -23,7 +23,7 @@ export function Message({ email, isOpen, isOnly, isLast, onToggle }: { email: Fu
 					{folds
 						? <h2><button type="button" class="message-fold" aria-expanded={isOpen} title={isOpen ? t.mail.collapse(who) : t.mail.expand(who)} onClick={onToggle}>{who}</button></h2>
 						: <h2>{who}</h2>}
-					{isOpen && from && <span class="message-address">{clean(from.email)}</span>}
+					{isOpen && from && from.email !== who && <span class="message-address">{clean(from.email)}</span>}
 					{isOpen ? <Recipients email={email} /> : <span class="message-preview">{clean(email.preview)}</span>}
 				</div>
 				<div class="message-when">
