@@ -33,14 +33,18 @@ static bool find_account(struct desk *d, struct span name, struct desk_person *p
 	return true;
 }
 
+static void refuse_unknown(struct http_exchange *x)
+{
+	exchange_problem(x, 503, "unavailable", "Mailboxes are being made; come back in a moment");
+}
+
 bool desk_person_fill(struct http_exchange *x, struct desk_person *p)
 {
 	struct desk *d = http_host_arg(exchange_host(x));
 	const struct http_person *who = exchange_ask(x)->person;
 
 	if (!find_account(d, who->account, p)) {
-		exchange_problem(x, 503, "unavailable",
-				 "Mailboxes are being made; come back in a moment");
+		refuse_unknown(x);
 		return false;
 	}
 	p->jmap.person = who->name;
@@ -84,19 +88,63 @@ void desk_jmap_problem(struct http_exchange *x, unsigned status, const char *typ
 
 /* ---- GET /.well-known/jmap ---- */
 
-static void on_session(struct http_exchange *x, const struct http_ask *ask)
+static void answer_session(struct http_exchange *x, const struct desk_person *p)
 {
+	const struct http_ask *ask = exchange_ask(x);
 	struct buf base = {0}, out = {0};
-	struct desk_person p;
 
-	if (!desk_person_fill(x, &p))
-		return;
 	(void)buf_printf(&base, "%s://%.*s", ask->is_secure ? "https" : "http",
 			 SPAN_FMT(ask->host));
-	jmap_session(&p.service, &p.jmap, buf_span(&base), &out);
+	jmap_session(&p->service, &p->jmap, buf_span(&base), &out);
 	exchange_json(x, 200, buf_span(&out));
 	buf_fini(&base);
 	buf_fini(&out);
+}
+
+/* Auth may know an account before the clerk has applied its record: who asks for the first time waits here. */
+struct wait {
+	struct http_exchange *x;
+	struct loop_timer *timer;
+	uint64_t until_us;
+};
+
+static void look_again(void *arg)
+{
+	struct wait *w = arg;
+	struct desk *d = http_host_arg(exchange_host(w->x));
+	struct desk_person p;
+
+	if (find_account(d, exchange_ask(w->x)->person->account, &p)) {
+		(void)desk_person_fill(w->x, &p);
+		answer_session(w->x, &p);
+	} else if (loop_now_us(d->loop) < w->until_us) {
+		loop_timer_set(w->timer, DESK_ENTER_AGAIN_US);
+	} else {
+		refuse_unknown(w->x);
+	}
+}
+
+static void on_session(struct http_exchange *x, const struct http_ask *ask)
+{
+	struct desk *d = http_host_arg(exchange_host(x));
+	struct wait *w = must_alloc(sizeof *w);
+
+	(void)ask;
+	w->x = x;
+	w->until_us = loop_now_us(d->loop) + DESK_ENTER_US;
+	w->timer = loop_timer_new(d->loop, look_again, w);
+	exchange_set_arg(x, w);
+	look_again(w);
+}
+
+static void on_session_over(struct http_exchange *x, bool is_complete)
+{
+	struct wait *w = exchange_arg(x);
+
+	(void)is_complete;
+	if (w)
+		loop_timer_free(w->timer);
+	free(w);
 }
 
 /* ---- POST /jmap/api: what a request asks ---- */
@@ -334,7 +382,8 @@ bool desk_jmap_states(struct desk *d, struct span account, struct span types, st
 }
 
 const struct http_route desk_jmap_routes[] = {
-	{"GET", "/.well-known/jmap", HTTP_PERSON, .on_request = on_session},
+	{"GET", "/.well-known/jmap", HTTP_PERSON, .on_request = on_session,
+	 .on_over = on_session_over},
 	{"POST", "/jmap/api", HTTP_PERSON, HTTP_ROUTE_WHOLE, DESK_JMAP_REQUEST_BYTES,
 	 .on_request = on_api, .on_turn = on_turn, .on_room = on_room, .on_over = on_over},
 	{"POST", "/jmap/upload/", HTTP_PERSON, HTTP_ROUTE_ANY_TYPE, DESK_UPLOAD_BYTES,

@@ -16,6 +16,7 @@
 #include "role/common/server_tls.h"
 #include "role/desk/http.h"
 #include "role/desk/internal.h"
+#include "role/desk/jmap.h"
 #include "tls/tls.h"
 
 enum { TLS_LOOK_TICKS = 15 };
@@ -61,6 +62,8 @@ static void on_tick(void *arg)
 	desk_store_tick(d);
 	desk_ask_expire(d);
 	http_host_tick(d->http);
+	desk_submit_expire(d);
+	desk_uploads_tick(d);
 	if (++ticks % TLS_LOOK_TICKS == 0 && load_tls(d))
 		desk_policy_use_newest(d);
 	loop_timer_set(d->tick, DESK_TICK_US);
@@ -73,6 +76,7 @@ static void end_now(void *arg)
 	durable_close(d->durable);
 	d->durable = NULL;
 	d->lane = NULL;
+	desk_uploads_stop(d);
 	desk_store_fini(d);
 	role_end(d->role);
 }
@@ -82,7 +86,7 @@ static void end_if_idle(void *arg)
 	struct desk *d = arg;
 
 	if (d->sessions_n == 0 && http_host_connections(d->http) == 0 && d->acts_pending == 0 &&
-	    d->hall.pending == 0)
+	    d->hall.pending == 0 && desk_uploads_are_idle(d))
 		end_now(d);
 	else
 		loop_timer_set(d->stop_timer, 10000);
@@ -91,6 +95,7 @@ static void end_if_idle(void *arg)
 static void on_room(void *arg)
 {
 	desk_feed_hungry(arg);
+	desk_jmap_feed(arg);
 }
 
 static bool open_ledger(struct desk *d, struct fault *why)
@@ -116,6 +121,7 @@ static bool on_start(struct role *r, struct fault *why)
 	list_init(&d->listeners);
 	list_init(&d->sessions);
 	list_init(&d->hungry);
+	list_init(&d->hungry_requests);
 	d->hall = (struct intake_hall){
 		.os = d->os, .gauge = desk_metrics[METRIC_BUFFERED], .on_room = on_room, .arg = d};
 	list_init(&d->runnable);
@@ -125,16 +131,19 @@ static bool on_start(struct role *r, struct fault *why)
 	map_init(&d->accounts);
 	map_init(&d->logins);
 	map_init(&d->asks);
+	map_init(&d->running);
+	map_init(&d->submits);
 	sources_init(&d->sources);
 	(void)snprintf(d->mechanisms, sizeof d->mechanisms, "PLAIN LOGIN");
 	d->next_ask = os_wall_us(d->os); /* of no process before us */
 	text_warm();			 /* iconv loads code late */
+	jmap_warm();
 	(void)load_tls(d);
 	desk_policy_use_newest(d);
 	desk_http_start(d);
 	d->tick = loop_timer_new(d->loop, on_tick, d);
 	d->stop_timer = loop_timer_new(d->loop, end_if_idle, d);
-	return open_ledger(d, why);
+	return open_ledger(d, why) && desk_uploads_start(d, why);
 }
 
 static void on_ready(struct role *r)
@@ -152,6 +161,8 @@ static void on_link(struct role *r, enum role_id peer, unsigned instance, int fd
 		desk_clerk_link(d, instance, fd);
 	else if (peer == ROLE_AUTH)
 		desk_auth_link(d, instance, fd);
+	else if (peer == ROLE_SUBMISSION)
+		desk_submission_link(d, instance, fd);
 	else
 		(void)close(fd);
 }
@@ -194,7 +205,7 @@ static void on_stop(struct role *r)
 
 int main(int argc, char **argv)
 {
-	static const char *const writes[] = {"ledger/lane-%", "ledger/lane-%.*", NULL};
+	static const char *const writes[] = {"ledger/lane-%", "ledger/lane-%.*", "uploads", NULL};
 	static const char *const reads[] = {"ledger", "views", "index", "tls/use", NULL};
 	static const struct role_sandbox sandbox = {
 		.threads = true,

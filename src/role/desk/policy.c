@@ -3,6 +3,7 @@
 
 #include "base/must.h"
 #include "role/desk/internal.h"
+#include "role/desk/jmap.h"
 
 enum {
 	LOGIN_US = 60000000,
@@ -15,6 +16,7 @@ enum {
 	SESSIONS_PER_ACCOUNT = 50,
 	BUFFER_BYTES = 64 << 20,
 	MECHANISMS_MOST = 8,
+	UPLOADS_BYTES = 200 << 20,
 };
 
 static void set_mechanisms(struct desk_policy *p, const struct desk *d)
@@ -59,6 +61,18 @@ static void set_limits(struct desk_policy *p, const struct msg_config *c)
 	};
 }
 
+static void set_jmap(struct desk_policy *p, const struct msg_config *c)
+{
+	struct jmap_limits limits = jmap_limits_usual();
+	uint64_t message = p->message_bytes ? p->message_bytes : DESK_UPLOAD_BYTES;
+
+	limits.request_bytes = DESK_JMAP_REQUEST_BYTES;
+	limits.upload_bytes = message < DESK_UPLOAD_BYTES ? message : DESK_UPLOAD_BYTES;
+	limits.attachments_bytes = message / 4 * 3; /* base64 makes more of them */
+	p->jmap = (struct jmap_service){.limits = limits, .node = p->node, .can_send = true};
+	p->uploads_bytes = c->portal.upload_bytes ? c->portal.upload_bytes : UPLOADS_BYTES;
+}
+
 static struct desk_policy *desk_policy_new(const struct desk *d)
 {
 	const struct msg_config *c = role_config(d->role);
@@ -68,6 +82,7 @@ static struct desk_policy *desk_policy_new(const struct desk *d)
 	p->node = arena_span(&p->arena, c->node);
 	p->allows_clear = !c->needs_tls_to_login;
 	set_limits(p, c);
+	set_jmap(p, c);
 	p->imap.node = p->pop3.node = p->node;
 	p->imap.version = SPAN_LIT(HOLDFAST_VERSION);
 	p->imap.has_tls = p->pop3.has_tls = d->tls != NULL;
