@@ -15,31 +15,6 @@ struct homes {
 	size_t sites_n;
 };
 
-static const char *state_of(const struct views_home_row *r)
-{
-	return r->state == HOME_STATE_DECIDE	 ? "decide"
-	       : r->state == HOME_STATE_INTENDED ? "offered"
-						 : "waits";
-}
-
-static const char *what_of(const struct views_home_row *r)
-{
-	return r->is_folder ? "folder" : r->is_at_home ? "change" : "message";
-}
-
-static json_t *row_json(const struct homes *h, const struct views_home_row *r)
-{
-	uint64_t now = h->q->now_us;
-
-	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:o, s:I, s:I, s:o}", "account",
-			 report_text(r->account), "site", report_text(r->site), "state",
-			 state_of(r), "what", what_of(r), "number", (json_int_t)r->number,
-			 "subject", report_text(r->subject), "tries", (json_int_t)r->tries,
-			 "next_in_s",
-			 (json_int_t)(r->next_us > now ? (r->next_us - now) / 1000000 : 0),
-			 "reason", report_text(r->why));
-}
-
 enum { W_STATE = 8, W_WHAT = 8, W_ACCOUNT = 28 };
 
 static void put_row(struct homes *h, const struct views_home_row *r)
@@ -48,9 +23,9 @@ static void put_row(struct homes *h, const struct views_home_row *r)
 	size_t rest = t->width > 70 ? t->width - (W_STATE + W_WHAT + W_ACCOUNT + 4) : 30;
 
 	buf_printf(&h->out, "%s", term_on(t, r->state == HOME_STATE_DECIDE ? INK_RED : INK_PLAIN));
-	term_cell(&h->out, span_str(state_of(r)), W_STATE, false);
+	term_cell(&h->out, span_str(report_home_state(r)), W_STATE, false);
 	buf_printf(&h->out, "%s", term_off(t, r->state == HOME_STATE_DECIDE ? INK_RED : INK_PLAIN));
-	term_cell(&h->out, span_str(what_of(r)), W_WHAT, false);
+	term_cell(&h->out, span_str(report_home_what(r)), W_WHAT, false);
 	term_cell(&h->out, r->account, W_ACCOUNT, false);
 	term_put(&h->out, r->subject, rest);
 	buf_append_byte(&h->out, '\n');
@@ -80,7 +55,7 @@ static bool on_row(void *arg, const struct views_home_row *r)
 	if (r->state != HOME_STATE_DECIDE)
 		note_site(h, r->site);
 	if (h->rows)
-		(void)json_array_append_new(h->rows, row_json(h, r));
+		(void)json_array_append_new(h->rows, report_home_row(r, h->q->now_us));
 	else
 		put_row(h, r);
 	return true;

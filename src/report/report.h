@@ -41,6 +41,13 @@ json_t *report_unsure(struct views *v, uint64_t now_us, struct fault *why);
 /* One message, its recipients and every try. id as views_queue_show. */
 json_t *report_message(struct views *v, struct span id, uint64_t now_us, struct fault *why);
 
+/* What people did here and their server does not have yet. */
+const char *report_home_state(const struct views_home_row *r); /* waits, offered, decide */
+const char *report_home_what(const struct views_home_row *r);  /* folder, change, message */
+json_t *report_home_row(const struct views_home_row *r, uint64_t now_us);
+/* {ok, waiting, decide, changes[]} */
+json_t *report_home(struct views *v, uint64_t now_us, struct fault *why);
+
 /* ---- the history ---- */
 
 json_t *report_act(const struct views_act *a);

@@ -80,8 +80,12 @@ unsigned super_instances(enum role_id id, const struct msg_config *config)
 	case ROLE_SUBMISSION:
 		return serves(config, ROLE_SUBMISSION) || serves_portal(config) ? 1 : 0;
 	case ROLE_INDEXER:
-	case ROLE_AUTH:
 		return serves(config, ROLE_DESK) || serves(config, ROLE_SUBMISSION) ? 1 : 0;
+	case ROLE_AUTH:
+		return serves(config, ROLE_DESK) || serves(config, ROLE_SUBMISSION) ||
+				       serves(config, ROLE_CONSOLE)
+			       ? 1
+			       : 0;
 	case ROLE_CONSOLE:
 		return serves(config, ROLE_CONSOLE) ? 1 : 0;
 	case ROLE_NONE:

@@ -397,7 +397,7 @@ static bool is_current(const struct tls_context *pair, bool is_start, struct fau
 static bool copy_keys(const struct msg_config *config, const char *data, const char *key,
 		      const struct super_users *users, struct arena *a, struct fault *why)
 {
-	static const enum role_id roles[] = {ROLE_EDGE, ROLE_DESK, ROLE_SUBMISSION};
+	static const enum role_id roles[] = {ROLE_EDGE, ROLE_DESK, ROLE_SUBMISSION, ROLE_CONSOLE};
 	bool ok = true;
 
 	for (size_t i = 0; i < sizeof roles / sizeof *roles && ok; i++) {

@@ -211,7 +211,7 @@ enum rc views_trace_places(struct views *v, uint64_t number,
 static bool is_ordered(const struct views_act *a)
 {
 	return a->actor.n && !span_eq(a->actor, SPAN_LIT("watch")) &&
-	       !span_eq(a->actor, SPAN_LIT("clerk"));
+	       !span_eq(a->actor, SPAN_LIT("clerk")) && !span_eq(a->actor, SPAN_LIT("auth"));
 }
 
 static bool says(const struct views_act *a, const struct buf *text)

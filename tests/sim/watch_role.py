@@ -515,7 +515,7 @@ def test_console_orders_in_an_administrators_name():
 
         def order(kind, account="root@example.com", number=[0], **values):  # noqa: B006 - it counts
             number[0] += 1
-            link.send("ConsoleOrder", id=number[0], account=account, type=STRUCTS[kind].number, body=encode(kind, **values))
+            link.send("ConsoleOrder", id=number[0], account=account, source="192.0.2.7", type=STRUCTS[kind].number, body=encode(kind, **values))
             m = wait_for(lambda: [a for a in link.of("ConsoleAnswer") if a["id"] == number[0]])[0]
             return decode(BY_NUMBER[m["type"]].name, m["body"].encode(errors="surrogateescape"))
         status = json.loads(order("StatusAsk")["json"])
@@ -523,16 +523,16 @@ def test_console_orders_in_an_administrators_name():
         answer = order("HoldSet", target="head-office", mode="on", for_ms=60000, reason="disk swap")
         assert answer["ok"] and answer["act_id"].encode() in records(bed), answer
         hold = bed.status()["sites"][0]["hold"]
-        assert hold["mode"] == "on" and hold["by"] == "administrator root@example.com", hold
+        assert hold["mode"] == "on" and hold["by"] == "administrator root@example.com (192.0.2.7)", hold
         assert order("HoldSet", target="head-office", mode="auto")["ok"]
         assert order("ContinuitySet", target="head-office", mode="on", reason="x")["ok"]
-        assert bed.status()["sites"][0]["continuity"]["by"] == "administrator root@example.com"
+        assert bed.status()["sites"][0]["continuity"]["by"] == "administrator root@example.com (192.0.2.7)"
         assert order("QueueAct", verb="retry", match="state=held")["ok"]
         assert json.loads(order("TimelineAsk", site="head-office")["json"])["ok"]
         noted = order("AuditNote", verb="trace", object="from=a@x.example", reason="ticket 7")
         assert noted["ok"] and noted["act_id"].encode() in records(bed)
         seen = bed.history(1)[0]
-        assert (seen["verb"], seen["actor"], seen["reason"]) == ("mail.trace", "administrator root@example.com", "ticket 7"), seen
+        assert (seen["verb"], seen["actor"], seen["reason"]) == ("mail.trace", "administrator root@example.com (192.0.2.7)", "ticket 7"), seen
         assert not order("AuditNote", verb="hold.set", object="head-office")["ok"]  # notes are not orders
 
         def supervisor():
@@ -540,7 +540,9 @@ def test_console_orders_in_an_administrators_name():
             bed.role.channel.send("ReloadResult", id=ask["id"], ok=True, text="loaded")
         threading.Thread(target=supervisor, daemon=True).start()
         assert order("Reload")["text"] == "loaded"
-        for bad in ({"account": "a b@example.com"}, {"account": "root"}, {"account": "x@y\nuid 0"}, {"account": ""}):
+        for bad in ({"account": "a b@example.com"}, {"account": "root"}, {"account": "x@y\nuid 0"}, {"account": ""},
+                    {"account": "root@example.com", "source": "x) y"}, {"account": "root@example.com", "source": ""}):
+            bad = {"source": "::1", **bad}
             link = bed.role.link("console")  # malformed: the link ends, nothing is done
             link.send("ConsoleOrder", id=1, type=STRUCTS["HoldSet"].number, body=encode("HoldSet", target="head-office", mode="on"), **bad)
             wait_for(lambda: link.sock.recv(1 << 17) == b"")

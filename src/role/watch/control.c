@@ -473,15 +473,18 @@ void control_prepare(struct watch *w)
 /* ---- the console ---- */
 
 /* Who it is stands in the record, so it is an address and nothing else. */
-static bool is_account(struct span account)
+static bool is_word(struct span s, size_t most)
 {
-	if (account.n < 3 || account.n > 120 || span_chr(account, '@') < 1)
-		return false;
-	for (size_t i = 0; i < account.n; i++) {
-		if (account.p[i] <= ' ' || account.p[i] == 127)
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] <= ' ' || s.p[i] == 127 || s.p[i] == '(' || s.p[i] == ')')
 			return false;
 	}
-	return true;
+	return s.n >= 3 && s.n <= most;
+}
+
+static bool is_asker(const struct msg_console_order *m)
+{
+	return is_word(m->account, 100) && span_chr(m->account, '@') > 0 && is_word(m->source, 45);
 }
 
 static bool on_console(void *arg, struct link *l, unsigned type, struct span body)
@@ -496,10 +499,11 @@ static bool on_console(void *arg, struct link *l, unsigned type, struct span bod
 		return false;
 	arena_init(&a, REQUEST_BYTES * 8);
 	ok = msg_console_order_decode(&a, body, &m) && m.body.n <= REQUEST_BYTES &&
-	     !(m.id & CONSOLE_BIT) && is_account(m.account);
+	     !(m.id & CONSOLE_BIT) && is_asker(&m);
 	if (ok) {
 		asker.question = m.id;
-		snprintf(asker.who, sizeof asker.who, "administrator %.*s", SPAN_FMT(m.account));
+		snprintf(asker.who, sizeof asker.who, "administrator %.*s (%.*s)",
+			 SPAN_FMT(m.account), SPAN_FMT(m.source));
 		ok = take(&asker, &a, m.type, m.body);
 	}
 	arena_fini(&a);

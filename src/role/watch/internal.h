@@ -106,7 +106,7 @@ void past_note_act(struct watch *w, const struct msg_act_meta *m,
 struct override {
 	enum health_hold mode;
 	uint64_t given_us, until_us; /* wall */
-	char by[80], reason[200];
+	char by[176], reason[200];
 };
 
 struct primary {
@@ -294,7 +294,7 @@ extern struct say_metric watch_probes, watch_probes_failed, watch_changes, watch
 struct history_line {
 	uint64_t at_us, until_us;
 	unsigned confidence;
-	char verb[32], object[128], argument[64], reason[256], actor[80], class[16];
+	char verb[32], object[128], argument[64], reason[256], actor[176], class[16];
 };
 
 struct role_seen {
