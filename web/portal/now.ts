@@ -21,14 +21,15 @@ export function said(n: api.Now | null): { kind: BannerKind; text: string; done?
 	const t = texts().banner;
 	const since = n.since ? sinceDate(n.since) : "";
 	const h = n.handback;
-	if (h && h.left > 0 && n.state !== "down" && n.state !== "hold")
+	const isPaused = n.state === "down" && n.class === "operator"; // hold by command
+	if (h && h.left > 0 && n.state !== "down" && n.state !== "stopped")
 		return { kind: "good", text: t.handback(h.done, h.total, h.eta_s === null ? null : Math.round(h.eta_s / 60)), done: h.done, total: h.total };
 	const sends = n.sends === "direct" ? t.direct : t.queued;
 	switch (n.state) {
 	case "down":
-		return { kind: "care", text: t.down(since, sends) };
-	case "hold":
-		return { kind: "care", text: t.hold(since, sends) };
+		return { kind: "care", text: isPaused ? t.hold(since, sends) : t.down(since, sends) };
+	case "stopped":
+		return { kind: "care", text: t.stopped(since, sends) };
 	case "suspect":
 		return { kind: "care", text: t.suspect(since, sends) };
 	case "probation":

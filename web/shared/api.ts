@@ -51,12 +51,13 @@ export type PortalInfo = {
 	version: string;
 };
 
-export type SiteState = "up" | "suspect" | "down" | "probation" | "hold";
+export type SiteState = "unknown" | "up" | "suspect" | "down" | "probation" | "stopped";
 
 export type Now = {
 	site: string;
-	state: SiteState | string;
+	state: SiteState;
 	since: string | null;
+	/** What kind of outage: dns, tcp, ... operator (paused by hand). */
 	class: string;
 	continuity: "on" | "off";
 	held: number;

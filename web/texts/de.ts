@@ -64,6 +64,7 @@ export const portal: typeof en.portal = {
 	banner: {
 		down: (since, sends) => `Der gewohnte Mailserver antwortet ${since ? `seit ${since} ` : ""}nicht; hier können Sie arbeiten, und ${sends}.`,
 		hold: (since, sends) => `Ihre Administratoren haben die Zustellung zum gewohnten Mailserver ${since ? `seit ${since} ` : ""}angehalten; hier können Sie arbeiten, und ${sends}.`,
+		stopped: (since, sends) => `Der gewohnte Mailserver nimmt ${since ? `seit ${since} ` : ""}keine Mail an; hier können Sie arbeiten, und ${sends}.`,
 		suspect: (since, sends) => `Der gewohnte Mailserver antwortet ${since ? `seit ${since} ` : ""}schlecht; hier können Sie arbeiten, und ${sends}.`,
 		probation: (sends) => `Der gewohnte Mailserver antwortet wieder, und bald kommt die Mail zu ihm zurück; ${sends}.`,
 		handback: (done, total, minutes) => `Der gewohnte Mailserver arbeitet wieder: ${done.toLocaleString("de")} von ${s(total, "Nachricht ist", "Nachrichten sind")} zurückgekehrt${minutes === null ? "" : minutes < 1 ? ", der Rest dauert weniger als eine Minute" : `, der Rest dauert etwa ${s(minutes, "Minute", "Minuten")}`}.`,

@@ -65,6 +65,7 @@ export const portal = {
 	banner: {
 		down: (since: string, sends: string) => `The usual mail server has not answered${since ? ` since ${since}` : ""}; you can work here, and ${sends}.`,
 		hold: (since: string, sends: string) => `Delivery to the usual mail server is paused by your administrators${since ? ` since ${since}` : ""}; you can work here, and ${sends}.`,
+		stopped: (since: string, sends: string) => `The usual mail server takes no mail at the moment${since ? ` (since ${since})` : ""}; you can work here, and ${sends}.`,
 		suspect: (since: string, sends: string) => `The usual mail server answers badly${since ? ` since ${since}` : ""}; you can work here, and ${sends}.`,
 		probation: (sends: string) => `The usual mail server answers again, and mail moves back to it soon; ${sends}.`,
 		handback: (done: number, total: number, minutes: number | null) => `The usual mail server works again: ${done.toLocaleString("en")} of ${s(total, "message has", "messages have")} moved back${minutes === null ? "" : minutes < 1 ? ", the rest takes less than a minute" : `, the rest takes about ${s(minutes, "minute", "minutes")}`}.`,
