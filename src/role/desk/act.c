@@ -13,6 +13,7 @@
 
 #include "base/must.h"
 #include "os/os.h"
+#include "role/desk/http.h"
 #include "role/desk/internal.h"
 
 struct desk_ask {
@@ -296,12 +297,27 @@ static bool shows(const struct desk_session *s, const struct msg_mail_changed *m
 	return hits > 0;
 }
 
+/* Boxes of one account stand together mostly: each is told once. */
+static void tell_streams(struct desk *d, const struct msg_mail_changed *m)
+{
+	uint64_t told = 0;
+
+	if (m->all)
+		desk_http_changed(d, 0);
+	for (size_t i = 0; i < m->boxes_n && !m->all; i++) {
+		if (m->boxes[i].account != told)
+			desk_http_changed(d, m->boxes[i].account);
+		told = m->boxes[i].account;
+	}
+}
+
 static bool on_changed(struct desk *d, struct arena *a, struct span body)
 {
 	struct msg_mail_changed m;
 
 	if (!msg_mail_changed_decode(a, body, &m))
 		return false;
+	tell_streams(d, &m);
 	LIST_EACH_SAFE (at, &d->sessions) {
 		struct desk_session *s = LIST_ENTRY(at, struct desk_session, link);
 		uint64_t box = 0;

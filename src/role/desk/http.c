@@ -113,8 +113,8 @@ static const struct http_route routes[] = {
 
 void desk_http_start(struct desk *d)
 {
-	static const struct http_route *const tables[] = {http_api_routes, desk_jmap_routes, routes,
-							  NULL};
+	static const struct http_route *const tables[] = {http_api_routes, desk_jmap_routes,
+							  desk_event_routes, routes, NULL};
 	static struct http_host_options options = {
 		.use = "portal",
 		.cookie = "__Host-holdfast",

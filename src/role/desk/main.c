@@ -62,6 +62,7 @@ static void on_tick(void *arg)
 	desk_store_tick(d);
 	desk_ask_expire(d);
 	http_host_tick(d->http);
+	desk_http_tick(d);
 	desk_submit_expire(d);
 	desk_uploads_tick(d);
 	if (++ticks % TLS_LOOK_TICKS == 0 && load_tls(d))
