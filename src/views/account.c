@@ -116,10 +116,11 @@ static void account_unmake(struct views *v, const struct account *a)
 		"DELETE FROM account WHERE id = ?",
 	};
 
-	/* given is by number: found by the entries */
+	/* given is by number: found by the entries, and by what was sent without one */
 	views_run(v,
 		  "DELETE FROM given WHERE account = ?1 AND number IN (SELECT number FROM entry"
-		  " WHERE box IN (SELECT id FROM mailbox WHERE account = ?1))",
+		  " WHERE box IN (SELECT id FROM mailbox WHERE account = ?1) UNION ALL SELECT"
+		  " number FROM submission WHERE account = ?1)",
 		  "i", I(a->id));
 	for (size_t i = 0; i < sizeof each / sizeof *each; i++)
 		views_run(v, each[i], "i", I(a->id));

@@ -20,7 +20,14 @@
 #include "os/os.h"
 #include "views/apply.h"
 
-enum { STORY_MAX = 4096, STORY_ROOM = 40100, LANE_EDGE = 11, LANE_COURIER = 22, LANE_COURIER_2 = 33, LANE_WATCH = 44 };
+enum {
+	STORY_MAX = 4096,
+	STORY_ROOM = 40100,
+	LANE_EDGE = 11,
+	LANE_COURIER = 22,
+	LANE_COURIER_2 = 33,
+	LANE_WATCH = 44
+};
 
 struct story {
 	struct {
