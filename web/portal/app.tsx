@@ -12,7 +12,10 @@ import { startMail } from "./mail/state";
 import { startNow } from "./now";
 import { SettingsPage } from "./settings/settings";
 import { HelpPage } from "./help/help";
-import { ComposePage } from "./compose/compose";
+import { ComposePage, loadAhead } from "./compose/lazy";
+import { startCompose } from "./compose/state";
+import { startPush } from "./push/start";
+import { startWorker } from "./pwa";
 
 export function App() {
 	const t = useTexts();
@@ -23,10 +26,16 @@ export function App() {
 	const account = useRef("");
 	if (l.state === "in") {
 		account.current = l.me.account;
-		if (!started.current) startMail(r.page === "mail" ? r.box : "inbox");
+		if (!started.current) {
+			startMail(r.page === "mail" ? r.box : "inbox");
+			startPush();
+			startCompose();
+			loadAhead();
+		}
 		started.current = true;
 	}
 	useEffect(startNow, []);
+	useEffect(startWorker, []);
 	useEffect(() => { document.documentElement.lang = lang; }, [lang]);
 	const isOver = l.state === "out" && l.again && started.current;
 	return (

@@ -67,6 +67,8 @@ export type Now = {
 };
 
 let token = "";
+/** For requests that do not go through http(). */
+export const requestToken = (): string => token;
 export function setToken(t: string): string {
 	return (token = t);
 }

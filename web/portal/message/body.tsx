@@ -6,14 +6,15 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useTexts } from "../../shared/i18n";
 import type { BodyPart, FullEmail } from "../../shared/jmap";
 import { Icon } from "../../shared/components/icon";
+import { go } from "../router";
 import { jmap } from "../session";
 import { Attachments } from "../safe/Attachments";
 import type { FrameProps } from "../safe/Frame";
 import { showInline } from "../safe/images";
 import { placeOf } from "../safe/links";
+import { fileName } from "../safe/names";
 import { SenderNotes } from "../safe/Sender";
 import { PlainText } from "../safe/text";
-import { fileName } from "../safe/names";
 import "../safe/safe.css";
 
 type FrameType = (props: FrameProps) => preact.JSX.Element;
@@ -66,14 +67,13 @@ export function MessageBody({ email, onWrite, onKey }: { email: FullEmail; onWri
 	}, [isHtml, Frame]);
 
 	const truncated = Object.values(email.bodyValues).some((v) => v.isTruncated);
-	const files = filesOf(email);
 	return (
 		<div class="message-body">
 			<SenderNotes email={email} />
 			{isHtml && remote > 0 && <p class="remote-note"><Icon name="eye" /><span>{t.remote(remote)}</span></p>}
 			{isHtml && Frame && (
 				<Frame.show html={html} title={t.frameTitle} texts={{ leadsTo: t.leadsTo }} onLink={setLink} onKey={onKey}
-					onMail={(address) => onWrite?.(address)}
+					onMail={(address) => (onWrite ? onWrite(address) : go({ page: "write", kind: "to", email: address }))}
 					onShown={(r) => {
 						pictures.current();
 						if (!r) return setFailed(true);
@@ -87,7 +87,7 @@ export function MessageBody({ email, onWrite, onKey }: { email: FullEmail; onWri
 			{html !== "" && !failed && (
 				<button type="button" class="button plain as-text" aria-pressed={asText} onClick={() => setAsText(!asText)}>{t.asText}</button>
 			)}
-			<Attachments parts={files} />
+			<Attachments parts={filesOf(email)} />
 			<div class={`link-place${link ? " shown" : ""}`} aria-hidden="true">{link && <><b>{placeOf(link)}</b> <span>{link}</span></>}</div>
 		</div>
 	);

@@ -11,7 +11,7 @@ export function Attachments({ parts }: { parts: readonly BodyPart[] }) {
 	const files = parts.filter((p) => p.blobId);
 	if (!files.length) return null;
 	return (
-		<section class="attachments" aria-label={t.attachments(files.length)}>
+		<section class="files" aria-label={t.attachments(files.length)}>
 			<h3>{t.attachments(files.length)}</h3>
 			<ul>
 				{files.map((p, i) => {
@@ -19,13 +19,13 @@ export function Attachments({ parts }: { parts: readonly BodyPart[] }) {
 					const warnings = warnOfFile(p.name ?? "", p.type);
 					return (
 						<li key={i}>
-							<a class="attachment" href={jmap.downloadUrl(p.blobId ?? "", name, p.type)} download={name}>
+							<a class="file" href={jmap.downloadUrl(p.blobId ?? "", name, p.type)} download={name}>
 								<span class="kind" aria-hidden="true">{(endingOf(name) || p.type.split("/")[1] || "?").slice(0, 4).toUpperCase()}</span>
 								<span class="name"><bdi>{name}</bdi></span>
 								<span class="size">{bytes(p.size)}</span>
 								<Icon name="download" />
 							</a>
-							{warnings.map((w) => <p key={w} class="attachment-warning"><Icon name="warning" /> {t.file[w]}</p>)}
+							{warnings.map((w) => <p key={w} class="file-warning"><Icon name="warning" /> {t.file[w]}</p>)}
 						</li>
 					);
 				})}

@@ -150,8 +150,8 @@ function addHooks(purify: ReturnType<typeof createDOMPurify>, work: Work, doc: D
 	});
 }
 
-/* view: the window whose parser is used. texts: what is written into the message. null: too much to show as HTML. */
-export function sanitize(html: string, view: Window & typeof globalThis, texts: SafeTexts): SafeHtml | null {
+/* view: the window whose parser is used. texts: what is written into the message, if anything. null: too much to show as HTML. */
+export function sanitize(html: string, view: Window & typeof globalThis, texts: SafeTexts | null): SafeHtml | null {
 	const work: Work = { sheet: "", sheets: "", remote: 0, inline: new Map() };
 
 	if (html.length > limits.html) return null;
@@ -163,7 +163,7 @@ export function sanitize(html: string, view: Window & typeof globalThis, texts: 
 	const root = purify.sanitize(html, config) as unknown as HTMLElement;
 	const body = (root.querySelector("body") ?? root.ownerDocument.createElement("body")) as HTMLElement; /* a frameset has none */
 
-	tellPlaces(body, texts);
+	if (texts) tellPlaces(body, texts);
 	return {
 		body,
 		sheet: cleanSheet(work.sheets, { onRemote: () => work.remote++ }),
