@@ -10,7 +10,7 @@ import { LoginPage } from "./login/login";
 import { MailPage } from "./mail/mail";
 import { startMail } from "./mail/state";
 import { startNow } from "./now";
-import { SettingsPage } from "./settings/settings";
+import { SettingsPage } from "./settings/lazy";
 import { HelpPage } from "./help/help";
 import { ComposePage, loadAhead } from "./compose/lazy";
 import { startCompose } from "./compose/state";

@@ -2,17 +2,19 @@
 import { Cell } from "../shared/cell";
 import * as api from "../shared/api";
 import { texts, sinceDate } from "../shared/i18n";
+import { login } from "./session";
 import type { BannerKind } from "../shared/components/banner";
 
 export const now = new Cell<api.Now | null>(null);
 
 export function startNow(): void {
 	const ask = () => {
-		if (document.visibilityState === "visible") void api.now().then((n) => { now.value = n; }, () => {});
+		if (document.visibilityState === "visible" && login.value.state === "in") void api.now().then((n) => { now.value = n; }, () => {});
 	};
 	ask();
 	setInterval(ask, 30_000);
 	document.addEventListener("visibilitychange", ask);
+	login.watch(ask);
 }
 
 /** What the banner says: a sentence, its weight, and progress; null: nothing is worth a banner. */

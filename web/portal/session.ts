@@ -17,6 +17,8 @@ export const isOnline = new Cell(true);
 export const jmap = new Jmap();
 
 const ME = "me";
+/** Whose mail this page has in memory. */
+let shown = "";
 
 jmap.onOnline = (on) => { isOnline.value = on; };
 jmap.onLoggedOut = loggedOut;
@@ -32,6 +34,7 @@ export async function startSession(): Promise<void> {
 	const kept = keptMe();
 	if (kept) {
 		api.setToken(kept.token);
+		shown = kept.account;
 		login.value = { state: "in", me: kept };
 	}
 	void api.portalInfo().then((i) => { info.value = i; }, () => {});
@@ -46,22 +49,21 @@ export async function startSession(): Promise<void> {
 
 /** The account may differ from the one that is shown: everything of the other goes with the page. */
 export function loggedIn(me: api.Me): void {
-	const before = login.value;
 	keepMe(me);
-	if (before.state === "in" && before.me.account !== me.account) {
+	if (shown && shown !== me.account) {
 		jmap.forget();
 		location.reload();
 		return;
 	}
+	shown = me.account;
 	api.setToken(me.token);
 	login.value = { state: "in", me };
 }
 
 /** After a log-in that asked nothing more. */
 export async function finishLogin(): Promise<void> {
-	const kept = keptMe();
-	const me = await api.me();
-	if (kept && kept.account !== me.account) jmap.forget();
+	jmap.forget();
+	const [me] = await Promise.all([api.me(), jmap.renew().catch(() => {})]); // together: the line may be slow
 	loggedIn(me);
 }
 

@@ -32,8 +32,7 @@ export type Me = {
 	person: string;
 	send_as: string[];
 	token: string;
-	/** Seconds since 1970. */
-	until: number;
+	until: string;
 	has_factor: boolean;
 	is_admin: boolean;
 };

@@ -273,7 +273,7 @@ export const portal: typeof en.portal = {
 		destroyTitle: "Endgültig löschen?",
 		destroyText: (n) => n === 1 ? "Diese Unterhaltung verschwindet aus Ihrer Mail und kann nicht zurückgeholt werden." : `${s(n, "Unterhaltung", "Unterhaltungen")} verschwinden aus Ihrer Mail und können nicht zurückgeholt werden.`,
 		refused: (n) => `${n === 1 ? "Eine Änderung wurde" : `${n.toLocaleString("de")} Änderungen wurden`} nicht angenommen und zurückgenommen.`,
-		refusedWhy: (n, why) => `${n === 1 ? "Eine Änderung wurde" : `${n.toLocaleString("de")} Änderungen wurden`} nicht angenommen und zurückgenommen: ${why}`,
+		refusedFull: (n) => `${n === 1 ? "Eine Änderung wurde" : `${n.toLocaleString("de")} Änderungen wurden`} nicht angenommen und zurückgenommen: Es ist kein Platz für mehr.`,
 		arrived: (who) => `Neue Nachricht von ${who}`,
 		arrivedMany: (n) => s(n, "neue Nachricht", "neue Nachrichten"),
 		noArchive: "Es gibt keinen Archivordner. Wählen Sie, wohin.",

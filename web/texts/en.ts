@@ -273,7 +273,7 @@ export const portal = {
 		destroyTitle: "Delete for ever?",
 		destroyText: (n: number) => n === 1 ? "This conversation will be gone from your mail and cannot be brought back." : `${s(n, "conversation", "conversations")} will be gone from your mail and cannot be brought back.`,
 		refused: (n: number) => `${n === 1 ? "A change was" : `${n.toLocaleString("en")} changes were`} not accepted and taken back.`,
-		refusedWhy: (n: number, why: string) => `${n === 1 ? "A change was" : `${n.toLocaleString("en")} changes were`} not accepted and taken back: ${why}`,
+		refusedFull: (n: number) => `${n === 1 ? "A change was" : `${n.toLocaleString("en")} changes were`} not accepted and taken back: there is no room for more.`,
 		arrived: (who: string) => `New message from ${who}`,
 		arrivedMany: (n: number) => s(n, "new message", "new messages"),
 		noArchive: "There is no archive folder. Choose where to.",

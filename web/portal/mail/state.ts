@@ -35,7 +35,7 @@ export const hasKeys = keptCell("keys", true, (v): v is boolean => typeof v === 
 
 actions.onRefused = (why, count) => {
 	const t = texts().mail;
-	toast(why.message && why.message !== (why as { type?: string }).type ? t.refusedWhy(count, why.message) : t.refused(count), { bad: true });
+	toast(why.type === "overQuota" || why.type === "tooManyKeywords" ? t.refusedFull(count) : t.refused(count), { bad: true });
 };
 mail.onArrived = (emails) => {
 	const e = emails[emails.length - 1];

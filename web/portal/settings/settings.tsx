@@ -16,7 +16,6 @@ import { Home } from "./home";
 import { Identities } from "./identities";
 import { Password } from "./password";
 import { Sessions } from "./sessions";
-import "./settings.css";
 
 export function SettingsPage({ part }: { part: string }) {
 	const t = useTexts();
