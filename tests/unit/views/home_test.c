@@ -392,6 +392,110 @@ static void a_rebuild_gives_the_same(void **state)
 	world_free(&w);
 }
 
+/* ---- JMAP's patches ---- */
+
+#define PATCH(w, n, f, ...)                                                                        \
+	patch(w, n, f,                                                                             \
+	      ((struct msg_mail_act){.kind = MAIL_ACT_EMAIL, .how = MAIL_HOW_ADD, __VA_ARGS__}))
+#define INTO(...) .into = (uint64_t[]){__VA_ARGS__}, .into_n = sizeof((uint64_t[]){__VA_ARGS__}) / 8
+
+static void patch(struct world *w, uint64_t number, enum mail_form form, struct msg_mail_act a)
+{
+	struct msg_email_id id = {number, (uint8_t)form};
+
+	a.emails = &id;
+	a.emails_n = 1;
+	story_change(w->s, ANNA, a, 0, 0);
+}
+
+static uint64_t handed_letter(struct world *w)
+{
+	uint64_t n = letter(w, "<1>");
+
+	handed_back(w, n);
+	return n;
+}
+
+/* The same told by IMAP and by JMAP asks for the same at home, before and after it was done. */
+static void jmap_goes_home_as_imap_does(void **state)
+{
+	enum { WAYS = 2, CASES = 6 };
+	char texts[WAYS][400];
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		for (int way = 0; way < WAYS; way++) {
+			struct world w = world_new();
+			bool imap = way == 0;
+			uint64_t n =
+				i == 3 ? story_put(w.s, ANNA, box(&w, DRAFTS), MAIL_DRAFT, "<1>", 9)
+				       : handed_letter(&w);
+
+			switch (i) {
+			case 0: /* marked and moved */
+				if (imap) {
+					store(&w, INBOX, 1, MAIL_HOW_ADD, MAIL_FLAGGED);
+					transfer(&w, MAIL_ACT_MOVE, INBOX, 1, ARCHIVE);
+				} else {
+					PATCH(&w, n, 0, .flags = MAIL_FLAGGED,
+					      INTO(box(&w, ARCHIVE)), .is_only = true);
+				}
+				break;
+			case 1: /* a further place */
+				if (imap)
+					transfer(&w, MAIL_ACT_COPY, INBOX, 1, ARCHIVE);
+				else
+					PATCH(&w, n, 0, INTO(box(&w, ARCHIVE)));
+				break;
+			case 2: /* destroyed */
+				if (imap)
+					expunge(&w, INBOX, 1);
+				else
+					PATCH(&w, n, 0, .is_only = true);
+				break;
+			case 3: /* a draft that was sent */
+				if (imap) {
+					store(&w, DRAFTS, 1, MAIL_HOW_SET, MAIL_SEEN);
+					transfer(&w, MAIL_ACT_MOVE, DRAFTS, 1, SENT);
+				} else {
+					PATCH(&w, n, MAIL_AS_SENT, .flags = MAIL_SEEN,
+					      .flags_off = MAIL_DRAFT, INTO(box(&w, SENT)),
+					      .is_only = true);
+				}
+				break;
+			case 4: /* two places, and not where it was */
+				if (imap) {
+					transfer(&w, MAIL_ACT_COPY, INBOX, 1, ARCHIVE);
+					transfer(&w, MAIL_ACT_COPY, INBOX, 1, JUNK);
+					expunge(&w, INBOX, 1);
+				} else {
+					PATCH(&w, n, 0, INTO(box(&w, ARCHIVE), box(&w, JUNK)),
+					      .is_only = true);
+				}
+				break;
+			case 5: /* there and back */
+				if (imap) {
+					transfer(&w, MAIL_ACT_MOVE, INBOX, 1, TRASH);
+					transfer(&w, MAIL_ACT_MOVE, TRASH, 1, INBOX);
+				} else {
+					PATCH(&w, n, 0, INTO(box(&w, TRASH)), .is_only = true);
+					PATCH(&w, n, 0, INTO(box(&w, INBOX)), .is_only = true);
+				}
+				break;
+			}
+			snprintf(texts[way], sizeof texts[way], "%s | ", left(&w));
+			all_ends(&w, HOME_DONE, i == 3 ? HOME_DID_APPEND : HOME_DID_MOVE, false);
+			strcat(texts[way], left(&w));
+			if (way == 1 && i != 5) { /* something was asked at all */
+				assert_int_not_equal(texts[way][0], ' ');
+			}
+			world_free(&w);
+		}
+		if (strcmp(texts[0], texts[1]) != 0)
+			fail_msg("case %d: '%s' by IMAP, '%s' by JMAP", i, texts[0], texts[1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +508,7 @@ int main(void)
 		cmocka_unit_test(an_intended_one_is_asked_again),
 		cmocka_unit_test(what_does_not_work_is_given_up_and_tried_again),
 		cmocka_unit_test(a_folder_is_made),
+		cmocka_unit_test(jmap_goes_home_as_imap_does),
 		cmocka_unit_test(the_receipt_says_it_once),
 		cmocka_unit_test(a_rebuild_gives_the_same),
 	};
