@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "jmap/email.h"
+#include "jmap/operators.h"
 #include "mail/text.h"
 
 /* ---- words ---- */
@@ -272,75 +273,22 @@ static bool read_conditions(struct jmap_call *c, struct jmap_filter *f, json_t *
 	return !is_first || emit(c, f, JMAP_K_TRUE);
 }
 
-/* ---- operators ---- */
+/* ---- the whole ---- */
 
-struct frame {
-	json_t *conditions;
-	size_t at;
-	enum jmap_key join;
-	bool is_not;
-};
-
-static bool open_frame(struct jmap_call *c, json_t *json, struct frame *out)
+static bool on_condition(struct jmap_call *c, void *to, json_t *condition)
 {
-	struct span name = jmap_text(json_object_get(json, "operator"));
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(json, key, value)
-	{
-		if (!jmap_has_name("operator conditions", span_str(key)))
-			return bad(c, "a FilterOperator has only operator and conditions");
-	}
-	*out = (struct frame){.conditions = json_object_get(json, "conditions"),
-			      .join = span_eq(name, SPAN_LIT("AND")) ? JMAP_K_AND : JMAP_K_OR,
-			      .is_not = span_eq(name, SPAN_LIT("NOT"))};
-	if (out->join != JMAP_K_AND && !out->is_not && !span_eq(name, SPAN_LIT("OR")))
-		return bad(c, "an operator must be AND, OR or NOT");
-	return json_is_array(out->conditions) || bad(c, "conditions must be an array");
+	return read_conditions(c, to, condition);
 }
 
-static bool close_frame(struct jmap_call *c, struct jmap_filter *f, const struct frame *frame)
+static bool on_join(struct jmap_call *c, void *to, enum jmap_join join)
 {
-	if (frame->at == 0 && !emit(c, f, frame->join == JMAP_K_AND ? JMAP_K_TRUE : JMAP_K_FALSE))
-		return false;
-	return !frame->is_not || negate(c, f);
-}
+	static const enum jmap_key keys[] = {[JMAP_ALL] = JMAP_K_TRUE,
+					     [JMAP_NONE] = JMAP_K_FALSE,
+					     [JMAP_NOT] = JMAP_K_NOT,
+					     [JMAP_AND] = JMAP_K_AND,
+					     [JMAP_OR] = JMAP_K_OR};
 
-/* A condition is complete: it is joined with those before it. */
-static bool join(struct jmap_call *c, struct jmap_filter *f, struct frame *stack, size_t depth)
-{
-	struct frame *above = depth ? &stack[depth - 1] : NULL;
-
-	return !above || above->at++ == 0 || emit(c, f, above->join);
-}
-
-static bool read_all(struct jmap_call *c, struct jmap_filter *f, json_t *json)
-{
-	struct frame stack[JMAP_JSON_DEPTH];
-	size_t depth = 0;
-	json_t *next = json;
-
-	for (;;) {
-		if (next && !json_is_object(next))
-			return bad(c, "a condition must be an object");
-		if (next && json_object_get(next, "operator")) {
-			if (depth == JMAP_JSON_DEPTH)
-				return jmap_fail(c, "unsupportedFilter", "It is nested too deeply");
-			if (!open_frame(c, next, &stack[depth++]))
-				return false;
-		} else if (next && (!read_conditions(c, f, next) || !join(c, f, stack, depth))) {
-			return false;
-		}
-		if (depth == 0)
-			return true;
-		next = json_array_get(stack[depth - 1].conditions, stack[depth - 1].at);
-		if (next)
-			continue;
-		depth--;
-		if (!close_frame(c, f, &stack[depth]) || !join(c, f, stack, depth))
-			return false;
-	}
+	return emit(c, to, keys[join]) != NULL;
 }
 
 /* A mailbox that every match must be in, if the filter names one. */
@@ -393,11 +341,11 @@ static void find_box(struct jmap_filter *f)
 
 bool jmap_filter_read(struct jmap_call *c, const json_t *json, struct jmap_filter *out)
 {
+	static const struct jmap_operators ops = {on_condition, on_join};
+
 	*out = (struct jmap_filter){0};
 	out->nodes = arena_array(&c->arena, JMAP_NODES_LIMIT, sizeof *out->nodes);
-	if (!json || json_is_null(json))
-		return emit(c, out, JMAP_K_TRUE) != NULL;
-	if (!read_all(c, out, (json_t *)(uintptr_t)json))
+	if (!jmap_operators_read(c, (json_t *)(uintptr_t)json, &ops, out))
 		return false;
 	find_box(out);
 	return true;

@@ -301,25 +301,6 @@ static enum jmap_truth test(struct jmap_match *m, const struct jmap_node *n, enu
 
 /* ---- all conditions ---- */
 
-static enum jmap_truth both(enum jmap_truth a, enum jmap_truth b)
-{
-	return a == JMAP_NO || b == JMAP_NO	? JMAP_NO
-	       : a == JMAP_YES && b == JMAP_YES ? JMAP_YES
-						: JMAP_UNKNOWN;
-}
-
-static enum jmap_truth either(enum jmap_truth a, enum jmap_truth b)
-{
-	return a == JMAP_YES || b == JMAP_YES ? JMAP_YES
-	       : a == JMAP_NO && b == JMAP_NO ? JMAP_NO
-					      : JMAP_UNKNOWN;
-}
-
-static enum jmap_truth opposite(enum jmap_truth a)
-{
-	return a == JMAP_YES ? JMAP_NO : a == JMAP_NO ? JMAP_YES : JMAP_UNKNOWN;
-}
-
 static enum jmap_truth evaluate(struct jmap_match *m, enum depth depth)
 {
 	enum jmap_truth stack[JMAP_STACK];
@@ -329,11 +310,12 @@ static enum jmap_truth evaluate(struct jmap_match *m, enum depth depth)
 		const struct jmap_node *node = &m->filter->nodes[i];
 
 		if (node->key == JMAP_K_NOT) {
-			stack[n - 1] = opposite(stack[n - 1]);
+			stack[n - 1] = jmap_opposite(stack[n - 1]);
 		} else if (node->key == JMAP_K_AND || node->key == JMAP_K_OR) {
 			n--;
-			stack[n - 1] = node->key == JMAP_K_AND ? both(stack[n - 1], stack[n])
-							       : either(stack[n - 1], stack[n]);
+			stack[n - 1] = node->key == JMAP_K_AND
+					       ? jmap_both(stack[n - 1], stack[n])
+					       : jmap_either(stack[n - 1], stack[n]);
 		} else {
 			must(n < JMAP_STACK);
 			stack[n++] = test(m, node, depth);

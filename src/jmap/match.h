@@ -6,10 +6,9 @@
 
 #include "jmap/email.h"
 #include "jmap/filter.h"
+#include "jmap/operators.h"
 #include "jmap/set64.h"
 #include "mail/digest.h"
-
-enum jmap_truth { JMAP_NO, JMAP_YES, JMAP_UNKNOWN };
 
 struct jmap_match {
 	const struct mail_store *store;

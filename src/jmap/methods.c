@@ -1,8 +1,11 @@
-/* The one table of methods, sorted by nothing: a request has few calls. A new method: its struct, a row here. */
+/* The one table of methods, by name; a request has few calls. A new method: its struct, a row here. */
 #include "jmap/internal.h"
 
 static const struct jmap_method *const methods[] = {
-	&jmap_core_echo, &jmap_mailbox_get, &jmap_email_get, &jmap_email_query, &jmap_thread_get,
+	&jmap_core_echo,   &jmap_email_changes,	      &jmap_email_get,
+	&jmap_email_query, &jmap_email_query_changes, &jmap_mailbox_changes,
+	&jmap_mailbox_get, &jmap_mailbox_query,	      &jmap_mailbox_query_changes,
+	&jmap_snippet_get, &jmap_thread_changes,      &jmap_thread_get,
 };
 
 const struct jmap_method *jmap_method_named(struct span name)
