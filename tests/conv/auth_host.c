@@ -398,3 +398,33 @@ void auth_records(struct auth_host *h, struct buf *out)
 	ledger_reader_free(reader);
 	(void)buf_cstr(out);
 }
+
+/* ---- codes ---- */
+
+void text_between(struct span json, const char *before, char *out, size_t n)
+{
+	const char *at = memmem(json.p, json.n, before, strlen(before));
+
+	must(at != NULL);
+	at += strlen(before);
+	(void)snprintf(out, n, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+void read_secret(struct span json, unsigned char out[TOTP_SECRET_BYTES])
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	char text[64];
+	unsigned bits = 0, have = 0;
+	size_t n = 0;
+
+	text_between(json, "\"secret\":\"", text, sizeof text);
+	for (const char *c = text; *c && n < TOTP_SECRET_BYTES; c++) {
+		have = (have << 5 | (unsigned)(strchr(letters, *c) - letters)) & 0xfff;
+		bits += 5;
+		if (bits >= 8) {
+			bits -= 8;
+			out[n++] = (unsigned char)(have >> bits);
+		}
+	}
+	must(n == TOTP_SECRET_BYTES);
+}

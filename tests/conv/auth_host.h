@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "auth/login.h"
+#include "auth/totp.h"
 #include "edge_host.h"
 #include "ledger/ledger.h"
 
@@ -56,3 +57,6 @@ struct msg_people_answer auth_set(struct auth_host *h, const char *name, const c
 				  const char *argument);
 /* All DIRECTORY and ACT records of the lane, a line each: "DIRECTORY account x state=active", "ACT user.add x". */
 void auth_records(struct auth_host *h, struct buf *out);
+/* Of an answer's JSON: what stands behind this, up to the next quotation mark; and the secret as the authenticator has it. */
+void text_between(struct span json, const char *before, char *out, size_t n);
+void read_secret(struct span json, unsigned char out[TOTP_SECRET_BYTES]);

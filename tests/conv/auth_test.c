@@ -520,15 +520,6 @@ static void files_are_auths_alone(void **state)
 
 /* ---- codes ---- */
 
-static void text_between(struct span json, const char *before, char *out, size_t n)
-{
-	const char *at = memmem(json.p, json.n, before, strlen(before));
-
-	assert_non_null(at);
-	at += strlen(before);
-	(void)snprintf(out, n, "%.*s", (int)strcspn(at, "\""), at);
-}
-
 static struct msg_people_answer app_password(struct auth_host *h, const char *verb)
 {
 	struct msg_people_answer answer;
@@ -629,26 +620,6 @@ static unsigned use_code(struct auth_host *h, const char *password, const char *
 	assert_int_equal(m.id, h->last_id);
 	assert_int_equal(m.session.n, m.verdict == LOGIN_FINE ? 43 : 0);
 	return m.verdict;
-}
-
-/* The secret as the authenticator has it. */
-static void read_secret(struct span json, unsigned char out[TOTP_SECRET_BYTES])
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-	char text[64];
-	unsigned bits = 0, have = 0;
-	size_t n = 0;
-
-	text_between(json, "\"secret\":\"", text, sizeof text);
-	for (const char *c = text; *c && n < TOTP_SECRET_BYTES; c++) {
-		have = (have << 5 | (unsigned)(strchr(letters, *c) - letters)) & 0xfff;
-		bits += 5;
-		if (bits >= 8) {
-			bits -= 8;
-			out[n++] = (unsigned char)(have >> bits);
-		}
-	}
-	assert_int_equal(n, TOTP_SECRET_BYTES);
 }
 
 /* H-19 */

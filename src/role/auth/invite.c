@@ -18,6 +18,7 @@ struct invite {
 	uint64_t id, epoch;
 	char name[LOGIN_NAME_LIMIT_BYTES + 1];
 	struct throttle_try who; /* account is name, source that of the wish */
+	bool is_counted;
 	struct session_wish wish;
 	struct password password;
 };
@@ -28,12 +29,14 @@ static void invite_free(struct invite *i)
 	free(i);
 }
 
-/* Ends it. */
+/* Ends it; a try that was counted and not decided is taken back. */
 static void answer(struct invite *i, struct msg_login_answer *out)
 {
 	struct peer *p = auth_peer(i->auth, i->peer);
 	struct buf body = {0};
 
+	if (i->is_counted)
+		throttle_undecided(i->auth->throttle, auth_wall(i->auth), &i->who);
 	out->id = i->id;
 	if (!out->text.n)
 		out->text = span_str(login_text((enum login_verdict)out->verdict));
@@ -50,7 +53,6 @@ static void answer(struct invite *i, struct msg_login_answer *out)
 
 static void give_up(struct invite *i, enum login_verdict v)
 {
-	throttle_undecided(i->auth->throttle, auth_wall(i->auth), &i->who);
 	answer(i, &(struct msg_login_answer){.verdict = (uint8_t)v});
 }
 
@@ -68,6 +70,7 @@ static void on_recorded(void *arg, bool is_recorded)
 		return;
 	}
 	throttle_passed(a->throttle, auth_wall(a), &i->who);
+	i->is_counted = false;
 	cache_add(a, m, &i->password);
 	login_send_as(a, m->account.name, &addresses);
 	out.account = span_str(m->account.name);
@@ -137,13 +140,16 @@ static struct member *match(const struct auth *a, const char *name, struct span 
 	return is_it ? m : NULL;
 }
 
-/* Before the code is looked at, so that it tells nothing of it. False: answered. */
-static bool is_good(struct invite *i, struct span given)
+/*
+ * First for the name that was given, before the code is looked at: so it tells nothing of code or account. Then for whose
+ * code it is. False: answered.
+ */
+static bool is_good(struct invite *i, const char *name)
 {
 	struct fault why = {"a password has 1 to 1,024 bytes, and no NUL among them"};
 
-	if (password_prepare(given, &i->password) &&
-	    password_is_good(&i->password, span_str(i->name), PASSWORD_LEAST, &why))
+	if (i->password.n > 0 &&
+	    password_is_good(&i->password, span_str(name), PASSWORD_LEAST, &why))
 		return true;
 	answer(i, &(struct msg_login_answer){.verdict = LOGIN_REFUSED,
 					     .reason = SPAN_LIT("new-password"),
@@ -151,11 +157,26 @@ static bool is_good(struct invite *i, struct span given)
 	return false;
 }
 
+/* As login.c does: where no password is looked at, a wrong code is not counted; it cannot be guessed. */
+static void refuse(struct invite *i, enum throttle_says says)
+{
+	struct auth *a = i->auth;
+	struct msg_login_answer out = {.verdict = LOGIN_THROTTLED, .delay_ms = WAIT_MS};
+
+	if (says == THROTTLE_GO) {
+		i->is_counted = false;
+		out.verdict = LOGIN_REFUSED;
+		out.delay_ms = throttle_failed(a->throttle, auth_wall(a), &i->who);
+	}
+	answer(i, &out);
+}
+
 static void begin(struct invite *i, struct span code)
 {
 	struct auth *a = i->auth;
 	const struct span parts[] = {SPAN_LIT("invitation"), span_str(i->name), code};
 	unsigned char hash[SECRET_HASH_BYTES];
+	enum throttle_says says;
 	struct member *m;
 	bool is_known;
 
@@ -163,18 +184,15 @@ static void begin(struct invite *i, struct span code)
 				       .source = span_str(i->wish.source)};
 	secret_hmac_parts(span_of(a->run_key, sizeof a->run_key), parts, 3, hash);
 	memcpy(i->who.tag, hash, sizeof i->who.tag);
-	if (throttle_ask(a->throttle, auth_wall(a), &i->who, &is_known) == THROTTLE_WAIT) {
-		answer(i,
-		       &(struct msg_login_answer){.verdict = LOGIN_THROTTLED, .delay_ms = WAIT_MS});
-		return;
-	}
-	m = match(a, i->name, code);
+	says = throttle_ask(a->throttle, auth_wall(a), &i->who, &is_known);
+	i->is_counted = says != THROTTLE_WAIT;
+	m = says == THROTTLE_WAIT ? NULL : match(a, i->name, code);
 	if (!m) {
-		answer(i, &(struct msg_login_answer){
-				  .verdict = LOGIN_REFUSED,
-				  .delay_ms = throttle_failed(a->throttle, auth_wall(a), &i->who)});
+		refuse(i, says);
 		return;
 	}
+	if (!is_good(i, m->account.name))
+		return;
 	i->epoch = m->epoch;
 	if (!gate_submit(a->gate, &i->password, "", a->config->scram, false, true, on_hashed, i))
 		give_up(i, LOGIN_LATER);
@@ -198,6 +216,7 @@ void invite_use(struct peer *p, const struct msg_invite_use *m)
 	if (!i->wish.is_wished)
 		(void)snprintf(i->wish.source, sizeof i->wish.source, "%.*s",
 			       SPAN_FMT(span_first(m->source, sizeof i->wish.source - 1)));
-	if (is_good(i, m->password))
+	(void)password_prepare(m->password, &i->password); /* else n stays 0 */
+	if (is_good(i, given))
 		begin(i, m->code);
 }

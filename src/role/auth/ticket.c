@@ -226,6 +226,11 @@ void factor_use(struct peer *p, const struct msg_factor_use *f)
 	} else if (factor_is_right(a, m, span_trim(f->code), says == THROTTLE_GO, &by_recovery)) {
 		throttle_undecided(a->throttle, auth_wall(a), &who);
 		pass(p, t, m, &out, by_recovery);
+	} else if (says == THROTTLE_CODES_ONLY) { /* six digits are not looked at now */
+		throttle_undecided(a->throttle, auth_wall(a), &who);
+		out.verdict = LOGIN_THROTTLED;
+		out.delay_ms = WAIT_MS;
+		answer(p, &out);
 	} else {
 		out.delay_ms = throttle_failed(a->throttle, auth_wall(a), &who);
 		fail(p, t, &out);
