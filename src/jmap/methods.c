@@ -5,7 +5,8 @@ static const struct jmap_method *const methods[] = {
 	&jmap_core_echo,   &jmap_email_changes,	      &jmap_email_get,
 	&jmap_email_query, &jmap_email_query_changes, &jmap_mailbox_changes,
 	&jmap_mailbox_get, &jmap_mailbox_query,	      &jmap_mailbox_query_changes,
-	&jmap_snippet_get, &jmap_thread_changes,      &jmap_thread_get,
+	&jmap_email_set,   &jmap_snippet_get,	      &jmap_thread_changes,
+	&jmap_thread_get,
 };
 
 const struct jmap_method *jmap_method_named(struct span name)

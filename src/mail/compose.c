@@ -272,11 +272,11 @@ enum rc compose_next(struct compose *c, struct span *out, struct fault *why)
 	buf_clear(&c->out);
 	do {
 		bool was_scan = c->state == AT_SCAN;
+		enum rc rc = step(c, why);
 
-		c->rc = step(c, why);
-		if (c->rc != OK)
-			return c->rc;
-		if (was_scan && c->state == AT_SCAN)
+		if (rc != OK && rc != MORE)
+			return c->rc = rc;
+		if (rc == MORE || (was_scan && c->state == AT_SCAN))
 			break;
 	} while (c->out.n < COMPOSE_PIECE_BYTES / 2 && c->state != AT_DONE);
 	*out = buf_span(&c->out);

@@ -71,7 +71,7 @@ bool compose_is_id(
 	struct span id); /* for cid and message ids: no blanks, controls, angle brackets */
 
 struct compose_source {
-	/* Up to max bytes of a blob from offset, as mail_store's body_read: none at the end. */
+	/* Bytes of a blob from offset, about max of them: none at the end. MORE: not yet, ask again. */
 	enum rc (*on_read)(void *arg, size_t blob, uint64_t offset, size_t max, struct span *out,
 			   struct fault *why);
 	void *arg;
