@@ -8,6 +8,7 @@ import re
 import secrets
 import smtplib
 import ssl
+import urllib.request
 
 import dovecot as dovecot_lib
 import peers
@@ -19,6 +20,7 @@ CONFIG = """node: mx2.example.net
 data: {data}
 listen:
   smtp: ["127.0.0.1:{port}"]
+  metrics: ["127.0.0.1:{metrics}"]
 {listen}
 sites:
   - name: head-office
@@ -45,7 +47,7 @@ class Office(peers.Holdfast):
                  limits=None):
         self.ports = {s: peers.free_port() for s in SERVICES}
         self.dovecot = dovecot
-        port = peers.free_port()
+        port, self.metrics_port = peers.free_port(), peers.free_port()
         listen = "\n".join(f'  {s}: ["127.0.0.1:{p}"]' for s, p in self.ports.items())
         site = ""
         if dovecot:
@@ -58,7 +60,7 @@ class Office(peers.Holdfast):
             more += f"smarthost: {{ host: 127.0.0.1, port: {world_port} }}\n"
         limits = ", ".join(f"{k}: {v}" for k, v in {**peers.LIMITS, **(limits or {})}.items())
         super().__init__(folder, primary_port, port=port, config=CONFIG.format(
-            data=os.path.join(os.path.realpath(folder), "data"), port=port, listen=listen, primary=primary_port, site=site, mode=mode,
+            data=os.path.join(os.path.realpath(folder), "data"), port=port, metrics=self.metrics_port, listen=listen, primary=primary_port, site=site, mode=mode,
             limits=limits, more=more))
         self.people = {}
 
@@ -77,6 +79,14 @@ class Office(peers.Holdfast):
             return True
         except OSError:
             return False
+
+    def metric(self, name):
+        """Sum of a metric over all instances."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        values = [float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}[ {{]", line)]
+        assert values, f"no metric {name}"
+        return sum(values)
 
     def set_master_password(self, password, site="head-office"):
         self.run("site", "password", site, "--password-stdin", stdin=password + "\n")
