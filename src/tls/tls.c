@@ -223,14 +223,16 @@ static enum rc handshake(struct tls *t, struct fault *why)
 		fault_set(why, "TLS handshake: no name to verify the certificate against");
 		return REFUSED;
 	}
+	/* What the client sends behind its last flight does not count: it is data already. */
 	t->handshake_bytes += t->in.n;
-	if (t->handshake_bytes > limit) {
+	n = SSL_do_handshake(t->ssl);
+	t->handshake_bytes -= t->in.n;
+	if (n != 1 && SSL_get_error(t->ssl, n) == SSL_ERROR_WANT_READ) {
+		if (t->handshake_bytes <= limit)
+			return MORE;
 		fault_set(why, "TLS handshake: more than %zu bytes", limit);
 		return REFUSED;
 	}
-	n = SSL_do_handshake(t->ssl);
-	if (n != 1 && SSL_get_error(t->ssl, n) == SSL_ERROR_WANT_READ)
-		return MORE;
 	if (n != 1)
 		return fail(t, "TLS handshake", why);
 	t->is_ready = true;

@@ -36,15 +36,15 @@ def connect(office):
     return trusting().wrap_socket(socket.create_connection(("127.0.0.1", office.ports["https"]), timeout=15))
 
 
-def exchange(office, data, end=False):
-    """All bytes that come back until the other side closes."""
+def exchange(office, data):
+    """All bytes that come back until the other side closes; that it does is part of the question."""
     with connect(office) as s:
         s.sendall(data)
         got = b""
         try:
             while more := s.recv(65536):
                 got += more
-        except (ConnectionError, ssl.SSLError, socket.timeout):
+        except (ConnectionError, ssl.SSLEOFError):
             pass
         return got
 
@@ -104,8 +104,6 @@ def test_h_13_what_two_readers_could_read_differently_is_refused_and_closed(offi
     statuses = [int(line.split()[1]) for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.")]
     assert len(statuses) <= 1, got[:400]  # nothing behind it was answered
     assert not statuses or 400 <= statuses[0] < 600, got[:400]
-    if statuses:
-        assert b"connection: close" in got.lower() or statuses[0] == 404 or b"dots" in name.encode(), got[:400]
     assert b"root:" not in got
 
 

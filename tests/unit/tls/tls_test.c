@@ -318,6 +318,29 @@ static void t_13_a_handshake_that_never_ends_is_refused(void **state)
 	end_fini(&server);
 }
 
+/* A client of TLS 1.3 may send all it has right behind its Finished: that is no handshake any more. */
+static void what_comes_behind_the_last_flight_is_not_counted(void **state)
+{
+	static unsigned char much[300000];
+	struct tls_context *c = NULL;
+	struct end client, server = {.t = tls_new(server_context, true, NULL)};
+
+	(void)state;
+	assert_int_equal(tls_client_new(false, NULL, &c, NULL), OK);
+	client = (struct end){.t = tls_new(c, false, "mx.example")};
+	tls_context_unref(c);
+	assert_int_equal(tls_start(client.t, &client.wire, &client.why), OK);
+	assert_true(carry(&client, &server, 65536));
+	assert_true(carry(&server, &client, 65536));
+	assert_true(tls_is_ready(client.t) && !tls_is_ready(server.t));
+	assert_int_equal(tls_output(client.t, span_of(much, sizeof much), &client.wire, NULL), OK);
+	assert_true(carry(&client, &server, SIZE_MAX));
+	assert_int_equal(server.rc, OK);
+	assert_int_equal(server.plain.n, sizeof much);
+	end_fini(&client);
+	end_fini(&server);
+}
+
 /* T-10: 100 reloads; sessions of the old contexts go on, and a pair that is bad leaves the present one alone. */
 static void t_10_sessions_outlive_their_contexts(void **state)
 {
@@ -541,6 +564,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_tls_is_refused),
 		cmocka_unit_test(t_09_a_flipped_bit_and_a_cut_are_no_end),
 		cmocka_unit_test(t_13_a_handshake_that_never_ends_is_refused),
+		cmocka_unit_test(what_comes_behind_the_last_flight_is_not_counted),
 		cmocka_unit_test(t_10_sessions_outlive_their_contexts),
 		cmocka_unit_test(t_06_key_updates_are_bounded),
 		cmocka_unit_test(t_06_renegotiation_is_refused),
