@@ -426,7 +426,7 @@ static bool judge(struct views *v, uint64_t account, uint64_t since, const struc
 	sqlite3_stmt *q = views_bind(
 		v,
 		"SELECT max(gone = 0 AND flags & 8 = 0), max(born <= ?3 AND (gone = 0 OR modseq >"
-		" ?3)) FROM entry WHERE thread = ?1 AND account = ?2",
+		" ?3)) FROM (" ENTRIES_OF_THREAD("born, modseq, gone, flags") ")",
 		"iii", I(t->thread), I(account), I(since));
 	bool is_there = false, was_there = t->was_there;
 

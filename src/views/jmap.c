@@ -80,9 +80,12 @@ enum rc views_each_of_thread(struct views *v, uint64_t account, uint64_t thread,
 {
 	sqlite3_stmt *q = views_bind(
 		v,
-		"SELECT number, form, min(received_us) AS at, bytes FROM entry WHERE thread = ? AND"
-		" account = ? AND gone = 0 AND flags & 8 = 0 GROUP BY number, form ORDER BY at,"
-		" number, form",
+		"SELECT number, form, min(received_us) AS at, bytes FROM (" ENTRIES_OF_THREAD(
+			"number, form, received_us, bytes, gone, flags") ") WHERE gone = 0 AND "
+									 "flags & 8 = 0"
+									 " GROUP BY number, form "
+									 "ORDER BY at, number, "
+									 "form",
 		"ii", I(thread), I(account));
 	bool any = false, goes_on = true;
 

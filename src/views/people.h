@@ -7,7 +7,9 @@
 #include "queue/home.h"
 #include "views/internal.h"
 
-enum { SERIAL_OF_A_RECORD_BITS = 24 }; /* of views_each_shown */
+enum {
+	SERIAL_OF_A_RECORD_BITS = 24
+}; /* of views_each_shown, and of conversations; people.sql knows it */
 #include "views/mailbox.h"
 
 extern const char people_schema_sql[];
@@ -117,6 +119,11 @@ void own_copy(struct views *v, struct account *a, struct box *sent, const struct
 /* ---- thread.c ---- */
 /* The conversation of the account that this message belongs to, or begins; noted for what answers it. */
 uint64_t thread_of(struct views *v, uint64_t account, const struct letter *l);
+/* Rows of entry in a conversation: ?1 it, ?2 the account. The message that began it is found by its number. */
+#define ENTRIES_OF_THREAD(columns)                                                                 \
+	"SELECT " columns " FROM entry WHERE thread = ?1 AND thread >> 24 != number + 1 AND"       \
+	" account = ?2 UNION ALL SELECT " columns " FROM entry WHERE number = (?1 >> 24) - 1 AND"  \
+	" account = ?2 AND thread = ?1"
 /* The message leaves the views. */
 void thread_forget(struct views *v, uint64_t account, uint64_t number,
 		   const struct msg_message_meta *m);

@@ -56,7 +56,8 @@ CREATE TABLE entry (
 ) WITHOUT ROWID;
 CREATE INDEX entry_changed ON entry (box, modseq) WHERE modseq > born;
 CREATE INDEX entry_number ON entry (number, account, box, gone);
-CREATE INDEX entry_thread ON entry (thread);
+-- Without those that began it, which are found by their number (thread.c).
+CREATE INDEX entry_thread ON entry (thread) WHERE thread >> 24 != number + 1;
 
 -- Which conversation of an account a Message-ID (hashed; its own, or one it answers) and a base subject belong to.
 -- number: the message that said so first; the row leaves with it.

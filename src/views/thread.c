@@ -11,10 +11,11 @@
 
 enum { NEAREST = 3 };
 
+/* What the next one will be called, if it begins with this record. */
 static uint64_t new_thread(struct views *v)
 {
 	must(v->threads >> SERIAL_OF_A_RECORD_BITS == 0);
-	return ((v->next + 1) << SERIAL_OF_A_RECORD_BITS) + v->threads++;
+	return ((v->next + 1) << SERIAL_OF_A_RECORD_BITS) + v->threads;
 }
 
 static bool thread_by(struct views *v, sqlite3_stmt *q, uint64_t *out)
@@ -59,10 +60,14 @@ static bool note(struct views *v, uint64_t account, const struct letter *l, uint
 uint64_t thread_of(struct views *v, uint64_t account, const struct letter *l)
 {
 	const struct msg_message_meta *m = l->m;
-	uint64_t thread;
+	uint64_t thread = new_thread(v);
 
-	if (!find(v, account, l, &thread))
-		thread = new_thread(v);
+	/* Most mail answers nothing: one look is enough. */
+	if (m->refs_n == 1 && note(v, account, l, m->refs[0], thread)) {
+		v->threads++;
+		return thread;
+	}
+	v->threads += !find(v, account, l, &thread);
 	for (size_t i = 0; i < m->refs_n && i < NEAREST; i++)
 		(void)note(v, account, l, m->refs[i], thread);
 	if (m->refs_n > NEAREST)
