@@ -165,8 +165,7 @@ static json_t *as_addresses(struct span raw, bool is_grouped)
 
 /* ---- message ids, URLs: things in angle brackets between comments ---- */
 
-/* White space and comments. False: a comment does not end. */
-static bool skip_blanks(struct span *rest)
+bool jmap_skip_blanks(struct span *rest)
 {
 	unsigned depth = 0;
 	size_t i = 0;
@@ -213,17 +212,17 @@ static json_t *bracketed(struct span *rest)
 static json_t *as_list(struct span raw, bool has_commas)
 {
 	json_t *out = json_array();
-	bool is_fine = skip_blanks(&raw);
+	bool is_fine = jmap_skip_blanks(&raw);
 
 	while (is_fine && raw.n) {
 		json_t *one = bracketed(&raw);
 
-		is_fine = one && skip_blanks(&raw);
+		is_fine = one && jmap_skip_blanks(&raw);
 		if (one)
 			(void)json_array_append_new(out, one);
 		if (is_fine && has_commas && raw.n && raw.p[0] == ',') {
 			raw = span_from(raw, 1);
-			is_fine = skip_blanks(&raw);
+			is_fine = jmap_skip_blanks(&raw);
 		}
 	}
 	if (is_fine && json_array_size(out))

@@ -16,3 +16,5 @@ json_t *jmap_form_of(const struct jmap_field *fields, size_t n,
 json_t *jmap_form_all(const struct jmap_field *fields, size_t n);
 /* UTF-8 without NUL; other bytes become U+FFFD. */
 void jmap_utf8(struct span bytes, struct buf *out);
+/* White space and comments at the front (RFC 5322 CFWS). False: a comment does not end. */
+bool jmap_skip_blanks(struct span *rest);

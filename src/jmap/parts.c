@@ -240,7 +240,7 @@ static json_t *cid_json(struct span field)
 {
 	struct buf text = {0};
 
-	field = span_trim(field);
+	(void)jmap_skip_blanks(&field);
 	if (field.n > 1 && field.p[0] == '<') {
 		ssize_t end = span_chr(field, '>');
 

@@ -137,10 +137,11 @@ static json_t *marked(struct span text, const struct jmap_words *words, bool is_
 	return json;
 }
 
-/* What people see of a body part: without markup, blanks for line ends, no character that turns the direction. */
+/* What people see of a body part: without markup, one blank for many and for line ends, no character that turns the
+ * direction. */
 static void plain(struct span value, bool is_html, struct buf *out)
 {
-	struct buf stripped = {0};
+	struct buf stripped = {0}, safe = {0};
 	struct html_strip strip;
 
 	if (is_html) {
@@ -148,8 +149,15 @@ static void plain(struct span value, bool is_html, struct buf *out)
 		(void)html_strip_feed(&strip, value, &stripped);
 		value = buf_span(&stripped);
 	}
-	(void)text_safe(value, out);
+	(void)text_safe(value, &safe);
+	for (size_t i = 0; i < safe.n; i++) {
+		if (safe.p[i] != ' ' || (out->n && out->p[out->n - 1] != ' '))
+			(void)buf_append_byte(out, safe.p[i]);
+	}
+	if (out->n && out->p[out->n - 1] == ' ')
+		out->n--;
 	buf_fini(&stripped);
+	buf_fini(&safe);
 }
 
 static json_t *body_mark(const struct get *g, const json_t *email)
