@@ -13,7 +13,7 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; ch
 	".svg": "image/svg+xml", ".png": "image/png", ".webmanifest": "application/manifest+json", ".json": "application/json" };
 
 export function fake({ out = "", messages = 10_000 } = {}) {
-	const f = { state: 1, boxes: new Map(), emails: new Map(), threads: new Map(), log: [], refuse: 0, streams: new Set(), uploads: new Map(), requests: 0,
+	const f = { state: 1, accounts: structuredClone(ACCOUNTS), boxes: new Map(), emails: new Map(), threads: new Map(), log: [], refuse: 0, streams: new Set(), uploads: new Map(), requests: 0,
 		now: { site: "head-office", state: "down", since: new Date(Date.now() - 100 * 60_000).toISOString(), class: "refused", continuity: "on", held: 412,
 			handback: null, mode: "backup-mx", sends: "queued" } };
 	const roles = [["F1", "INBOX", "inbox"], ["F2", "Drafts", "drafts"], ["F3", "Sent", "sent"], ["F4", "Archive", "archive"], ["F5", "Trash", "trash"],
@@ -242,7 +242,7 @@ let half = null;
 async function api(f, q, r, url) {
 	const body = q.method === "POST" ? JSON.parse((await bodyOf(q)).toString() || "{}") : {};
 	const cookie = () => ((f.ended = false), { "Set-Cookie": `who=${encodeURIComponent(f.who)}; HttpOnly; SameSite=Strict; Path=/` });
-	const me = () => f.who && { account: f.who, person: ACCOUNTS[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: Math.floor(Date.now() / 1000) + 28_800, has_factor: !!ACCOUNTS[f.who].factor, is_admin: false };
+	const me = () => f.who && { account: f.who, person: f.accounts[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: Math.floor(Date.now() / 1000) + 28_800, has_factor: !!f.accounts[f.who].factor, is_admin: false };
 	switch (url.pathname) {
 	case "/api/portal":
 		return send(r, 200, { organisation: "Example & Sons", version: "dev", contacts: [{ name: "IT help desk", phone: "+49 30 1234567", mail: "help@example.org", note: "Mon-Fri 7-19 h" }],
@@ -250,7 +250,7 @@ async function api(f, q, r, url) {
 	case "/api/now":
 		return send(r, 200, f.now);
 	case "/api/login": {
-		const a = ACCOUNTS[body.account];
+		const a = f.accounts[body.account];
 		if (!a || a.password !== body.password) return send(r, 403, { type: "refused", title: "Address or password is not right." });
 		if (a.factor) return (half = body.account), send(r, 200, { state: "factor" });
 		f.who = body.account;
@@ -262,8 +262,8 @@ async function api(f, q, r, url) {
 		f.who = half;
 		return send(r, 200, { state: "in", ...me() }, cookie());
 	case "/api/login/invitation":
-		if (body.code !== "WELCOME" || !ACCOUNTS[body.account]) return send(r, 403, { type: "refused", title: "no" });
-		ACCOUNTS[body.account].password = body.password;
+		if (body.code !== "WELCOME" || !f.accounts[body.account]) return send(r, 403, { type: "refused", title: "no" });
+		f.accounts[body.account].password = body.password;
 		f.who = body.account;
 		return send(r, 200, { state: "in", ...me() }, cookie());
 	case "/api/logout":
@@ -276,7 +276,7 @@ async function api(f, q, r, url) {
 }
 
 function self(f, r, verb, body) {
-	const a = ACCOUNTS[f.who];
+	const a = f.accounts[f.who];
 	const us = (iso) => Date.parse(iso) * 1000;
 	f.apps ??= [{ name: "Thunderbird at home", made_us: us("2026-11-20T10:00:00Z") }];
 	f.sessions ??= [{ id: "a1", use: "portal", agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/128", source: "192.0.2.7", made_us: us("2026-11-22T01:00:00Z"), used_us: Date.now() * 1000, is_this: true },

@@ -13,9 +13,8 @@ import { Icon } from "../../shared/components/icon";
 import { toast } from "../../shared/components/toast";
 import { NowBanner } from "../nowbanner";
 import { finishLogin, info } from "../session";
+import { PASSWORD_LEAST, why } from "./faults";
 import "./login.css";
-
-export const PASSWORD_LEAST = 15; // NIST SP 800-63B-4: a password that stands alone
 
 type Step = "password" | "invitation" | "factor" | "recovery";
 
@@ -180,15 +179,4 @@ export function Contacts({ title, list }: { title: string; list: api.Contact[] }
 			</ul>
 		</section>
 	);
-}
-
-/** What went wrong, in a sentence: no connection, too many tries, not now, or that what was typed is not right. */
-export function why(e: unknown, t: PortalTexts, wrong: string): string {
-	if (e instanceof api.OfflineError) return t.app.noAnswer;
-	if (!(e instanceof api.ApiError)) return t.app.failed;
-	if (e.status === 429) return t.app.wait(Math.max(1, e.retryAfter));
-	if (e.status >= 500) return t.login.unavailable;
-	if (e.type === "ticket") return t.login.expired;
-	if (e.type === "new-password") return t.login.newRefused;
-	return wrong;
 }

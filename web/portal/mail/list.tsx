@@ -24,12 +24,13 @@ export function ListPane({ route, list, box, title }: { route: MailRoute; list: 
 	useCell(mail.version);
 	const some = useCell(chosen);
 	const total = list?.total ?? null;
+	const Heading = route.thread ? "h2" : "h1"; // the subject is the page's heading while a message is open
 	const count = total === null ? "" : route.page === "search" ? t.search.results(total) : t.mail.conversations(total);
 	return (
 		<section class="list" aria-label={t.mail.list}>
-			{some.size ? <ChosenBar t={t} box={box} list={list} some={some} /> : (
+			{some.size ? <><Heading class="sr-only">{title}</Heading><ChosenBar t={t} box={box} list={list} some={some} /></> : (
 				<header class="list-head">
-					<h1>{title}</h1>
+					<Heading>{title}</Heading>
 					<p role="status">{count}</p>
 					<IconButton icon="refresh" label={t.mail.refresh} onClick={() => mail.refresh().catch(() => {})} />
 				</header>

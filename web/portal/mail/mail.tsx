@@ -7,6 +7,7 @@ import { IconButton, LinkButton } from "../../shared/components/button";
 import { ConnectionBanner, NowBanner } from "../nowbanner";
 import { go, path, type Route } from "../router";
 import { info } from "../session";
+import { usePageTitle } from "../title";
 import { Folders, FoldersDrawer } from "./folders";
 import { KeysHelp, keysShown, useKeys } from "./keys";
 import { ListPane } from "./list";
@@ -59,11 +60,13 @@ export function MailPage({ route }: { route: MailRoute }) {
 				<LinkButton kind="main" icon="write" wide href={path({ page: "write", kind: "", email: "" })}>{t.mail.write}</LinkButton>
 				<Folders current={boxId} />
 			</nav>
-			<ListPane route={route} list={list} box={boxId} title={title} />
-			<main class="reader" id="main" tabIndex={-1} aria-label={t.mail.reader}>
-				{route.thread ? <ThreadPane key={route.thread} route={route} list={list} box={boxId} /> : <p class="reader-empty"><Icon name="unread" />{t.mail.pick}</p>}
+			<main class="panes" id="main" tabIndex={-1}>
+				<ListPane route={route} list={list} box={boxId} title={title} />
+				<section class="reader" aria-label={t.mail.reader}>
+					{route.thread ? <ThreadPane key={route.thread} route={route} list={list} box={boxId} /> : <p class="reader-empty"><Icon name="unread" />{t.mail.pick}</p>}
+				</section>
+				<a class="fab" href={path({ page: "write", kind: "", email: "" })}><Icon name="write" />{t.mail.write}</a>
 			</main>
-			<a class="fab" href={path({ page: "write", kind: "", email: "" })}><Icon name="write" />{t.mail.write}</a>
 			{drawer && <FoldersDrawer current={boxId} onClose={() => setDrawer(false)} />}
 			<MoveDialog />
 			{helps && <KeysHelp onClose={() => { keysShown.value = false; }} />}
@@ -75,11 +78,4 @@ function Organisation() {
 	const t = useTexts();
 	const about = useCell(info);
 	return <span>{about?.organisation || t.app.name}</span>;
-}
-
-export function usePageTitle(title: string, unread = 0): void {
-	const about = useCell(info);
-	useEffect(() => {
-		document.title = `${unread ? `(${unread}) ` : ""}${title}${about?.organisation ? ` – ${about.organisation}` : ""}`;
-	}, [title, unread, about]);
 }

@@ -5,7 +5,7 @@ import { useTexts } from "../../shared/i18n";
 import { isDark, theme, useTheme } from "../../shared/theme";
 import { go } from "../router";
 import { logout } from "../session";
-import { why } from "../login/login";
+import { why } from "../login/faults";
 import { keysShown } from "./keys";
 import { actions } from "./state";
 

@@ -5,7 +5,7 @@ import { Button } from "../../shared/components/button";
 import { PasswordField } from "../../shared/components/field";
 import { toast } from "../../shared/components/toast";
 import { useTexts } from "../../shared/i18n";
-import { PASSWORD_LEAST } from "../login/login";
+import { PASSWORD_LEAST } from "../login/faults";
 import { login } from "../session";
 import { orderFault } from "./ask";
 import { loadMine, mine } from "./mine";

@@ -8,7 +8,7 @@ import { theme, type Theme } from "../../shared/theme";
 import { ConnectionBanner, NowBanner } from "../nowbanner";
 import { path } from "../router";
 import { hasKeys } from "../mail/state";
-import { usePageTitle } from "../mail/mail";
+import { usePageTitle } from "../title";
 import { Apps } from "./apps";
 import { AskPassword } from "./ask";
 import { Factor } from "./factor";
