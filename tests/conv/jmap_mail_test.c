@@ -660,7 +660,7 @@ static void snippets(void **state)
 		 "than the complete &quot;<mark>foo</mark>&quot;\""},
 		{"{'subject':'foosball'}", "\"The <mark>Foosball</mark> &amp; Co\"", "null"},
 		{"{'body':'WIDGET'}", "null",
-		 "\"\u2026it has to be cut somewhere: the Foo/bar method results often returns "
+		 "\"\u2026cut somewhere: the Foo/bar method results often returns "
 		 "&lt;1 <mark>widget</mark> "
 		 "rather "
 		 "than the complete &quot;foo&quot;\""},
