@@ -1,6 +1,6 @@
 /* The page of safe_test.mjs: does with a message's HTML what the portal does, and worse, in places without any protection. */
 import { fill, sandbox } from "../portal/safe/Frame";
-import { sanitize, type SafeHtml } from "../portal/safe/html";
+import { sanitize, type SafeHtml, type View } from "../portal/safe/html";
 import { attributes, tags } from "../portal/safe/policy";
 import * as names from "../portal/safe/names";
 
@@ -60,7 +60,11 @@ function report(safe: SafeHtml): Report {
 /* how: "portal": as the portal; "no-sandbox": the frame's policy alone; "no-csp": neither sandbox nor policy;
    "text": the result as text through a parser once more, in this very page (mutation). */
 async function show(html: string, how: string, made?: HTMLIFrameElement): Promise<Report | null> {
-	const safe = sanitize(html, window, texts);
+	const isOwn = !made && how !== "text";
+
+	if (isOwn) made = await frameFor(how);
+
+	const safe = sanitize(html, (made?.contentWindow ?? window) as View, texts);
 
 	if (!safe) return null;
 
@@ -77,18 +81,14 @@ async function show(html: string, how: string, made?: HTMLIFrameElement): Promis
 		return told;
 	}
 
-	const isOwn = !made;
-
-	made ??= await frameFor(how);
-
-	const doc = made.contentDocument as Document;
+	const doc = made?.contentDocument as Document;
 
 	fill(doc, safe);
 	void doc.body.offsetHeight;
 	await new Promise((r) => setTimeout(r, 0));
 	poke(doc);
 	await new Promise((r) => setTimeout(r, 0));
-	if (isOwn) made.remove();
+	if (isOwn) made?.remove();
 	return told;
 }
 
@@ -96,12 +96,12 @@ const frameFor = (how: string): Promise<HTMLIFrameElement> => frame(how === "por
 
 /* Many, one after the other in the same frame. */
 async function showAll(list: string[], how: string): Promise<(Report | null)[]> {
-	const made = await frameFor(how);
+	const made = how === "text" ? undefined : await frameFor(how);
 	const out: (Report | null)[] = [];
 
 	for (const html of list) out.push(await show(html, how, made));
 	await new Promise((r) => setTimeout(r, 50));
-	made.remove();
+	made?.remove();
 	return out;
 }
 

@@ -9,6 +9,8 @@ import path from "node:path";
 
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; frame-src 'self' blob:; " +
 	"manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+const FRAME_CSP = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
+	"sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
 	".svg": "image/svg+xml", ".png": "image/png", ".webmanifest": "application/manifest+json", ".json": "application/json" };
 
@@ -318,7 +320,8 @@ async function answer(f, out, q, r) {
 	const name = url.pathname === "/" ? "index.html" : path.posix.normalize(url.pathname).replace(/^\/+/, "");
 	const file = path.join(out, "portal", name);
 	if (name.startsWith("..") || !fs.existsSync(file) || !fs.statSync(file).isFile()) return send(r, 404, { type: "notFound" });
-	return send(r, 200, fs.readFileSync(file), { "Content-Type": TYPES[path.extname(file)] ?? "application/octet-stream", "Cache-Control": name.startsWith("assets/") ? "max-age=31536000, immutable" : "no-cache" });
+	const frame = name === "frame.html" ? { "Content-Security-Policy": FRAME_CSP } : {};
+	return send(r, 200, fs.readFileSync(file), { ...frame, "Content-Type": TYPES[path.extname(file)] ?? "application/octet-stream", "Cache-Control": name.startsWith("assets/") ? "max-age=31536000, immutable" : "no-cache" });
 }
 
 async function jmap(f, q, r, url) {

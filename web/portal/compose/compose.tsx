@@ -336,7 +336,7 @@ function Writing({ draft: first, identities, isKept, title }: Begun & { title: s
 				)}
 				<div class="to-line">
 					<Recipients label={t.to} list={d.to} onList={(to) => { change({ to }); setFault({}); }} people={people} autofocus={isNew} fault={fault.to} />
-					{!hasCopies && <button type="button" class="button plain copies" onClick={() => setHasCopies(true)}>{t.copies}</button>}
+					{!hasCopies && <span class="copies"><IconButton icon="spread" label={t.copies} onClick={() => setHasCopies(true)} /></span>}
 				</div>
 				{hasCopies && <Recipients label={t.cc} list={d.cc} onList={(cc) => change({ cc })} people={people} />}
 				{hasCopies && <Recipients label={t.bcc} list={d.bcc} onList={(bcc) => change({ bcc })} people={people} />}

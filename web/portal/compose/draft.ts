@@ -2,6 +2,7 @@
  * A message being written: what it consists of, how an answer or a forwarded message begins, and how it goes to the server
  * (RFC 8621 s4.6). Pure: texts, identities and the moment come from outside.
  */
+import { plain as visible } from "../safe/names";
 import type { Address, Args, FullEmail, Id, Identity } from "../../shared/jmap";
 
 export type FileRef = { blobId: Id; name: string; type: string; size: number; cid: string | null };
@@ -43,7 +44,7 @@ export const emptyDraft = (key: string): Draft => ({
 });
 
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
-export const shown = (a: Address): string => (a.name ? `${a.name} <${a.email}>` : a.email);
+export const shown = (a: Address): string => visible(a.name ? `${a.name} <${a.email}>` : a.email);
 const without = (list: readonly Address[], others: readonly string[]): Address[] => {
 	const out: Address[] = [];
 	for (const a of list) if (!others.some((o) => same(o, a.email)) && !out.some((o) => same(o.email, a.email))) out.push(a);
@@ -52,12 +53,12 @@ const without = (list: readonly Address[], others: readonly string[]): Address[]
 
 /** "Re: x" of "x", of "Re: x" and of "AW: x". */
 export function replySubject(subject: string | null): string {
-	const bare = (subject ?? "").replace(/^(?:\s*(?:re|aw|antw|sv|vs|odp|rif|tr)\s*(?:\[\d+\])?\s*:)+\s*/i, "");
+	const bare = visible(subject ?? "").replace(/^(?:\s*(?:re|aw|antw|sv|vs|odp|rif|tr)\s*(?:\[\d+\])?\s*:)+\s*/i, "");
 	return `Re: ${bare}`.trim();
 }
 
 export function forwardSubject(subject: string | null): string {
-	const bare = (subject ?? "").replace(/^(?:\s*(?:fwd?|wg|tr|rv)\s*:)+\s*/i, "");
+	const bare = visible(subject ?? "").replace(/^(?:\s*(?:fwd?|wg|tr|rv)\s*:)+\s*/i, "");
 	return `Fwd: ${bare}`.trim();
 }
 
@@ -86,7 +87,7 @@ const quoted = (text: string): string => text.replace(/\r\n?/g, "\n").replace(/\
 /** The line above what is quoted. */
 export function quoteHead(kind: Kind, email: FullEmail, t: QuoteTexts, date: string): string[] {
 	const from = email.from?.[0];
-	if (kind !== "forward") return [t.wrote(date, from ? from.name || from.email : "")];
+	if (kind !== "forward") return [t.wrote(date, from ? visible(from.name || from.email) : "")];
 	return [t.forwardHead, ...t.forwardLines({ from: (email.from ?? []).map(shown).join(", "), date, to: (email.to ?? []).map(shown).join(", "), subject: email.subject ?? "" })];
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { useTexts } from "../../shared/i18n";
 import { Button } from "../../shared/components/button";
 import { Dialog } from "../../shared/components/dialog";
+import { Icon, type IconName } from "../../shared/components/icon";
 import { Field } from "../../shared/components/field";
 import type { Command, RichText } from "./rich";
 
@@ -23,7 +24,7 @@ export function PlainEditor({ text, onText, label, autofocus }: { text: string; 
 	return <textarea ref={ref} class="words plain" aria-label={label} value={text} spellcheck onInput={(e) => { onText(e.currentTarget.value); grow(); }} />;
 }
 
-const TOOLS: [Command, string][] = [["bold", "B"], ["italic", "I"], ["underline", "U"], ["list", "•"], ["numbers", "1."], ["quote", "❯"], ["less", "❮"], ["plain", "⌫"]];
+const TOOLS: [Command, string | IconName][] = [["bold", "B"], ["italic", "I"], ["underline", "U"], ["list", "list"], ["numbers", "numbers"], ["quote", "quote"], ["less", "unquote"], ["plain", "bare"]];
 
 export function RichEditor({ html, onReady, onChange, label, autofocus }: {
 	html: string;
@@ -69,10 +70,10 @@ export function RichEditor({ html, onReady, onChange, label, autofocus }: {
 			<div class="tools" role="toolbar" aria-label={t.tools.label} onKeyDown={alongTools}>
 				{TOOLS.map(([c, sign], i) => (
 					<button key={c} type="button" class={`tool ${c}`} tabIndex={i === 0 ? 0 : -1} title={t.tools[c as keyof typeof t.tools]} aria-label={t.tools[c as keyof typeof t.tools]} aria-pressed={on(c)}
-						onMouseDown={(e) => e.preventDefault()} onClick={() => run(c)}><span aria-hidden="true">{sign}</span></button>
+						onMouseDown={(e) => e.preventDefault()} onClick={() => run(c)}>{sign.length > 1 ? <Icon name={sign as IconName} /> : <span aria-hidden="true">{sign}</span>}</button>
 				))}
 				<button type="button" class="tool link" tabIndex={-1} title={t.tools.link} aria-label={t.tools.link} onMouseDown={(e) => e.preventDefault()}
-					onClick={() => (rich.current?.is("link") ? rich.current.unlink() : setAsks(true))}><span aria-hidden="true">🔗</span></button>
+					onClick={() => (rich.current?.is("link") ? rich.current.unlink() : setAsks(true))}><Icon name="link" /></button>
 			</div>
 			{failed && <p class="fault">{t.noRich}</p>}
 			<div ref={root} class="words" contentEditable role="textbox" aria-multiline="true" aria-label={label} spellcheck onKeyUp={look} onMouseUp={look} />

@@ -6,7 +6,7 @@
  * F1: three walls, each enough: the sanitiser, the sandbox, the policy of frame.html. The tests take away two at a time.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { sanitize, type SafeHtml, type SafeTexts } from "./html";
+import { sanitize, type SafeHtml, type SafeTexts, type View } from "./html";
 import { placeOf } from "./links";
 import { limits } from "./policy";
 
@@ -89,11 +89,11 @@ export function Frame(props: FrameProps) {
 	latest.current = props;
 	useEffect(() => {
 		const doc = frame.current?.contentDocument;
-		const view = frame.current?.contentWindow as (Window & typeof globalThis) | null;
+		const view = frame.current?.contentWindow as View | null;
 
 		if (!ready || !doc || !view) return;
 
-		const safe = sanitize(props.html, window, props.texts);
+		const safe = sanitize(props.html, view, props.texts);
 
 		if (safe) fill(doc, safe);
 		props.onShown(safe);

@@ -26,6 +26,8 @@ export interface SafeTexts {
 	leadsTo(place: string): string;
 }
 
+export type View = Window & typeof globalThis;
+
 interface Work extends Omit<SafeHtml, "body"> {
 	sheets: string;
 }
@@ -116,12 +118,13 @@ function judgeStyle(node: HTMLElement, text: string, scratch: HTMLElement, work:
 }
 
 /* A form's inputs can stand in front of its methods (`<input name=getAttribute>`); no form stays, so none is looked at. */
-function isOurs(node: Node): node is HTMLElement {
-	return node instanceof HTMLElement && !(node instanceof HTMLFormElement || node instanceof HTMLObjectElement || node instanceof HTMLEmbedElement);
+function isOne(node: Node, view: View): node is HTMLElement {
+	return node instanceof view.HTMLElement && !(node instanceof view.HTMLFormElement || node instanceof view.HTMLObjectElement || node instanceof view.HTMLEmbedElement);
 }
 
-function addHooks(purify: ReturnType<typeof createDOMPurify>, work: Work, doc: Document): void {
-	const scratch = doc.createElement("p");
+function addHooks(purify: ReturnType<typeof createDOMPurify>, work: Work, view: View): void {
+	const scratch = view.document.implementation.createHTMLDocument("").createElement("p");
+	const isOurs = (node: Node): node is HTMLElement => isOne(node, view);
 	let nodes = 0;
 
 	purify.addHook("uponSanitizeElement", (node) => {
@@ -150,15 +153,15 @@ function addHooks(purify: ReturnType<typeof createDOMPurify>, work: Work, doc: D
 	});
 }
 
-/* view: the window whose parser is used. texts: what is written into the message, if anything. null: too much to show as HTML. */
-export function sanitize(html: string, view: Window & typeof globalThis, texts: SafeTexts | null): SafeHtml | null {
+/* view: the window whose parser is used: its policy must let styles be, or the browser complains of each one. texts: what is written into the message, if anything. null: too much to show as HTML. */
+export function sanitize(html: string, view: View, texts: SafeTexts | null): SafeHtml | null {
 	const work: Work = { sheet: "", sheets: "", remote: 0, inline: new Map() };
 
 	if (html.length > limits.html) return null;
 
 	const purify = createDOMPurify(view);
 
-	addHooks(purify, work, view.document.implementation.createHTMLDocument(""));
+	addHooks(purify, work, view);
 
 	const root = purify.sanitize(html, config) as unknown as HTMLElement;
 	const body = (root.querySelector("body") ?? root.ownerDocument.createElement("body")) as HTMLElement; /* a frameset has none */
