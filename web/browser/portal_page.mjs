@@ -19,8 +19,9 @@ export async function serve(out, messages = 40) {
 	const f = fake({ out, messages });
 	await new Promise((r) => f.server.listen(0, "127.0.0.1", r));
 	f.url = `http://localhost:${f.server.address().port}`;
-	f.who = "anna@example.com";
 	f.stop = () => new Promise((r) => { f.server.closeAllConnections(); f.server.close(r); });
 	f.post = (at, body) => fetch(f.url + at, { method: "POST", body: JSON.stringify(body) });
+	/** Somebody is logged in. */
+	f.enter = (context) => context.addCookies([{ name: "who", value: encodeURIComponent("anna@example.com"), url: f.url }]);
 	return f;
 }

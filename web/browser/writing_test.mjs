@@ -19,6 +19,7 @@ beforeEach(async () => {
 	f = await serve(site.out);
 	context = await browser.newContext({ viewport: { width: 360, height: 740 }, locale: "en-GB", serviceWorkers: "block" });
 	context.setDefaultTimeout(15_000);
+	await f.enter(context);
 	page = await context.newPage();
 	trouble = [];
 	page.on("pageerror", (e) => trouble.push(e.stack));
@@ -220,6 +221,7 @@ test("two tabs share one stream, and the second goes on when the first is closed
 
 test("the page itself is there without a connection; mail is not kept by the worker", async () => {
 	const own = await browser.newContext({ serviceWorkers: "allow", locale: "en-GB" });
+	await f.enter(own);
 	const p = await own.newPage();
 	await p.goto(f.url);
 	await p.getByText("Lunch on Friday").first().waitFor();
