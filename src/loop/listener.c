@@ -18,6 +18,7 @@
 
 #define ACCEPTS_PER_TURN 8
 #define REST_US		 100000u
+#define UNSENT_BYTES	 (128 << 10)
 
 struct listener {
 	struct loop_fd io;
@@ -134,6 +135,8 @@ struct listener *listener_new(struct loop *loop, int fd,
 	must(flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
 	/* Accepted sockets inherit it; a Unix socket has none, and needs none. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	/* Else the kernel keeps megabytes for each client that does not read. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_BYTES}, sizeof(int));
 	l->fd = fd;
 	l->spare = -1;
 	l->on_accept = on_accept;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -131,6 +132,180 @@ static void on_hello(struct desk_host *d, struct span body)
 
 /* ---- auth ---- */
 
+static struct desk_played_session *find_session(struct desk_host *d, struct span secret)
+{
+	for (unsigned i = 0; i < d->sessions_n; i++) {
+		if (span_eq(secret, span_str(d->sessions[i].secret)))
+			return &d->sessions[i];
+	}
+	return NULL;
+}
+
+static struct desk_played_session *open_session(struct desk_host *d, struct span account,
+						uint64_t lasts_us)
+{
+	struct desk_played_session *s = &d->sessions[d->sessions_n];
+
+	must(d->sessions_n++ < DESK_PLAYED_SESSIONS);
+	(void)snprintf(s->secret, sizeof s->secret, "session-%035u", d->sessions_n);
+	(void)snprintf(s->account, sizeof s->account, "%.*s", SPAN_FMT(account));
+	s->until_us = os_wall_us(os_real()) + lasts_us;
+	return s;
+}
+
+const char *desk_host_session(struct desk_host *d, const char *account, uint64_t lasts_us)
+{
+	const char *secret;
+
+	pthread_mutex_lock(&d->mutex);
+	secret = open_session(d, span_str(account), lasts_us)->secret;
+	pthread_mutex_unlock(&d->mutex);
+	return secret;
+}
+
+/* Anna has no second factor; Ben has one, and his codes are "123456". */
+static void give_session(struct desk_host *d, struct span account, struct msg_login_answer *answer)
+{
+	struct desk_played_session *s;
+
+	if (span_starts(account, SPAN_LIT("ben@"))) {
+		answer->second_factor = true;
+		answer->session = SPAN_LIT("ticket-of-ben");
+		return;
+	}
+	s = open_session(d, account, 3600000000ull);
+	answer->session = span_str(s->secret);
+	answer->session_until_us = s->until_us;
+	answer->person = SPAN_LIT("Anna \"A\" <b>");
+}
+
+static void on_session_ask(struct desk_host *d, struct span body)
+{
+	struct msg_session_ask m;
+	struct msg_session_answer answer = {0};
+	struct desk_played_session *s;
+	struct buf out = {0};
+	struct arena a;
+	struct span send_as;
+
+	arena_init(&a, 1 << 20);
+	must(msg_session_ask_decode(&a, body, &m));
+	d->session_asks++;
+	answer.id = m.id;
+	s = find_session(d, m.session);
+	if (s && !s->is_over && s->until_us > os_wall_us(os_real())) {
+		send_as = span_str(s->account);
+		answer.ok = true;
+		answer.account = send_as;
+		answer.person = SPAN_LIT("Anna");
+		answer.use = SPAN_LIT("portal");
+		answer.until_us = s->until_us;
+		answer.send_as = &send_as;
+		answer.send_as_n = 1;
+	}
+	msg_session_answer_encode(&out, &answer);
+	if (!d->auth_is_silent)
+		edge_host_send(d->auth, MSG_SESSION_ANSWER, buf_span(&out), -1);
+	buf_fini(&out);
+	arena_fini(&a);
+}
+
+static void on_session_end(struct desk_host *d, struct span body)
+{
+	struct msg_session_end m;
+	struct desk_played_session *s;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	must(msg_session_end_decode(&a, body, &m));
+	d->session_ends++;
+	s = find_session(d, m.session);
+	if (s)
+		s->is_over = true;
+	arena_fini(&a);
+}
+
+static void answer_login(struct desk_host *d, const struct msg_login_answer *answer)
+{
+	struct buf out = {0};
+
+	msg_login_answer_encode(&out, answer);
+	edge_host_send(d->auth, MSG_LOGIN_ANSWER, buf_span(&out), -1);
+	buf_fini(&out);
+}
+
+static void on_factor(struct desk_host *d, struct span body)
+{
+	struct msg_factor_use m;
+	struct msg_login_answer answer = {.verdict = LOGIN_REFUSED, .reason = SPAN_LIT("ticket")};
+	struct desk_played_session *s;
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	must(msg_factor_use_decode(&a, body, &m));
+	answer.id = m.id;
+	if (span_eq(m.ticket, SPAN_LIT("ticket-of-ben")) && span_eq(m.code, SPAN_LIT("123456"))) {
+		s = open_session(d, SPAN_LIT("ben@ours.example"), 3600000000ull);
+		answer = (struct msg_login_answer){.id = m.id,
+						   .account = SPAN_LIT("ben@ours.example"),
+						   .session = span_str(s->secret),
+						   .session_until_us = s->until_us};
+	} else if (span_eq(m.ticket, SPAN_LIT("ticket-of-ben"))) {
+		answer.reason = SPAN_NONE;
+	}
+	answer_login(d, &answer);
+	arena_fini(&a);
+}
+
+static void on_invite(struct desk_host *d, struct span body)
+{
+	struct msg_invite_use m;
+	struct msg_login_answer answer = {.verdict = LOGIN_REFUSED};
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	must(msg_invite_use_decode(&a, body, &m));
+	if (span_eq(m.code, SPAN_LIT("code")) && span_eq(m.session_for, SPAN_LIT("portal"))) {
+		answer.verdict = LOGIN_FINE;
+		answer.account = m.account;
+		give_session(d, m.account, &answer);
+	}
+	answer.id = m.id;
+	answer_login(d, &answer);
+	arena_fini(&a);
+}
+
+/* verb "password" gives a new session and ends the old one; "factor-begin" is refused. */
+static void on_order(struct desk_host *d, struct span body)
+{
+	struct msg_self_order m;
+	struct msg_order_answer answer = {.ok = true, .json = SPAN_LIT("{\"done\":1}")};
+	struct desk_played_session *s;
+	struct buf out = {0};
+	struct arena a;
+
+	arena_init(&a, 1 << 20);
+	must(msg_self_order_decode(&a, body, &m));
+	(void)snprintf(d->order, sizeof d->order, "%.*s %.*s %.*s %.*s", SPAN_FMT(m.verb),
+		       SPAN_FMT(m.argument), SPAN_FMT(m.password), SPAN_FMT(m.new_password));
+	s = find_session(d, m.session);
+	must(s);
+	if (span_eq(m.verb, SPAN_LIT("password"))) {
+		s->is_over = true;
+		s = open_session(d, span_str(s->account), 3600000000ull);
+		answer.session = span_str(s->secret);
+		answer.session_until_us = s->until_us;
+	} else if (span_eq(m.verb, SPAN_LIT("factor-begin"))) {
+		answer = (struct msg_order_answer){.text = SPAN_LIT("No \"way\""),
+						   .reason = SPAN_LIT("password")};
+	}
+	answer.id = m.id;
+	msg_order_answer_encode(&out, &answer);
+	edge_host_send(d->auth, MSG_ORDER_ANSWER, buf_span(&out), -1);
+	buf_fini(&out);
+	arena_fini(&a);
+}
+
 static void on_sasl(struct desk_host *d, struct span body)
 {
 	struct msg_sasl_start m;
@@ -151,6 +326,10 @@ static void on_sasl(struct desk_host *d, struct span body)
 		answer.verdict = LOGIN_FINE;
 		answer.account = name;
 		answer.delay_ms = 5;
+		if (span_eq(m.session_for, SPAN_LIT("portal")))
+			give_session(d, name, &answer);
+	} else {
+		answer.delay_ms = d->login_delay_ms;
 	}
 	msg_login_answer_encode(&out, &answer);
 	if (!d->auth_is_silent)
@@ -174,6 +353,18 @@ static void take(struct desk_host *d, int fd, struct buf *body)
 		arena_fini(&a);
 	} else if (type == MSG_SASL_START) {
 		on_sasl(d, buf_span(body));
+	} else if (type == MSG_SASL_CANCEL) {
+		d->cancels++;
+	} else if (type == MSG_SESSION_ASK) {
+		on_session_ask(d, buf_span(body));
+	} else if (type == MSG_SESSION_END) {
+		on_session_end(d, buf_span(body));
+	} else if (type == MSG_FACTOR_USE) {
+		on_factor(d, buf_span(body));
+	} else if (type == MSG_INVITE_USE) {
+		on_invite(d, buf_span(body));
+	} else if (type == MSG_SELF_ORDER) {
+		on_order(d, buf_span(body));
 	} else if (type == MSG_DESK_HELLO) {
 		on_hello(d, buf_span(body));
 	}
@@ -288,6 +479,11 @@ void desk_host_init(struct desk_host *d)
 	d->host.config.limits.sessions_per_source = 0;
 }
 
+void desk_host_more_accounts(struct desk_host *d, unsigned n)
+{
+	d->more_accounts = n;
+}
+
 static int make_views(struct desk_host *d)
 {
 	static struct views_ops ops;
@@ -347,6 +543,28 @@ void desk_host_cut_auth(struct desk_host *d)
 	pthread_mutex_unlock(&d->mutex);
 }
 
+void desk_host_link_auth(struct desk_host *d)
+{
+	pthread_mutex_lock(&d->mutex);
+	d->auth = edge_host_link(&d->host, ROLE_AUTH);
+	pthread_mutex_unlock(&d->mutex);
+}
+
+void desk_host_end_session(struct desk_host *d, const char *secret)
+{
+	unsigned char hash[crypto_hash_sha256_BYTES];
+	struct span one = span_of(hash, sizeof hash);
+	struct buf body = {0};
+
+	(void)crypto_hash_sha256(hash, (const unsigned char *)secret, strlen(secret));
+	msg_sessions_ended_encode(&body, &(struct msg_sessions_ended){&one, 1});
+	pthread_mutex_lock(&d->mutex);
+	find_session(d, span_str(secret))->is_over = true;
+	edge_host_send(d->auth, MSG_SESSIONS_ENDED, buf_span(&body), -1);
+	pthread_mutex_unlock(&d->mutex);
+	buf_fini(&body);
+}
+
 void desk_host_accounts_changed(struct desk_host *d, const char *account)
 {
 	struct span name = span_str(account);
@@ -361,7 +579,7 @@ void desk_host_accounts_changed(struct desk_host *d, const char *account)
 
 void desk_host_start(struct desk_host *d, const char *program, unsigned messages)
 {
-	static const char *const more[] = {"imaps", "pop3", "pop3s"};
+	static const char *const more[] = {"imaps", "pop3", "pop3s", "https"};
 	char text[256];
 
 	(void)make_views(d);
@@ -369,6 +587,10 @@ void desk_host_start(struct desk_host *d, const char *program, unsigned messages
 	d->at = (struct record){.ref = {lane_id_of(d->host.name), 0, 0}};
 	add_account(d, "anna@ours.example");
 	add_account(d, "ben@ours.example");
+	for (unsigned i = 0; i < d->more_accounts; i++) {
+		(void)snprintf(text, sizeof text, "p%u@ours.example", i);
+		add_account(d, text);
+	}
 	for (unsigned i = 0; i < messages; i++) {
 		int n = snprintf(
 			text, sizeof text,
@@ -380,7 +602,7 @@ void desk_host_start(struct desk_host *d, const char *program, unsigned messages
 	d->changed_n = 0;
 	edge_host_start(&d->host, program);
 	d->ports[0] = d->host.port;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < DESK_SERVICES - 1; i++)
 		d->ports[i + 1] = edge_host_listen(&d->host, more[i]);
 	d->auth = edge_host_link(&d->host, ROLE_AUTH);
 	d->clerk = edge_host_link(&d->host, ROLE_CLERK);

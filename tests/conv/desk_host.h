@@ -12,11 +12,18 @@
 #include "ledger/ledger.h"
 #include "views/apply.h"
 
-enum { DESK_SERVICES = 4 };
+enum { DESK_SERVICES = 5, DESK_PLAYED_SESSIONS = 8192 };
+
+/* Sessions that the played auth has opened. */
+struct desk_played_session {
+	char secret[44], account[64];
+	bool is_over;
+	uint64_t until_us;
+};
 
 struct desk_host {
 	struct edge_host host;
-	int ports[DESK_SERVICES]; /* imap, imaps, pop3, pop3s */
+	int ports[DESK_SERVICES]; /* imap, imaps, pop3, pop3s, https */
 	int auth, clerk;	  /* our ends; -1: none */
 	struct views *views;
 	struct lane *mail; /* "edge-0": what comes from outside */
@@ -33,12 +40,19 @@ struct desk_host {
 	_Atomic bool auth_is_silent;
 	_Atomic unsigned asked; /* logins auth was asked */
 	_Atomic unsigned hellos, hello_asks;
+	struct desk_played_session sessions[DESK_PLAYED_SESSIONS];
+	unsigned sessions_n, more_accounts;
+	_Atomic unsigned session_asks, session_ends, cancels;
+	_Atomic uint32_t login_delay_ms;
+	char order[128]; /* the last SelfOrder: verb argument password new_password */
 };
 
 void desk_host_init(struct desk_host *d);
 /* Account anna@ours.example (and ben@) with so many messages in INBOX, then the program. */
 void desk_host_start(struct desk_host *d, const char *program, unsigned messages);
 int desk_host_stop(struct desk_host *d);
+/* Before desk_host_start: so many more, p0@ours.example and so on. */
+void desk_host_more_accounts(struct desk_host *d, unsigned n);
 /* The desk has recorded something. */
 bool desk_host_has_durable(struct desk_host *d);
 /* A message for anna from outside, visible when this returns (MailChanged was sent). body: whole message. */
@@ -47,6 +61,10 @@ void desk_host_cut_clerk(struct desk_host *d); /* closes the link */
 void desk_host_link_clerk(struct desk_host *d);
 void desk_host_cut_auth(struct desk_host *d);
 void desk_host_accounts_changed(struct desk_host *d, const char *account);
+/* A session of the portal as after a login; its secret lives in d. */
+const char *desk_host_session(struct desk_host *d, const char *account, uint64_t lasts_us);
+void desk_host_end_session(struct desk_host *d, const char *secret); /* SessionsEnded */
+void desk_host_link_auth(struct desk_host *d);
 /* Reads what the program tells the supervisor, up to a message of this type. */
 void desk_host_await(struct desk_host *d, unsigned type);
 /* Sizes of memory say nothing then. */

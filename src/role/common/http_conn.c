@@ -229,7 +229,7 @@ static void on_drained(void *arg, struct conn *conn)
 		return;
 	look_if_deaf(c);
 	if (c->x)
-		http_exchange_room(c->x);
+		http_exchange_has_read(c->x);
 	http_conn_go_on(c);
 }
 
@@ -277,10 +277,36 @@ static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fau
 		http_exchange_lost(c->x);
 	http_server_free(c->engine);
 	door_leave(&c->door);
+	http_conn_is_known(c);
 	list_remove(&c->link);
 	list_remove(&c->run);
 	http_set(HTTP_OPEN_CONNECTIONS, --h->conns_n);
 	free(c);
+}
+
+/* ---- who is in ---- */
+
+void http_conn_is_known(struct http_conn *c)
+{
+	if (list_is_empty(&c->stranger))
+		return;
+	list_remove(&c->stranger);
+	c->host->strangers_n--;
+}
+
+/* H-15: who opens many connections and says little on them takes room from his own. */
+bool http_conn_make_room(struct http_host *h)
+{
+	LIST_EACH (at, &h->strangers) {
+		struct http_conn *c = LIST_ENTRY(at, struct http_conn, stranger);
+
+		if (c->x || c->is_closing)
+			continue;
+		http_conn_is_known(c);
+		http_conn_drop(c);
+		return true;
+	}
+	return false;
 }
 
 void http_conn_new(struct http_host *h, int fd, bool may_be_clear)
@@ -298,6 +324,8 @@ void http_conn_new(struct http_host *h, int fd, bool may_be_clear)
 	c->may_be_clear = may_be_clear;
 	list_init(&c->run);
 	list_append(&h->conns, &c->link);
+	list_append(&h->strangers, &c->stranger);
+	h->strangers_n++;
 	http_set(HTTP_OPEN_CONNECTIONS, ++h->conns_n);
 	c->conn = conn_accept(h->loop, fd, &ops, c);
 	door_init(&c->door, c->conn, h->loop, &h->sources, !may_be_clear, &h->rules->door);

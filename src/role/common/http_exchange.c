@@ -125,6 +125,8 @@ void http_exchange_lost(struct http_exchange *x)
 	retire(x);
 }
 
+static void take_turn(struct http_exchange *x);
+
 void http_exchange_run(struct http_host *h)
 {
 	struct list round, *at;
@@ -132,12 +134,8 @@ void http_exchange_run(struct http_host *h)
 	list_init(&round);
 	while ((at = list_shift(&h->turns)) != NULL)
 		list_append(&round, at);
-	while ((at = list_shift(&round)) != NULL) {
-		struct http_exchange *x = LIST_ENTRY(at, struct http_exchange, link);
-
-		x->wants_turn = false;
-		x->route->on_turn(x);
-	}
+	while ((at = list_shift(&round)) != NULL)
+		take_turn(LIST_ENTRY(at, struct http_exchange, link));
 	while ((at = list_shift(&h->over)) != NULL) {
 		struct http_exchange *x = LIST_ENTRY(at, struct http_exchange, link);
 
@@ -365,16 +363,19 @@ void exchange_answer(struct http_exchange *x, const struct http_response *r, str
 	x->tail = buf_span(&x->tail_owned);
 }
 
-void http_exchange_room(struct http_exchange *x)
+static void queue_turn(struct http_exchange *x)
 {
-	if (x->is_answering)
-		send_tail(x);
-	else if (x->stage == STAGE_OPEN && x->has_responded && x->route->on_room)
-		x->route->on_room(x);
-	if (x->c && x->wants_turn && list_is_empty(&x->link)) {
-		list_append(&x->host->turns, &x->link);
-		http_host_wake(x->host);
-	}
+	if (!list_is_empty(&x->link))
+		return;
+	list_append(&x->host->turns, &x->link);
+	http_host_wake(x->host);
+}
+
+/* Not at once: who reads fast has no more than his turn. */
+void http_exchange_has_read(struct http_exchange *x)
+{
+	x->wants_room = true;
+	queue_turn(x);
 }
 
 void exchange_turn(struct http_exchange *x)
@@ -382,10 +383,21 @@ void exchange_turn(struct http_exchange *x)
 	if (!x->c || x->wants_turn || x->stage != STAGE_OPEN)
 		return;
 	x->wants_turn = true;
-	if (x->c->is_deaf)
-		return; /* when it has read */
-	list_append(&x->host->turns, &x->link);
-	http_host_wake(x->host);
+	if (!x->c->is_deaf) /* else when it has read */
+		queue_turn(x);
+}
+
+static void take_turn(struct http_exchange *x)
+{
+	bool has_room = x->wants_room, wants_turn = x->wants_turn;
+
+	x->wants_room = x->wants_turn = false;
+	if (has_room && x->is_answering)
+		send_tail(x);
+	else if (has_room && x->stage == STAGE_OPEN && x->has_responded && x->route->on_room)
+		x->route->on_room(x);
+	if (wants_turn && x->c && x->route->on_turn)
+		x->route->on_turn(x);
 }
 
 void exchange_json(struct http_exchange *x, unsigned status, struct span json)

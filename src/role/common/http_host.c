@@ -152,9 +152,12 @@ struct http_listener {
 	bool is_local; /* only this machine can come */
 };
 
-static bool is_full(const struct http_host *h)
+/* Who is logged in is not counted: an outage is when everybody comes. */
+static bool has_room(struct http_host *h, bool is_last)
 {
-	return h->conns_n >= h->rules->connections || h->conns_n >= HTTP_CONNECTIONS_MOST;
+	if (h->conns_n >= HTTP_CONNECTIONS_MOST)
+		return false;
+	return (!is_last && h->strangers_n < h->rules->connections) || http_conn_make_room(h);
 }
 
 static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bool is_last)
@@ -164,7 +167,7 @@ static void on_accept(void *arg, int fd, const struct sockaddr_storage *peer, bo
 
 	(void)peer;
 	http_count(HTTP_CONNECTIONS, 1);
-	if (is_last || is_full(h)) {
+	if (!has_room(h, is_last) || is_last) {
 		http_count(HTTP_TURNED_AWAY, 1);
 		(void)close(fd);
 		return;
@@ -244,6 +247,7 @@ struct http_host *http_host_new(struct role *r, const struct http_host_options *
 	h->options = options;
 	list_init(&h->listeners);
 	list_init(&h->conns);
+	list_init(&h->strangers);
 	list_init(&h->run);
 	list_init(&h->turns);
 	list_init(&h->over);

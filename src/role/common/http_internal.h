@@ -44,9 +44,10 @@ struct http_host {
 	struct http_rules *rules;
 	struct sources sources;
 	struct list listeners, conns;
-	size_t conns_n;
+	struct list strangers; /* connections that nobody known has come by, the oldest first */
+	size_t conns_n, strangers_n;
 	struct list run;   /* connections whose engine has work left */
-	struct list turns; /* exchanges that want one */
+	struct list turns; /* exchanges that want one, or have room again */
 	struct list over;  /* exchanges whose on_over is due */
 	struct list streams;
 	struct loop_wake *wake;
@@ -69,7 +70,8 @@ struct http_host {
 };
 
 struct http_conn {
-	struct list link; /* host.conns */
+	struct list link;     /* host.conns */
+	struct list stranger; /* host.strangers, or on no list */
 	struct list run;
 	struct http_host *host;
 	struct conn *conn;
@@ -111,7 +113,7 @@ struct http_exchange {
 	uint64_t ping_us, ping_at_us;
 	void *arg;
 	enum http_stage stage;
-	bool was_open, is_complete, has_responded, is_answering, wants_turn, by_cookie;
+	bool was_open, is_complete, has_responded, is_answering, wants_turn, wants_room, by_cookie;
 };
 
 /* ---- http_conn.c ---- */
@@ -120,15 +122,18 @@ void http_conn_go_on(struct http_conn *c); /* from the loop: an engine has somet
 void http_conn_flush(struct http_conn *c); /* what the engine wants to send */
 void http_conn_run(struct http_host *h);   /* all that want to go on */
 void http_conn_wind_down(struct http_conn *c);
-void http_conn_drop(struct http_conn *c); /* at once */
+void http_conn_drop(struct http_conn *c);     /* at once */
+void http_conn_is_known(struct http_conn *c); /* somebody logged in came by it */
+/* Drops the stranger that is at nothing for the longest time; false: all are at something. */
+bool http_conn_make_room(struct http_host *h);
 
 /* ---- http_exchange.c ---- */
 void http_exchange_new(struct http_conn *c);
 void http_exchange_piece(struct http_exchange *x, struct span piece);
 void http_exchange_body_end(struct http_exchange *x);
-void http_exchange_lost(struct http_exchange *x); /* nobody listens any more */
-void http_exchange_room(struct http_exchange *x);
-void http_exchange_open(struct http_exchange *x); /* the handler gets it */
+void http_exchange_lost(struct http_exchange *x);     /* nobody listens any more */
+void http_exchange_has_read(struct http_exchange *x); /* the client: there is room again */
+void http_exchange_open(struct http_exchange *x);     /* the handler gets it */
 void http_exchange_free(struct http_exchange *x);
 void http_exchange_run(struct http_host *h);  /* turns, and on_over of what is over */
 void http_exchange_tick(struct http_host *h); /* streams: pings, ends of sessions */

@@ -89,8 +89,7 @@ static bool comes_from_us(const struct http_exchange *x)
 	if (site.n && !span_eq(site, SPAN_LIT("same-origin")) &&
 	    (is_change(x) || !span_eq(site, SPAN_LIT("none"))))
 		return false;
-	return !http_request_count(&x->head, "origin") || is_origin_ours(x, origin) ||
-	       (!is_change(x) && span_eq(origin, SPAN_LIT("null")) && !x->by_cookie);
+	return !http_request_count(&x->head, "origin") || is_origin_ours(x, origin);
 }
 
 static bool has_token(const struct http_exchange *x)
@@ -144,8 +143,10 @@ void http_route_admit(struct http_exchange *x, struct http_person *person)
 		return;
 	x->person = person;
 	x->ask.person = person;
-	if (person)
+	if (person) {
 		http_person_hold(person);
+		http_conn_is_known(x->c);
+	}
 	if (x->route->access != HTTP_OPEN && !person)
 		refuse_nobody(x);
 	else if (is_change(x) && x->by_cookie && !has_token(x))
