@@ -354,7 +354,7 @@ static double look(struct rig *r, int kind, int i)
 	return seconds() - from;
 }
 
-/* Known, unknown, and with a second factor: the same words in the same time. */
+/* Known, unknown, and with a second factor: the same words in the same time; the quicker half is less the machine's. */
 static void the_portal_does_not_tell_who_is_here(void **state)
 {
 	unsigned char totp[TOTP_SECRET_BYTES];
@@ -377,10 +377,10 @@ static void the_portal_does_not_tell_who_is_here(void **state)
 	}
 	for (int kind = 0; kind < 3; kind++)
 		qsort(took[kind], LOOKS, sizeof **took, by_size);
-	assert_true(took[0][LOOKS / 2] > 0.003); /* it was hashed */
+	assert_true(took[0][LOOKS / 4] > 0.003); /* it was hashed */
 	for (int kind = 1; kind < 3; kind++)
-		assert_true(took[kind][LOOKS / 2] > took[0][LOOKS / 2] * 0.8 &&
-			    took[kind][LOOKS / 2] < took[0][LOOKS / 2] * 1.25);
+		assert_true(took[kind][LOOKS / 4] > took[0][LOOKS / 4] * 0.8 &&
+			    took[kind][LOOKS / 4] < took[0][LOOKS / 4] * 1.25);
 	assert_int_equal(auth_host_stop(&r.h), 0);
 }
 
