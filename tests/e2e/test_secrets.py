@@ -13,6 +13,7 @@ import stat
 import peers
 import people
 import pytest
+from console import Browser, totp
 
 WRONG = "canary-wrong-7Qx{n}-password"
 
@@ -100,6 +101,43 @@ def malformed(office, password):
             s.close()
 
 
+def by_the_portal(office, person, code):
+    """Everything a browser is told or tells that would let somebody else in: {what: secret}."""
+    b, n = Browser(office.ports["https"]), [0]
+    told = {}
+
+    def ask(verb, **body):
+        a = b.post(verb if verb.startswith("/") else "/api/me/" + verb, **body)
+        for name, value in b.cookies.items():
+            n[0] += 1
+            told[f"{name} {n[0]}"] = value
+        b.token = a.headers.get("X-Holdfast-Token") or b.token
+        assert a.status == 200, (verb, a.status, a.body)
+        return a.json if a.body else {}
+
+    for name in (person.address, "nobody@example.com"):
+        told[f"wrong by the portal, {name}"] = WRONG.format(n=name[0])
+        assert b.post("/api/login", account=name, password=WRONG.format(n=name[0])).status == 403
+    ask("/api/login", account=person.address, password=person.password)
+    b.token = told["token"] = b.get("/api/me").json["token"]
+    made = ask("app-add", argument="notebook", password=person.password)
+    told["app password"], told["bearer token"] = made["password"], made["token"]
+    authorization = "Bearer " + made["token"]
+    assert b.ask("GET", "/.well-known/jmap", headers={"Cookie": "", "Authorization": authorization}).status == 200
+    told["secret of the factor"] = ask("factor-begin", password=person.password)["secret"]
+    recovery = ask("factor-confirm", argument=totp(told["secret of the factor"]))["recovery_codes"]
+    told.update({f"recovery code {i}": c for i, c in enumerate(recovery)})
+    ask("/api/login", account=person.address, password=person.password)
+    ask("/api/login/factor", code=recovery[0])
+    told["a code in the address"] = WRONG.format(n=77)
+    b.get("/api/me", password=WRONG.format(n=77))
+    told["chosen with an invitation"] = "words that were chosen by carl"
+    ask("/api/login/invitation", account="carl@example.com", code=code, password=told["chosen with an invitation"])
+    told["the invitation's code"] = code
+    b.get("/api/me")
+    return told
+
+
 def spellings(secret):
     raw = secret.encode()
     yield raw
@@ -141,6 +179,9 @@ def test_no_secret_is_written_anywhere(office):
     secrets["malformed"] = WRONG.format(n=9)
     malformed(office, WRONG.format(n=9))
     anna.imap().logout()
+    office.run("user", "add", "carl@example.com", "--no-password")
+    secrets.update(by_the_portal(office, anna, office.json("user", "invite", "carl@example.com")["code"]))
+    assert len(secrets) > 25
     looked = list(everything(office))
     known = " ".join(path for path, content in looked if anna.address.encode() in content)
     assert "/ledger/" in known and "/views/" in known and "/secrets/" in known and "log" in known, known  # it looks where things are
