@@ -2,10 +2,28 @@
 #include "jmap/internal.h"
 
 static const struct jmap_method *const methods[] = {
-	&jmap_core_echo,   &jmap_email_changes,	      &jmap_email_get,
-	&jmap_email_query, &jmap_email_query_changes, &jmap_mailbox_changes,
-	&jmap_mailbox_get, &jmap_mailbox_query,	      &jmap_mailbox_query_changes,
-	&jmap_email_set,   &jmap_snippet_get,	      &jmap_thread_changes,
+	&jmap_blob_copy,
+	&jmap_core_echo,
+	&jmap_email_changes,
+	&jmap_email_copy,
+	&jmap_email_get,
+	&jmap_email_import,
+	&jmap_email_parse,
+	&jmap_email_query,
+	&jmap_email_query_changes,
+	&jmap_email_set,
+	&jmap_identity_changes,
+	&jmap_identity_get,
+	&jmap_identity_set,
+	&jmap_mailbox_changes,
+	&jmap_mailbox_get,
+	&jmap_mailbox_query,
+	&jmap_mailbox_query_changes,
+	&jmap_push_get,
+	&jmap_push_set,
+	&jmap_snippet_get,
+	&jmap_submission_set,
+	&jmap_thread_changes,
 	&jmap_thread_get,
 };
 
