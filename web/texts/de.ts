@@ -239,7 +239,7 @@ export const portal: typeof en.portal = {
 		to: "An:",
 		draft: "Entwurf",
 		empty: "Hier ist nichts.",
-		emptyInbox: "Noch keine Mail. Was ankommt, erscheint von selbst.",
+		emptyInbox: "Hier ist noch keine Mail. Was ankommt, erscheint von selbst.",
 		emptySearch: "Nichts gefunden. Versuchen Sie es mit weniger oder kürzeren Wörtern.",
 		pick: "Wählen Sie eine Nachricht, um sie hier zu lesen.",
 		failedList: "Die Nachrichten konnten nicht geladen werden.",

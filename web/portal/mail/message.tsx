@@ -16,7 +16,7 @@ export function Message({ email, isOpen, isOnly, isLast, onToggle }: { email: Fu
 	const who = from ? nameOf(from) : t.mail.noSender;
 	const folds = !isOnly;
 	return (
-		<section class={`message${isOpen ? " open" : ""}`} aria-label={`${who}, ${longDate(email.receivedAt)}`}>
+		<article class={`message${isOpen ? " open" : ""}`} aria-label={`${who}, ${longDate(email.receivedAt)}`}>
 			<header class="message-head">
 				<span class={`face hue-${hue(from?.email ?? "")}`} aria-hidden="true"><span class="letters">{initials(from?.name || from?.email || "")}</span></span>
 				<div class="message-who">
@@ -40,7 +40,7 @@ export function Message({ email, isOpen, isOnly, isLast, onToggle }: { email: Fu
 					{isLast && !email.keywords.$draft && <Answers email={email} />}
 				</>
 			)}
-		</section>
+		</article>
 	);
 }
 

@@ -41,7 +41,7 @@ export function ThreadPane({ route, list, box }: { route: MailRoute; list: List 
 	if (failed && !isHere) return <div class="reader-empty" role="alert"><p>{t.mail.failedThread}</p><Button icon="refresh" onClick={load}>{t.app.retry}</Button><Button kind="plain" onClick={back}>{t.app.back}</Button></div>;
 	const subject = clean(all[0]?.subject ?? all[all.length - 1]?.subject ?? "") || (all.length ? t.mail.noSubject : "");
 	return (
-		<article class="thread">
+		<div class="thread">
 			<Tools route={route} list={list} box={box} isHere={all.length > 0} onBack={back} />
 			<div class="thread-scroll">
 				<h1 ref={heading} tabIndex={-1}>{subject || t.app.loading}</h1>
@@ -51,7 +51,7 @@ export function ThreadPane({ route, list, box }: { route: MailRoute; list: List 
 							isLast={e === all[all.length - 1]} onToggle={() => setOpen((was) => toggled(was, e.id))} />
 					))}
 			</div>
-		</article>
+		</div>
 	);
 }
 
