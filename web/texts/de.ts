@@ -413,6 +413,4 @@ export const portal: typeof en.portal = {
 	},
 };
 
-export const admin: typeof en.admin = {
-	name: "Holdfast-Konsole",
-};
+export { admin } from "./admin.de";

@@ -413,6 +413,4 @@ export const portal = {
 	},
 };
 
-export const admin = {
-	name: "Holdfast console",
-};
+export { admin } from "./admin.en";

@@ -27,10 +27,17 @@ static bool has_reason(struct http_exchange *x, const json_t *o)
 	return false;
 }
 
+/* Of what was refused also as problems are told (RFC 9457). */
 static json_t *outcome(bool ok, struct span text, uint64_t count)
 {
-	return json_pack("{s:b, s:o, s:I}", "ok", (int)ok, "text", report_text(text), "count",
-			 (json_int_t)count);
+	json_t *o = json_pack("{s:b, s:o, s:I}", "ok", (int)ok, "text", report_text(text), "count",
+			      (json_int_t)count);
+
+	if (!ok) {
+		(void)json_object_set_new(o, "type", json_string("refused"));
+		(void)json_object_set_new(o, "title", report_text(text));
+	}
+	return o;
 }
 
 /* What watch answered; NULL: answered here. */
