@@ -20,7 +20,7 @@ import { PlainEditor, RichEditor } from "./editor";
 import { Recipients } from "./recipients";
 import type { RichText } from "./rich";
 import { destroy, Saver } from "./saver";
-import { loadIdentities, send, useDesk } from "./state";
+import { hasMoved, loadIdentities, send, useDesk } from "./state";
 import { upload } from "./upload";
 
 const KEEP_MS = 400; // after the last key, into this browser
@@ -107,8 +107,8 @@ function titleOf(kind: string): string {
 }
 
 function leave(): void {
-	if (history.length > 1) history.back();
-	else go({ page: "mail", box: "inbox", thread: "" });
+	if (hasMoved()) history.back();
+	else go({ page: "mail", box: "inbox", thread: "" }, "replace");
 }
 
 type Saving = "none" | "typing" | "here" | "saving" | "saved" | "nowhere" | "refused";
@@ -154,6 +154,7 @@ function useDraft(first: Draft, identities: readonly Identity[]) {
 		const hide = () => { if (draft.current.changedAt > draft.current.savedAt) keep(); };
 		const online = isOnline.watch(() => { if (isOnline.value) void save(); });
 		const seen = login.watch(() => { if (login.value.state === "in") void save(); });
+		if (first.changedAt > first.savedAt) timers.current.save = setTimeout(() => void save(), 500); // as it was left
 		window.addEventListener("pagehide", hide);
 		document.addEventListener("visibilitychange", hide);
 		return () => {

@@ -17,6 +17,11 @@ let desk: Desk | null = null;
 let owner = "";
 export const identities = new Cell<readonly Identity[] | null>(null);
 
+let moves = 0;
+if (typeof window !== "undefined") window.addEventListener("hashchange", () => { moves++; });
+/** "Back" leads to a page of ours; before the first move may be another site. */
+export const hasMoved = (): boolean => moves > 0;
+
 /** Of the person who is logged in; made at the first call. */
 export function useDesk(): Desk {
 	const account = login.value.state === "in" ? login.value.me.account : owner;
