@@ -81,14 +81,14 @@ struct secret log_in(struct rig *r, const char *name, const char *password)
 	return keep(m.session);
 }
 
-struct msg_session_answer ask_at(struct rig *r, int fd, const char *secret)
+struct msg_session_answer ask_from(struct rig *r, int fd, const char *secret, const char *source)
 {
 	struct msg_session_answer m;
 	struct buf body = {0};
 
 	msg_session_ask_encode(&body, &(struct msg_session_ask){.id = ++r->h.last_id,
 								.session = span_str(secret),
-								.source = SPAN_LIT(HOME)});
+								.source = span_str(source)});
 	edge_host_send(fd, MSG_SESSION_ASK, buf_span(&body), -1);
 	rig_hear(r, fd, MSG_SESSION_ANSWER, &body);
 	arena_reset(&r->h.arena);
@@ -97,6 +97,11 @@ struct msg_session_answer ask_at(struct rig *r, int fd, const char *secret)
 	assert_int_equal(m.id, r->h.last_id);
 	buf_fini(&body);
 	return m;
+}
+
+struct msg_session_answer ask_at(struct rig *r, int fd, const char *secret)
+{
+	return ask_from(r, fd, secret, HOME);
 }
 
 bool is_at(struct rig *r, int fd, const struct secret *s)

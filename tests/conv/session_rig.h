@@ -41,6 +41,7 @@ void rig_watch(struct rig *r, const struct secret *s);
 struct secret keep(struct span session);
 /* By password, from HOME; there is no second factor. */
 struct secret log_in(struct rig *r, const char *name, const char *password);
+struct msg_session_answer ask_from(struct rig *r, int fd, const char *secret, const char *source);
 struct msg_session_answer ask_at(struct rig *r, int fd, const char *secret);
 bool is_at(struct rig *r, int fd, const struct secret *s);
 bool is_in(struct rig *r, const struct secret *s);

@@ -130,8 +130,9 @@ static bool give_seal(struct auth *a, struct member *m)
 	return ok;
 }
 
-static struct session *open_one(struct auth *a, const struct member *m,
-				const struct session_wish *w, const char *secret)
+/* A disk that takes nothing keeps nobody out: the session is lost with this process then, unless the disk recovers before. */
+static const struct session *open_one(struct auth *a, const struct member *m,
+				      const struct session_wish *w, const char *secret)
 {
 	struct session_new n = {.use = w->use,
 				.seal = m->account.seal,
@@ -147,10 +148,8 @@ static struct session *open_one(struct auth *a, const struct member *m,
 	session_hash(span_of(secret, SESSION_TEXT_BYTES), n.hash);
 	x = sessions_open(&a->sessions, &n);
 	session_put_open(&e->lines, x);
-	if (ended_free(a, e, true))
-		return x;
-	sessions_end(&a->sessions, x);
-	return NULL;
+	(void)ended_free(a, e, true);
+	return x;
 }
 
 bool session_begin(struct auth *a, struct member *m, const struct session_wish *w,
@@ -158,7 +157,7 @@ bool session_begin(struct auth *a, struct member *m, const struct session_wish *
 {
 	unsigned char random[SESSION_RANDOM_BYTES];
 	struct session_limits limits;
-	struct session *x;
+	const struct session *x;
 
 	if (!give_seal(a, m))
 		return false;
@@ -166,12 +165,8 @@ bool session_begin(struct auth *a, struct member *m, const struct session_wish *
 	session_secret(random, secret);
 	secret_wipe(random, sizeof random);
 	x = open_one(a, m, w, secret);
-	if (!x) {
-		secret_wipe(secret, SESSION_TEXT_BYTES + 1);
-		return false;
-	}
 	session_limits(a, &limits);
-	*out_until_us = session_until(x, &limits);
+	*out_until_us = x->made_us + limits.most_us[x->use];
 	say(SAY_INFO, "session.opened", "account", SAY_STR(m->account.name), "use",
 	    SAY_STR(session_use_name(w->use)), "source", SAY_STR(w->source), NULL);
 	if (w->use == SESSION_ADMIN)
@@ -274,7 +269,7 @@ void session_ask(struct peer *p, const struct msg_session_ask *m)
 	struct session *x = session_of(p, m->session, &who);
 
 	session_limits(a, &limits);
-	if (x && session_used(&a->sessions, x, &limits, auth_wall(a), m->source))
+	if (x && m->source.n > 0 && session_used(&a->sessions, x, &limits, auth_wall(a), m->source))
 		session_put_used(&a->session_lines, x);
 	tell_of(p, m->id, x, who);
 }

@@ -2,8 +2,9 @@
  * The file of sessions (auth/session.h has its lines): appended to, and now and then written anew. Only os.h is needed here,
  * so that a test can play the disk.
  *
- *   U5  A session is told to nobody before its line is synced, and its end is not said to be done before: what was answered
- *       holds over a kill and a power cut. That one was used is written without a sync.
+ *   U5  A session's line is synced before it is told to anybody, and its end before that is said to be done: what was answered
+ *       holds over a kill and a power cut. A disk that takes nothing lets sessions begin all the same (in memory), and the
+ *       orderer of an end hears that it may not last. That one was used is written without a sync.
  *   U6  A write or sync that failed condemns the file: the next change writes a new one of all that is in memory. So the
  *       table is changed first, and the file told after it.
  */

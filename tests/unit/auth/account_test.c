@@ -32,6 +32,8 @@ static void fill(struct account *a)
 	a->has_totp = a->totp_confirmed = true;
 	memset(a->totp, 9, sizeof a->totp);
 	a->totp_step = 77;
+	a->is_admin = true;
+	a->seal = UINT64_MAX;
 	a->has_invitation = true;
 	account_hash_code(a, SPAN_LIT("invitationaaaaaa"), a->invitation);
 	a->invitation_until_us = 1000;
