@@ -295,7 +295,7 @@ export const portal: typeof en.portal = {
 		placeholder: "Mail durchsuchen",
 		clear: "Suche leeren",
 		title: (words) => `Suche: ${words}`,
-		results: (n) => n === 0 ? "Nichts gefunden" : s(n, "Unterhaltung gefunden", "Unterhaltungen gefunden"),
+		results: (n) => n === 0 ? "Nichts gefunden" : `${n.toLocaleString("de")} gefunden`,
 		hint: "Auch: von:Name, an:Name, betreff:Wort, hat:anhang, ist:ungelesen, nach:20.11.2026, \"zwei Wörter\"",
 	},
 	menu: {

@@ -295,7 +295,7 @@ export const portal = {
 		placeholder: "Search mail",
 		clear: "Clear the search",
 		title: (words: string) => `Search: ${words}`,
-		results: (n: number) => n === 0 ? "Nothing found" : s(n, "conversation found", "conversations found"),
+		results: (n: number) => n === 0 ? "Nothing found" : `${n.toLocaleString("en")} found`,
 		hint: "Also: from:name, to:name, subject:word, has:attachment, is:unread, after:2026-11-20, \"two words\"",
 	},
 	menu: {

@@ -62,6 +62,7 @@ function act(key: string, at: At): boolean {
 	case "ArrowDown": return inList() && step(at, 1);
 	case "ArrowUp": return inList() && step(at, -1);
 	case "o": return open(at, cursor.value);
+	case "Enter": return document.activeElement === document.body && open(at, cursor.value);
 	case "x": return choose(at);
 	case "e": case "y": if (some) archive(threads, at.box); return some;
 	case "#": case "Delete": if (some) void remove(threads, at.box); return some;

@@ -110,7 +110,7 @@ function Rows({ route, list, box, t }: { route: MailRoute; list: List | null; bo
 		if (at * row < s.scrollTop) s.scrollTop = at * row;
 		else if ((at + 1) * row > s.scrollTop + s.clientHeight) s.scrollTop = (at + 1) * row - s.clientHeight;
 	}, [at, row]);
-	useEffect(() => {
+	useLayoutEffect(() => { // before the next key can come
 		if (at >= 0 && !route.thread) scroller.current?.querySelector<HTMLElement>(`[data-at="${at}"] a`)?.focus({ preventScroll: true });
 	}, [at, first, last, route.thread]);
 
