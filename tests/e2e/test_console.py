@@ -22,8 +22,13 @@ def test_operators_day(folder, started):
     port = primary.port
     primary.stop()
     hq = started(console.Headquarters(os.path.join(folder, "holdfast"), port))
-    hq.add("anna", "bert")
+    anna, _ = hq.add("anna", "bert")
     admin = hq.administrator()
+    portal = console.Browser(hq.ports["https"])
+    assert portal.post("/api/login", account=anna.address, password=anna.password).json["state"] == "in"
+
+    def told_to_work(wanted):
+        peers.wait_for(lambda: portal.get("/api/now").json["continuity"] == wanted, 5, lambda: f"continuity to be {wanted}: {portal.get('/api/now').body}")
     for i in range(5):
         send(hq.port, subject=f"number {i}", rcpt="anna@example.com" if i else "bert@example.com")
     held(hq, 5)
@@ -51,6 +56,11 @@ def test_operators_day(folder, started):
     assert admin.post("/api/hold", target="head-office", mode="auto").status == 200
     assert admin.post("/api/continuity", target="head-office", mode="on", for_ms=60000, reason="they asked").status == 200
     assert admin.get("/api/status").json["sites"][0]["continuity"]["state"] == "on"
+    told_to_work("on")
+    assert admin.post("/api/continuity", target="example.com", mode="off", for_ms=60000, reason="not these").status == 200
+    told_to_work("off")  # a domain's order beats its site's
+    hq.run("continuity", "example.com", "auto")
+    told_to_work("on")
     assert admin.post("/api/continuity", target="nowhere", mode="on", reason="x").status == 409
     text = hq.run("continuity", "head-office", "auto").stdout
     assert "automatic again" in text, text

@@ -1,6 +1,6 @@
 /*
- * The state of things in one object, for the banner: the person's site as the views have it, how far a hand-back is. Made anew when
- * it is older than a second; everybody of a site gets the same bytes.
+ * The state of things in one object, for the banner: the person's site as the views have it, how far a hand-back is, whether people
+ * of the domain are told to work here. Made anew when it is older than a second; everybody of a domain gets the same bytes.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -17,12 +17,12 @@ enum { NOW_FRESH_US = 1000000, HISTORY_LINES = 1000, SITE_BYTES = 256 };
 
 struct now {
 	struct list link; /* desk.nows */
-	char site[SITE_BYTES];
+	char site[SITE_BYTES],
+		domain[SITE_BYTES]; /* domain: the site's name for whom none of ours fits */
 	struct buf text;
-	uint64_t made_us; /* 0: never */
-	char class[32];	  /* of the outage, as watch said last */
-	char continuity[16];
-	char mode[16];	       /* of the domain that asked first */
+	uint64_t made_us;      /* 0: never */
+	char class[32];	       /* of the outage, as watch said last */
+	char mode[16];	       /* of the domain */
 	uint64_t history_next; /* lines of history below it were looked at */
 	bool is_changed;       /* since desk_now_look looked */
 };
@@ -33,6 +33,7 @@ struct reading {
 	struct now *now;
 	json_t *o;
 	uint64_t wall_us;
+	struct views_continuity continuity;
 };
 
 static void set_time(json_t *o, const char *name, uint64_t at_us)
@@ -111,8 +112,6 @@ static bool on_act(void *arg, const struct views_act *a)
 		return true;
 	if (span_eq(a->verb, SPAN_LIT("site.state")))
 		keep(n->class, sizeof n->class, a->class);
-	else if (span_eq(a->verb, SPAN_LIT("continuity.state")))
-		keep(n->continuity, sizeof n->continuity, a->argument);
 	return true;
 }
 
@@ -125,6 +124,8 @@ static enum rc read_views(struct desk *d, struct reading *r, struct fault *why)
 	rc = views_each_site(d->views, on_site, r, why);
 	if (rc == OK)
 		rc = views_history(d->views, HISTORY_LINES, on_act, r->now, why);
+	if (rc == OK)
+		rc = views_continuity(d->views, span_str(r->now->domain), &r->continuity, why);
 	return desk_views_leave(d, rc);
 }
 
@@ -132,10 +133,10 @@ static void write_text(struct reading *r)
 {
 	struct now *n = r->now;
 	char *text;
-	bool is_on = strcmp(n->continuity, "on") == 0;
 
 	set_span(r->o, "class", span_str(n->class));
-	(void)json_object_set_new(r->o, "continuity", json_string(is_on ? "on" : "off"));
+	(void)json_object_set_new(r->o, "continuity",
+				  json_string(r->continuity.is_on ? "on" : "off"));
 	set_span(r->o, "mode", span_str(n->mode));
 	(void)json_object_set_new(r->o, "sends", json_string("direct"));
 	text = json_dumps(r->o, JSON_COMPACT);
@@ -148,7 +149,7 @@ static void write_text(struct reading *r)
 
 static bool make(struct desk *d, struct now *n)
 {
-	struct reading r = {n, json_object(), os_wall_us(d->os)};
+	struct reading r = {n, json_object(), os_wall_us(d->os), {0}};
 	struct fault why = {0};
 	enum rc rc;
 
@@ -181,17 +182,18 @@ static const struct msg_domain *domain_of(const struct desk *d, struct span acco
 	return NULL;
 }
 
-static struct now *now_of(struct desk *d, struct span site, struct span mode)
+static struct now *now_of(struct desk *d, struct span site, struct span domain, struct span mode)
 {
 	struct now *n;
 
 	LIST_EACH (at, &d->nows) {
 		n = LIST_ENTRY(at, struct now, link);
-		if (span_eq(site, span_str(n->site)))
+		if (span_eq(site, span_str(n->site)) && span_eq(domain, span_str(n->domain)))
 			return n;
 	}
 	n = must_alloc(sizeof *n);
 	keep(n->site, sizeof n->site, site);
+	keep(n->domain, sizeof n->domain, domain);
 	keep(n->mode, sizeof n->mode, mode);
 	list_append(&d->nows, &n->link);
 	return n;
@@ -206,7 +208,7 @@ bool desk_now(struct desk *d, struct span account, struct buf *out)
 
 	if (!site.n || site.n >= SITE_BYTES)
 		return false;
-	n = now_of(d, site, domain ? domain->mode : SPAN_NONE);
+	n = now_of(d, site, domain ? domain->name : site, domain ? domain->mode : SPAN_NONE);
 	if ((!n->made_us || loop_now_us(d->loop) - n->made_us >= NOW_FRESH_US) && !make(d, n))
 		return false;
 	(void)buf_append(out, buf_span(&n->text));
