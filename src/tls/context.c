@@ -205,6 +205,41 @@ void tls_context_tickets(struct tls_context *c)
 	c->tickets_since = now ? now : 1;
 }
 
+/* Protocols a client may name in ALPN (RFC 7301), as they stand on the wire. */
+static const unsigned char http_11[] = "\x08http/1.1";
+
+static bool names(const unsigned char *offered, unsigned n, const char *protocol)
+{
+	size_t own = strlen(protocol);
+
+	for (unsigned at = 0; at < n; at += 1u + offered[at]) {
+		if (offered[at] == own && at + 1 + own <= n &&
+		    memcmp(offered + at + 1, protocol, own) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What a browser is led to a mail server's port with ends in the handshake, and a mail program at a browser's port, too: one
+ * certificate for all is no way from one protocol into another (ALPACA). Who names no protocol is served.
+ */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+		   const unsigned char *offered, unsigned n, void *arg)
+{
+	const struct tls_context *c = arg;
+
+	(void)ssl;
+	if (c->is_http && names(offered, n, "http/1.1")) {
+		*out = http_11 + 1;
+		*out_n = http_11[0];
+		return SSL_TLSEXT_ERR_OK;
+	}
+	if (c->is_http || names(offered, n, "http/1.1") || names(offered, n, "h2"))
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
 enum rc tls_server_new(const char *certificate_path, const char *key_path, const char *key_id,
 		       struct tls_context **out, struct fault *why)
 {
@@ -220,6 +255,8 @@ enum rc tls_server_new(const char *certificate_path, const char *key_path, const
 	must(SSL_CTX_set_session_id_context(c->ctx, (const unsigned char *)key_id,
 					    (unsigned)id_n) == 1);
 	(void)SSL_CTX_set_options(c->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+	c->is_http = id_n > 5 && strcmp(key_id + id_n - 5, "https") == 0;
+	SSL_CTX_set_alpn_select_cb(c->ctx, on_alpn, c);
 	must(SSL_CTX_set_dh_auto(c->ctx, 1) == 1);
 	must(SSL_CTX_set_num_tickets(c->ctx, 1) == 1);
 	(void)SSL_CTX_set_timeout(c->ctx, SESSION_S);

@@ -9,6 +9,7 @@ struct tls_context {
 	SSL_CTX *ctx;
 	unsigned refs;
 	bool is_server;
+	bool is_http;	  /* server: of browsers (ALPN) */
 	bool must_verify; /* client: the handshake fails unless name and chain are right */
 	int64_t not_before, not_after; /* server: of the certificate */
 	struct tls_dane *dane;	       /* client: the only keys that are good; data is owned */

@@ -15,7 +15,8 @@ struct tls;
  * Server: certificate chain and key in PEM. The key file must not be readable by others (REFUSED with a
  * sentence). A pair that does not match or has expired: REFUSED; the caller keeps the old context. Refcounted,
  * so that running sessions keep theirs through a reload. key_id names the service for session tickets, so that
- * a ticket of one service is no identity at another.
+ * a ticket of one service is no identity at another; one that ends in "https" speaks http/1.1 to clients that name their
+ * protocols (ALPN), others refuse those that name HTTP.
  */
 enum rc tls_server_new(const char *certificate_path, const char *key_path, const char *key_id,
 		       struct tls_context **out, struct fault *why) MUST_USE;

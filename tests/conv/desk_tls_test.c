@@ -18,7 +18,7 @@
 #include "base/must.h"
 #include "tls/tls.h"
 
-enum { IMAP, IMAPS, POP3, POP3S };
+enum { IMAP, IMAPS, POP3, POP3S, HTTPS };
 
 static const char *program;
 static struct desk_host desk;
@@ -138,6 +138,100 @@ static void where_tls_comes_first(void **state)
 	hang_up(ssl, fd);
 }
 
+/* H-23: what browsers shall never do again without TLS is said with TLS, and without it nothing is. */
+static void https_is_tls_from_the_first_byte(void **state)
+{
+	struct buf nothing = {0};
+	SSL *ssl;
+	int fd;
+
+	(void)state;
+	desk_host_start(&desk, program, 0);
+	fd = desk_client(&desk, HTTPS);
+	ssl = secure(fd);
+	tls_talk(ssl, "GET /api/portal HTTP/1.1\r\nHost: a\r\n\r\n", "\"version\"");
+	assert_non_null(
+		strstr(buf_cstr(&said), "\r\nStrict-Transport-Security: max-age=31536000\r\n"));
+	tls_talk(ssl,
+		 "POST /api/login HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nContent-Type: "
+		 "application/json\r\n"
+		 "Content-Length: "
+		 "54\r\n\r\n{\"account\":\"anna@ours.example\",\"password\":\"secret\"} ",
+		 "\"state\":\"in\"");
+	hang_up(ssl, fd);
+	fd = desk_client(&desk, HTTPS);
+	edge_say(fd, "GET /api/portal HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_false(desk_hear(fd, "HTTP/1.1", &nothing));
+	(void)close(fd);
+	buf_fini(&nothing);
+}
+
+/* One certificate for all listeners is no way from one protocol into another. */
+static void protocols_that_clients_name(void **state)
+{
+	static const struct {
+		unsigned service;
+		const char *alpn; /* as on the wire */
+		bool is_fine;
+	} rows[] = {
+		{HTTPS, "\x02h2\x08http/1.1", true},
+		{HTTPS, "\x02h2", false},
+		{HTTPS, "\x04imap", false},
+		{IMAPS, "\x02h2\x08http/1.1", false},
+		{IMAPS, "\x08http/1.1", false},
+		{IMAPS, "\x04imap", true},
+		{POP3S, "\x02h2", false},
+		{POP3S, "\x04pop3", true},
+	};
+
+	(void)state;
+	desk_host_start(&desk, program, 0);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int fd = desk_client(&desk, rows[i].service);
+		SSL *ssl = SSL_new(client_context);
+
+		must(SSL_set_alpn_protos(ssl, (const unsigned char *)rows[i].alpn,
+					 (unsigned)strlen(rows[i].alpn)) == 0);
+		must(SSL_set_fd(ssl, fd) == 1);
+		if ((SSL_connect(ssl) == 1) != rows[i].is_fine)
+			fail_msg("row %zu", i);
+		hang_up(ssl, fd);
+	}
+}
+
+/* A browser's stream under TLS, all in. */
+static void h_24_streams_under_tls_cost_little(void **state)
+{
+	enum { STREAMS = 200, FIRST = 20, LIMIT_KIB = 48 };
+	static SSL *ssls[STREAMS];
+	static int fds[STREAMS];
+	unsigned before = 0, after;
+	char text[512], account[64];
+
+	(void)state;
+	desk_host_more_accounts(&desk, 10);
+	desk_host_start(&desk, program, 10);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		(void)snprintf(account, sizeof account, "p%u@ours.example", i % 10);
+		(void)snprintf(text, sizeof text,
+			       "GET /jmap/events?types=*&ping=0 HTTP/1.1\r\nHost: a\r\nCookie: "
+			       "__Host-holdfast=%s\r\n\r\n",
+			       desk_host_session(&desk, account, 3600000000ull));
+		fds[i] = desk_client(&desk, HTTPS);
+		ssls[i] = secure(fds[i]);
+		tls_talk(ssls[i], text, "event: now");
+		if (i == FIRST - 1)
+			before = desk_host_rss_kib(&desk);
+	}
+	after = desk_host_rss_kib(&desk);
+	print_message("%u KiB for each of %u streams under TLS\n",
+		      (after - before) / (STREAMS - FIRST), STREAMS - FIRST);
+	if (!desk_host_is_sanitized())
+		assert_true((after - before) / (STREAMS - FIRST) < LIMIT_KIB);
+	for (unsigned i = 0; i < STREAMS; i++)
+		hang_up(ssls[i], fds[i]);
+}
+
 /* Version 2, from 192.0.2.7 */
 static const unsigned char header[28] = {'\r', '\n', '\r', '\n', 0,    '\r', '\n', 'Q', 'U', 'I',
 					 'T',  '\n', 0x21, 0x11, 0,    12,   192,  0,	2,   7,
@@ -186,6 +280,11 @@ static void behind_a_proxy(void **state)
 	}
 	assert_true(SSL_is_init_finished(ssl));
 	hang_up(ssl, fd);
+	fd = desk_client(&desk, HTTPS); /* the header alone, then the handshake */
+	assert_int_equal(send(fd, header, sizeof header, MSG_NOSIGNAL), sizeof header);
+	ssl = secure(fd);
+	tls_talk(ssl, "GET /api/portal HTTP/1.1\r\nHost: a\r\n\r\n", "\"version\"");
+	hang_up(ssl, fd);
 }
 
 /* I-14 under TLS, all in. */
@@ -226,9 +325,9 @@ int main(int argc, char **argv)
 {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		ROW(t_01_nothing_from_before_starttls_counts),
-		ROW(where_tls_comes_first),
-		ROW(behind_a_proxy),
+		ROW(t_01_nothing_from_before_starttls_counts), ROW(where_tls_comes_first),
+		ROW(https_is_tls_from_the_first_byte),	       ROW(protocols_that_clients_name),
+		ROW(h_24_streams_under_tls_cost_little),       ROW(behind_a_proxy),
 		ROW(i_14_idle_tls_sessions_cost_little),
 	};
 

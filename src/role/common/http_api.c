@@ -13,8 +13,6 @@
 
 enum { BODY_BYTES = 16 << 10, TICKET_S = 300 };
 
-#define TICKET_COOKIE "__Host-holdfast-ticket"
-
 /* ---- JSON in and out ---- */
 
 /* An object of strings; NULL: it is none, and that has been answered. */
@@ -116,13 +114,31 @@ static struct http_field cookie(struct http_exchange *x, const char *name, struc
 	return (struct http_field){SPAN_LIT("Set-Cookie"), exchange_cookie(x, name, value, s)};
 }
 
+/* Cookies know no ports: portal and console may stand on one machine, and have names of their own. */
+static const char *ticket_cookie(struct http_exchange *x)
+{
+	struct buf name = {0};
+	const char *out;
+
+	(void)buf_printf(&name, "%s-ticket", x->host->options->cookie);
+	out = arena_str(&x->arena, buf_span(&name));
+	buf_fini(&name);
+	return out;
+}
+
 static void refuse_login(struct http_exchange *x, const struct http_login_result *r)
 {
 	struct span word = r->reason.n ? r->reason : span_str(login_verdict_name(r->verdict));
-	const struct http_field none = cookie(x, TICKET_COOKIE, SPAN_NONE, 0);
+	unsigned status = status_of(r->verdict);
+	struct http_field fields[2];
+	size_t n = 0;
 
-	answer_problem(x, status_of(r->verdict), word, r->text, &none,
-		       span_eq(r->reason, SPAN_LIT("ticket")));
+	if (span_eq(r->reason, SPAN_LIT("ticket")))
+		fields[n++] = cookie(x, ticket_cookie(x), SPAN_NONE, 0);
+	if (status == 429 || status == 503)
+		fields[n++] = (struct http_field){SPAN_LIT("Retry-After"),
+						  status == 429 ? SPAN_LIT("30") : SPAN_LIT("3")};
+	answer_problem(x, status, word, r->text, fields, n);
 }
 
 static bool is_cookie_value(struct span s)
@@ -171,11 +187,11 @@ static void on_login(struct http_exchange *x, const struct http_login_result *r)
 	    : r->wants_factor ? SPAN_LIT("factor")
 			      : SPAN_LIT("in"));
 	if (r->session.n && r->wants_factor) {
-		fields[n++] = cookie(x, TICKET_COOKIE, r->session, TICKET_S);
+		fields[n++] = cookie(x, ticket_cookie(x), r->session, TICKET_S);
 	} else if (r->session.n) {
 		fields[n++] = cookie(x, x->host->options->cookie, r->session,
 				     seconds_until(x, r->session_until_us));
-		fields[n++] = cookie(x, TICKET_COOKIE, SPAN_NONE, 0);
+		fields[n++] = cookie(x, ticket_cookie(x), SPAN_NONE, 0);
 		log_login(x, r);
 	}
 	answer_object(x, 200, o, fields, n);
@@ -200,7 +216,7 @@ static void on_factor(struct http_exchange *x, const struct http_ask *ask)
 	(void)ask;
 	if (!o)
 		return;
-	if (!http_cookie_find(exchange_field(x, "cookie"), TICKET_COOKIE, &ticket) || !ticket.n)
+	if (!http_cookie_find(exchange_field(x, "cookie"), ticket_cookie(x), &ticket) || !ticket.n)
 		exchange_problem(x, 403, "ticket", "Begin with your password again");
 	else
 		http_login_factor(x, SPAN_NONE, ticket, string_of(o, "code"), on_login);

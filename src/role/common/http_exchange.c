@@ -191,7 +191,9 @@ static void collect(struct http_exchange *x, struct span piece)
 {
 	struct http_host *h = x->host;
 
-	if (h->whole_bytes + piece.n > HTTP_WHOLE_BYTES) {
+	/* A small one is always taken: those who send large ones slowly stand in each other's way alone. */
+	if (x->whole.n + piece.n > HTTP_SMALL_BYTES &&
+	    h->whole_bytes + piece.n > HTTP_WHOLE_BYTES) {
 		exchange_problem(x, 503, "busy", "Too much to do at the moment; try again soon");
 		return;
 	}
@@ -416,8 +418,12 @@ void exchange_none(struct http_exchange *x)
 
 void exchange_problem(struct http_exchange *x, unsigned status, const char *type, const char *title)
 {
+	const struct http_field again = {SPAN_LIT("Retry-After"),
+					 status == 429 ? SPAN_LIT("30") : SPAN_LIT("3")};
 	const struct http_response r = {.status = status,
-					.type = SPAN_LIT("application/problem+json")};
+					.type = SPAN_LIT("application/problem+json"),
+					.fields = &again,
+					.fields_n = status == 429 || status == 503};
 	struct buf body = {0};
 
 	(void)buf_printf(&body, "{\"type\":\"%s\",\"status\":%u,\"title\":\"%s\"}", type, status,

@@ -19,6 +19,7 @@ enum {
 	HTTP_PROGRESS_BYTES = 4096,    /* that a client takes in HTTP_UNREAD_US at least */
 	HTTP_EXCHANGE_BYTES = 1 << 20, /* of one exchange's arena */
 	HTTP_CONNECTIONS_MOST = 20000,
+	HTTP_SMALL_BYTES = 64 << 10,
 	HTTP_WHOLE_BYTES = 64 << 20, /* of all bodies being collected */
 	HTTP_SESSION_BYTES = 43,
 	HTTP_KEY_BYTES = 33, /* of a credential in the cache: its kind and a hash */
@@ -144,7 +145,8 @@ void http_exchange_answer_static(struct http_exchange *x, const struct http_resp
 /* ---- http_route.c ---- */
 void http_route_find(struct http_exchange *x); /* finds the handler, or answers */
 void http_route_admit(struct http_exchange *x, struct http_person *person); /* NULL: nobody known */
-void http_route_later(struct http_exchange *x); /* who it is cannot be told now */
+/* Who it is cannot be told now; too many: after many wrong passwords. */
+void http_route_later(struct http_exchange *x, bool too_many);
 
 /* ---- http_files.c ---- */
 struct http_files *http_files_load(struct http_host *h);

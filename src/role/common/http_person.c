@@ -384,7 +384,8 @@ void http_lookup_done(struct http_lookup *l, const struct msg_session_answer *se
 		struct http_exchange *x = LIST_ENTRY(at, struct http_exchange, wait);
 
 		if (later)
-			http_route_later(x);
+			http_route_later(x, login && login_verdict_of(login->verdict) ==
+							     LOGIN_THROTTLED);
 		else
 			http_route_admit(x, k ? &k->p : NULL);
 	}

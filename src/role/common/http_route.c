@@ -131,10 +131,13 @@ static void refuse_nobody(struct http_exchange *x)
 		SPAN_LIT("{\"type\":\"unauthorized\",\"status\":401,\"title\":\"Log in first\"}"));
 }
 
-void http_route_later(struct http_exchange *x)
+void http_route_later(struct http_exchange *x, bool too_many)
 {
-	exchange_problem(x, 503, "unavailable",
-			 "Who you are cannot be checked at the moment; try again soon");
+	if (too_many)
+		exchange_problem(x, 429, "throttled", login_text(LOGIN_THROTTLED));
+	else
+		exchange_problem(x, 503, "unavailable",
+				 "Who you are cannot be checked at the moment; try again soon");
 }
 
 void http_route_admit(struct http_exchange *x, struct http_person *person)
@@ -170,7 +173,7 @@ static void knock(struct http_exchange *x)
 	case KNOCK_LATER:
 		break;
 	}
-	http_route_later(x);
+	http_route_later(x, false);
 }
 
 static bool is_fetch(const struct http_exchange *x)
