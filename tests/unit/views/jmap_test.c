@@ -1,4 +1,6 @@
 /* What JMAP asks of the views and of the clerk: conversations, changes since a modseq, patches of Emails, submissions. */
+#include <time.h>
+
 #include "people_story.h"
 
 #define ANNA	    "anna@x.example"
@@ -311,6 +313,66 @@ static void what_left_the_views_is_told(void **state)
 	assert_string_equal(changes(&w, views_changed_boxes, ANNA, then), "cannot be told");
 	/* 5 waits for its hand-back and is there */
 	assert_string_equal(changes(&w, views_changed_emails, ANNA, fresh), "");
+	world_free(&w);
+}
+
+static double cpu_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool count_entry(void *to, const struct mail_entry *e)
+{
+	(void)e;
+	++*(unsigned *)to;
+	return true;
+}
+
+/* A mailbox of tens of thousands: what changed lately costs what changed, many times less than looking at all. */
+static void recent_changes_cost_little_in_a_large_mailbox(void **state)
+{
+	enum { LETTERS = STORY_ROOM - 100, TIMES = 10 };
+	struct world w = world_new();
+	uint64_t then, account;
+	struct fault why = {0};
+	unsigned n = 0;
+	double all, some;
+
+	(void)state;
+	for (unsigned i = 0; i < LETTERS; i++)
+		letter(&w);
+	story_apply(w.s, w.v, w.s->n, 1000);
+	then = now(&w, ANNA);
+	store(&w, INBOX, 20000, MAIL_SEEN);
+	letter(&w);
+	after(&w);
+	account = account_id(w.v, ANNA);
+	all = cpu_s();
+	assert_int_equal(views_each_entry(w.v, box(&w, INBOX), (struct mail_range){1, UINT32_MAX},
+					  0, count_entry, &n, &why),
+			 OK);
+	all = cpu_s() - all;
+	assert_int_equal(n, LETTERS + 1);
+	some = cpu_s();
+	for (unsigned i = 0; i < TIMES; i++) {
+		struct buf text = {0};
+
+		assert_int_equal(
+			views_changed_emails(w.v, account, then, on_change_text, &text, &why), OK);
+		assert_int_equal(
+			views_changed_threads(w.v, account, then, on_change_text, &text, &why), OK);
+		assert_int_equal(
+			views_changed_boxes(w.v, account, then, on_change_text, &text, &why), OK);
+		assert_non_null(strstr(buf_cstr(&text), "*20001 +"));
+		buf_fini(&text);
+	}
+	some = cpu_s() - some;
+	if (some > all)
+		fail_msg("%d times what changed: %.4f s; all entries once: %.4f s", TIMES, some,
+			 all);
 	world_free(&w);
 }
 
@@ -713,6 +775,7 @@ int main(void)
 		cmocka_unit_test(what_left_is_no_longer_known),
 		cmocka_unit_test(emails_are_told_once),
 		cmocka_unit_test(what_left_the_views_is_told),
+		cmocka_unit_test(recent_changes_cost_little_in_a_large_mailbox),
 		cmocka_unit_test(mailboxes_are_told),
 		cmocka_unit_test(conversations_are_told),
 		cmocka_unit_test(emails_are_marked),
