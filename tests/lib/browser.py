@@ -65,7 +65,7 @@ class Page:
     def __init__(self, browser, name, page, options):
         self.browser, self.name, self.page, self.options = browser, name, page, options
 
-    def __call__(self, code, **args):
+    def __call__(self, code, /, **args):
         return self.browser.ask({"code": code, "name": self.name, "page": self.page, "options": self.options, "args": args})
 
     def tab(self, page):

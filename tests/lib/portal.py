@@ -25,7 +25,7 @@ class Portal:
         self.page = page or browser.page(f"{person.name}-{id(self)}", viewport=viewport, **options)
         self.url = f"https://127.0.0.1:{self.office.ports['https']}/"
 
-    def __call__(self, code, **args):
+    def __call__(self, code, /, **args):
         return self.page(code, **args)
 
     def open(self, fragment=""):
@@ -61,12 +61,18 @@ class Portal:
     def body(self):
         """The text that is shown of the open message, in its frame or outside it."""
         return self("""
-            const frame = page.locator('.message.open iframe').last()
-            if (await frame.count()) return await frame.contentFrame().locator('body').innerText()
-            return await page.locator('.message.open').last().innerText()""")
+            const frame = page.locator('.message.open iframe').last(), text = page.locator('.message.open .plain-body').last()
+            await frame.or(text).waitFor()
+            if (!await frame.count()) return await text.innerText()
+            const inside = frame.contentFrame().locator('body')
+            await inside.getByText(/./).first().waitFor()
+            return await inside.innerText()""")
 
     def see(self, text):
         self.page.see(text)
+
+    def button(self, name):
+        self.page.button(name)
 
     def banner(self):
         return self("return (await page.locator('.banner').allTextContents()).join(' ')")
@@ -78,6 +84,6 @@ class Portal:
     def assert_quiet(self):
         """Nothing was refused by the page's own policy, nothing broke, and nobody else was asked."""
         strange = [u for u in self.page.requests() if not u.startswith((self.url, "data:", "blob:"))]
-        assert strange == []
+        assert strange == [], strange
         bad = [line for line in self.page.console() if "Content Security Policy" in line or line.startswith("pageerror")]
-        assert bad == []
+        assert bad == [], bad

@@ -118,7 +118,7 @@ function useDraft(first: Draft, identities: readonly Identity[]) {
 	const { local } = useDesk();
 	const draft = useRef(first);
 	const [, again] = useState(0);
-	const [saving, setSaving] = useState<Saving>(first.savedAt ? "saved" : "none");
+	const [saving, setSaving] = useState<Saving>(first.savedAt > 0 && first.savedAt >= first.changedAt ? "saved" : "none");
 	const timers = useRef<{ keep?: ReturnType<typeof setTimeout>; save?: ReturnType<typeof setTimeout> }>({});
 	const isOver = useRef(false);
 	const identity = () => identities.find((i) => i.id === draft.current.identityId) ?? identities[0];
@@ -157,6 +157,7 @@ function useDraft(first: Draft, identities: readonly Identity[]) {
 		if (first.changedAt > first.savedAt) timers.current.save = setTimeout(() => void save(), 500); // as it was left
 		window.addEventListener("pagehide", hide);
 		document.addEventListener("visibilitychange", hide);
+		if (first.changedAt > first.savedAt) void save(); // left behind by a page that could not save it
 		return () => {
 			online();
 			seen();
