@@ -168,7 +168,7 @@ static bool finish_email(struct jmap_call *c, struct get *g)
 
 	if (!is_fine)
 		return jmap_fail(c, "serverUnavailable", "There is no memory for this message now");
-	g->cost += 300 + (g->view ? jmap_view_cost(g->view) : 0);
+	g->cost += 300 + 30 * g->want->props_n + (g->view ? jmap_view_cost(g->view) : 0);
 	close_body(c, g);
 	(void)json_array_append_new(g->list, g->email);
 	g->email = NULL;

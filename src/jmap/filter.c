@@ -84,6 +84,13 @@ static bool read_box(struct jmap_call *c, struct jmap_filter *f, const json_t *v
 	return true;
 }
 
+int jmap_by_number(const void *one, const void *other)
+{
+	uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+	return (a > b) - (a < b);
+}
+
 static bool read_other(struct jmap_call *c, struct jmap_filter *f, const json_t *value)
 {
 	struct jmap_node *n = emit(c, f, JMAP_K_BOX_OTHER);
@@ -101,6 +108,7 @@ static bool read_other(struct jmap_call *c, struct jmap_filter *f, const json_t 
 			return bad(c, "inMailboxOtherThan must be Ids");
 		n->boxes_n += jmap_box_of(jmap_resolved(c, jmap_text(item)), &n->boxes[n->boxes_n]);
 	}
+	qsort(n->boxes, n->boxes_n, sizeof *n->boxes, jmap_by_number);
 	f->is_mutable = true;
 	return true;
 }
@@ -166,13 +174,17 @@ static bool read_text(struct jmap_call *c, struct jmap_filter *f, const json_t *
 		is_fine = n != NULL;
 		if (!is_fine)
 			break;
+		if (n->key == JMAP_K_TEXT && f->words++ == JMAP_WORDS_LIMIT) {
+			is_fine = jmap_fail(c, "unsupportedFilter",
+					    "At most %d words can be looked for", JMAP_WORDS_LIMIT);
+			break;
+		}
 		n->where = where;
 		n->word = arena_span(&c->arena, buf_span(&folded));
 		is_fine = words++ == 0 || emit(c, f, JMAP_K_AND);
 	}
 	if (is_fine && words == 0)
 		is_fine = emit(c, f, JMAP_K_TRUE) != NULL;
-	f->has_text = true;
 	buf_fini(&word);
 	buf_fini(&folded);
 	return is_fine;

@@ -6,7 +6,11 @@
 
 #include "jmap/internal.h"
 
-enum { JMAP_NODES_LIMIT = 500, JMAP_STACK = 2 * JMAP_JSON_DEPTH + 2 };
+enum {
+	JMAP_NODES_LIMIT = 500,
+	JMAP_WORDS_LIMIT = 50, /* that are looked for in texts: each is a question to the index */
+	JMAP_STACK = 2 * JMAP_JSON_DEPTH + 2,
+};
 
 enum jmap_key {
 	JMAP_K_TRUE,
@@ -32,7 +36,7 @@ struct jmap_node {
 	enum jmap_key key;
 	uint64_t number; /* of a mailbox; microseconds; bytes */
 	bool value;	 /* ATTACHMENT */
-	uint64_t *boxes; /* BOX_OTHER */
+	uint64_t *boxes; /* BOX_OTHER; ascending */
 	size_t boxes_n;
 	uint32_t flag;	  /* KEYWORD, THREAD: the system's, or 0 */
 	struct span word; /* ... and the keyword; TEXT, HEADER: folded */
@@ -53,14 +57,16 @@ struct jmap_node {
 struct jmap_filter {
 	struct jmap_node *nodes;
 	size_t n;
-	bool has_text, has_header, has_thread; /* conditions of these kinds */
-	bool is_mutable;		       /* what it says of an Email can change */
-	bool has_box;			       /* `box` must hold, whatever else */
+	unsigned words;		     /* TEXT nodes */
+	bool has_header, has_thread; /* conditions of these kinds */
+	bool is_mutable;	     /* what it says of an Email can change */
+	bool has_box;		     /* `box` must hold, whatever else */
 	uint64_t box;
 };
 
 /* In the call's arena; json NULL: everything. False: the call has failed (unsupportedFilter, invalidArguments). */
 bool jmap_filter_read(struct jmap_call *c, const json_t *json, struct jmap_filter *out);
-void jmap_filter_forget(struct jmap_filter *f); /* what the index said */
+void jmap_filter_forget(struct jmap_filter *f);		/* what the index said */
+int jmap_by_number(const void *one, const void *other); /* for sorting uint64_t */
 /* Words and phrases of a search text, one after the other, as they are written; false at the end. */
 bool jmap_word_next(struct span *rest, struct buf *out_word);

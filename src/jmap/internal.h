@@ -30,11 +30,13 @@ enum jmap_can_FLAGS { /* capabilities a request uses */
 };
 
 enum {
-	JMAP_PROPERTIES_LIMIT = 200,
+	JMAP_PROPERTIES_LIMIT = 60,
+	JMAP_PARTS_LIMIT =
+		2000, /* shown of a message; what is behind is there as a whole, in its blob */
 	JMAP_ID_BYTES = 255, /* RFC 8620 s1.2 */
 	JMAP_JSON_DEPTH = 64,
 	JMAP_JSON_VALUES = 300000,    /* of a request: each costs the parser some 100 bytes */
-	JMAP_ANSWER_BYTES = 24 << 20, /* of one call, about */
+	JMAP_ANSWER_BYTES = 16 << 20, /* of one call, about */
 	JMAP_STEP_BYTES = 256 << 10,  /* of messages read in one step */
 };
 

@@ -17,7 +17,7 @@
  *       knows (RFC 8620 s3.6.2 serverPartialFail, serverUnavailable).
  *   J3  Nothing is allocated because a size was announced. JSON is measured (bytes, depth, values, names that occur twice)
  *       before it is parsed; a message is never whole in memory.
- *   J4  One step does little (some 256 messages by their entries, or one chunk of a body), so that a host can go round
+ *   J4  One step does little (some thousand messages by their entries, a few by their head, or a piece of a body), so that a host can go round
  *       among its requests and stop one by not stepping or by freeing.
  *   J5  An id that is another account's, or never was, gets the same answer: not found.
  */

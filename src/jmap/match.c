@@ -43,20 +43,23 @@ static bool on_unknown(void *to, struct mail_range uids)
 	return true;
 }
 
-void jmap_match_ask(struct jmap_match *m, uint64_t box)
+bool jmap_match_ask(struct jmap_match *m, uint64_t box, size_t *at)
 {
 	struct jmap_filter *f = m->filter;
 
-	for (size_t i = 0; i < f->n; i++) {
-		struct jmap_node *n = &f->nodes[i];
+	for (; *at < f->n; ++*at) {
+		struct jmap_node *n = &f->nodes[*at];
 		struct jmap_found *to = &n->found;
 
 		if (n->key != JMAP_K_TEXT)
 			continue;
+		++*at;
 		to->n = to->unknown_n = 0;
 		to->is_unknown = m->store->ops->search(m->store->arg, box, n->where, n->word,
 						       on_uid, on_unknown, to, NULL) != OK;
+		return false;
 	}
+	return true;
 }
 
 static bool has_uid(const struct jmap_found *f, uint32_t uid)
@@ -163,11 +166,7 @@ static enum jmap_truth test_box(struct jmap_match *m, const struct jmap_node *n,
 
 static bool among(const struct jmap_node *n, uint64_t box)
 {
-	for (size_t i = 0; i < n->boxes_n; i++) {
-		if (n->boxes[i] == box)
-			return true;
-	}
-	return false;
+	return n->boxes_n && bsearch(&box, n->boxes, n->boxes_n, sizeof box, jmap_by_number);
 }
 
 static enum jmap_truth test_other(struct jmap_match *m, const struct jmap_node *n, enum depth depth)

@@ -35,8 +35,8 @@ struct jmap_match {
 void jmap_match_init(struct jmap_match *m, const struct mail_store *store,
 		     struct jmap_filter *filter);
 void jmap_match_fini(struct jmap_match *m);
-/* What the index says of one mailbox; before its entries are looked at. */
-void jmap_match_ask(struct jmap_match *m, uint64_t box);
+/* What the index says of one mailbox, a word at a time; before its entries are looked at. *at: 0 first. True: all asked. */
+bool jmap_match_ask(struct jmap_match *m, uint64_t box, size_t *at);
 /* By what the entry alone tells: costs little, asks nothing. */
 enum jmap_truth jmap_match_look(struct jmap_match *m, uint64_t box, const struct mail_entry *e);
 /* e lives until the answer. UNKNOWN: jmap_match_read until it says something else. */

@@ -20,6 +20,13 @@ static bool is_type(const struct jmap_parts *p, int i, const char *type, const c
 	       (!subtype || span_eq(m->subtype, span_str(subtype)));
 }
 
+static int parts_shown(const struct jmap_parts *p)
+{
+	int n = mime_parts(p->mime);
+
+	return n < JMAP_PARTS_LIMIT ? n : JMAP_PARTS_LIMIT;
+}
+
 bool jmap_part_is_text(const struct jmap_parts *p, int i)
 {
 	return !p->parts[i].is_multipart && is_type(p, i, "text", NULL);
@@ -180,7 +187,7 @@ void jmap_body_find(const struct jmap_parts *p, struct jmap_body *b)
 		struct frame *f = &stack[depth - 1];
 		int part = f->next;
 
-		if (part == MIME_NONE || part >= mime_parts(p->mime)) {
+		if (part == MIME_NONE || part >= parts_shown(p)) {
 			close_frame(f, b);
 			depth--;
 			continue;
@@ -381,7 +388,7 @@ json_t *jmap_part_json(const struct jmap_parts *p, int part, const struct jmap_w
 /* Parents stand before their children in the table: each part finds its parent's list made. */
 json_t *jmap_structure_json(const struct jmap_parts *p, const struct jmap_want *w)
 {
-	int n = mime_parts(p->mime);
+	int n = parts_shown(p);
 	json_t **lists = must_alloc(((size_t)n + 1) * sizeof(json_t *)); /* subParts of each */
 	json_t *root = NULL;
 

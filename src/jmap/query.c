@@ -92,7 +92,8 @@ static bool on_entry(void *to, const struct mail_entry *e)
 	enum jmap_truth truth;
 	bool is_new;
 
-	if (q->looked++ == LOOKS || q->batch_n == BATCH) {
+	q->looked += 1 + (unsigned)q->filter.n / 8;
+	if (q->looked > LOOKS || q->batch_n == BATCH) {
 		q->is_more = true;
 		q->next = e->uid;
 		return false;
@@ -118,7 +119,7 @@ static bool next_box(struct jmap_query *q)
 {
 	q->box_at++;
 	q->next = 1;
-	q->box_is_asked = false;
+	q->asked = 0;
 	return q->box_at < q->boxes.n;
 }
 
@@ -134,9 +135,9 @@ static bool look_on(struct jmap_call *c, struct jmap_query *q)
 	q->is_more = false;
 	if (q->filter.has_box && q->filter.box != box)
 		return true;
-	if (!q->box_is_asked) {
-		jmap_match_ask(&q->match, box);
-		q->box_is_asked = true;
+	if (!jmap_match_ask(&q->match, box, &q->asked)) {
+		q->is_more = true;
+		return true;
 	}
 	rc = store->ops->each_entry(store->arg, box, (struct mail_range){q->next, UINT32_MAX}, 0,
 				    on_entry, &l, &why);

@@ -47,7 +47,7 @@ struct jmap_query {
 	struct jmap_match match;
 	struct jmap_boxes boxes;
 	size_t box_at;
-	bool box_is_asked;
+	size_t asked;  /* of the index, about the box at hand: node */
 	uint32_t next; /* UID in the box at hand */
 	struct jmap_set64 seen;
 

@@ -9,7 +9,7 @@
 #include "mail/html.h"
 #include "mail/text.h"
 
-enum { CHUNK = 64 << 10, TEXT_BYTES = 128 << 10, READ_MOST = 8 << 20 };
+enum { CHUNK = 64 << 10, TEXT_BYTES = 128 << 10, READ_MOST = 8 << 20, LOOKED_BYTES = 512 << 10 };
 
 struct get {
 	struct jmap_filter filter;
@@ -163,7 +163,7 @@ static void plain(struct span value, bool is_html, struct buf *out)
 static json_t *body_mark(const struct get *g, const json_t *email)
 {
 	const json_t *part, *values = json_object_get(email, "bodyValues");
-	size_t i;
+	size_t i, looked = 0;
 
 	json_array_foreach(json_object_get(email, "textBody"), i, part)
 	{
@@ -174,6 +174,9 @@ static json_t *body_mark(const struct get *g, const json_t *email)
 		struct buf text = {0};
 		json_t *mark;
 
+		looked += jmap_text(value).n;
+		if (looked > LOOKED_BYTES)
+			break;
 		plain(jmap_text(value), span_eq(type, SPAN_LIT("text/html")), &text);
 		mark = marked(buf_span(&text), &g->body, false);
 		buf_fini(&text);
