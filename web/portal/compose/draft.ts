@@ -165,15 +165,35 @@ export function parseAddress(text: string): Address | null {
 	return { name: name || null, email };
 }
 
-/** A list, as pasted: parted by comma, semicolon or line end, but not inside quotes. */
+/** Parts of a list: at comma, semicolon or line end, but not inside quotes or angle brackets that close. One pass. */
+function parts(text: string): string[] {
+	const out: string[] = [];
+	const lastQuote = text.lastIndexOf('"'), lastAngle = text.lastIndexOf(">");
+	let from = 0, inside = "";
+	for (let i = 0; i < text.length; i++) {
+		const c = text[i] as string;
+		if (inside) {
+			if (c === "\\" && inside === '"') i++;
+			else if (c === inside) inside = "";
+		} else if (c === '"' && i < lastQuote) inside = '"';
+		else if (c === "<" && i < lastAngle) inside = ">";
+		else if (c === "," || c === ";" || c === "\n") {
+			out.push(text.slice(from, i));
+			from = i + 1;
+		}
+	}
+	out.push(text.slice(from));
+	return out;
+}
+
+/** A list, as pasted; what is no address is given back. */
 export function parseList(text: string): { good: Address[]; rest: string } {
-	const parts = text.match(/(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,;\n"<])+/g) ?? [];
 	const good: Address[] = [], bad: string[] = [];
-	for (const p of parts) {
+	for (const p of parts(text.slice(0, 100_000))) {
 		if (!p.trim()) continue;
-		const a = parseAddress(p);
+		const a = p.length <= 1000 ? parseAddress(p) : null;
 		if (a) good.push(a);
 		else bad.push(p.trim());
 	}
-	return { good, rest: bad.join(", ") };
+	return { good, rest: bad.join(", ").slice(0, 1000) };
 }
