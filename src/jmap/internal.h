@@ -212,4 +212,5 @@ extern const struct jmap_method jmap_core_echo, jmap_mailbox_get, jmap_mailbox_q
 	jmap_email_changes, jmap_email_query_changes, jmap_thread_get, jmap_thread_changes,
 	jmap_snippet_get, jmap_email_set, jmap_email_import, jmap_email_parse, jmap_email_copy,
 	jmap_blob_copy, jmap_push_get, jmap_push_set, jmap_identity_get, jmap_identity_changes,
-	jmap_identity_set, jmap_submission_set;
+	jmap_identity_set, jmap_submission_set, jmap_submission_get, jmap_submission_changes,
+	jmap_submission_query, jmap_submission_query_changes, jmap_mailbox_set;

@@ -251,9 +251,9 @@ static void end(struct jmap_call *c)
 		counts_fini(&g->counts);
 }
 
-static json_t *rights(const struct mail_box *b)
+json_t *jmap_mailbox_rights(enum mail_special special)
 {
-	bool is_plain = b->special == MAIL_PLAIN;
+	bool is_plain = special == MAIL_PLAIN;
 
 	return json_pack("{s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:b,s:b}", "mayReadItems", 1, "mayAddItems",
 			 1, "mayRemoveItems", 1, "maySetSeen", 1, "maySetKeywords", 1,
@@ -285,7 +285,7 @@ static void put_box(struct get *g, const struct jmap_box *one, const struct coun
 	put(g, o, "unreadEmails", json_integer((json_int_t)k->unread));
 	put(g, o, "totalThreads", json_integer((json_int_t)(k->threads.n + k->threads.has_zero)));
 	put(g, o, "unreadThreads", json_integer((json_int_t)k->unread_threads));
-	put(g, o, "myRights", rights(b));
+	put(g, o, "myRights", jmap_mailbox_rights(b->special));
 	put(g, o, "isSubscribed", json_boolean(b->is_subscribed));
 	(void)json_array_append_new(g->list, o);
 }

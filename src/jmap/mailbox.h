@@ -20,3 +20,4 @@ bool jmap_boxes_read(struct jmap_call *c, struct jmap_boxes *out);
 ssize_t jmap_boxes_find(const struct jmap_boxes *b, uint64_t id); /* -1: none */
 const char *jmap_role(enum mail_special special);		  /* NULL: none */
 int jmap_sort_order(enum mail_special special);
+json_t *jmap_mailbox_rights(enum mail_special special);

@@ -45,7 +45,7 @@ def test_a_client_nobody_here_wrote_lists_fetches_sets_flags_and_sends(office):
     assert {"inbox", "sent", "drafts", "trash", "archive", "junk"} <= set(out["roles"])
     assert len(out["subjects"]) == 3 and all("Hello" in s for s in out["subjects"])
     assert out["first"]["bodyValues"] and out["flagged"] and out["moved"]
-    assert "id" in out["sent"], out
+    assert "id" in out["sent"], out["sent"]
     # What it did is there for everybody: in the mailboxes, by IMAP, and at Bert's.
     sent = shown(mine, "sent", 1)[0]
     assert sent["subject"] == "By jmap-jam" and "$draft" not in sent["keywords"]

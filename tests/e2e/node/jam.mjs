@@ -58,6 +58,7 @@ const [{sent}] = await jam.requestMany((t) => {
 	})
 	return {draft, sent}
 })
-out.sent = sent.created?.go ?? sent
+// The Email/set that follows has the same id (RFC 8621 s7.5), and this client keeps the last answer of an id.
+out.sent = sent.created?.go ?? (sent.updated ? {id: Object.keys(sent.updated)[0]} : sent)
 console.log(JSON.stringify(out))
 process.exit(0)
