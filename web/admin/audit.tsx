@@ -44,7 +44,7 @@ function Line({ t, a }: { t: Texts; a: Act }) {
 		<li>
 			<time dateTime={a.at}>{when(a.at, true)}</time>
 			<div>
-				<strong>{a.object} {t.audit.verbs[a.verb] ?? a.verb} {t.state[a.argument] ?? a.argument}</strong>
+				<strong>{t.audit.verbs[a.verb] ?? a.verb} {t.audit.modes[a.argument] ?? t.state[a.argument] ?? a.argument}</strong>{a.object && <span> · {a.object}</span>}
 				<span class="quiet"> {[a.actor && a.actor !== "watch" && t.app.by(a.actor), a.until && t.audit.until(when(a.until)), a.count > 0 && t.audit.count(a.count)].filter(Boolean).join(", ")}</span>
 				{a.reason && <p>{a.reason}</p>}
 				{a.result && a.result !== a.reason && <p class={a.ok === false ? "evidence" : ""}>{a.result}</p>}

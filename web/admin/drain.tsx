@@ -11,13 +11,13 @@ export function DrainBox({ t, s }: { t: Texts; s: Site }) {
 			{d?.open && (s.state === "up" || s.state === "probation" || d.handed_back > 0) && (
 				<div class="drain">
 					<p>{t.drain.progress(d.handed_back, d.total)}</p>
-					<progress class="bar" max={Math.max(1, d.total)} value={d.handed_back} aria-label={t.drain.title} />
+					<progress class="bar" max={Math.max(1, d.total)} value={d.handed_back + d.returned + d.discarded} aria-label={t.drain.title} />
 					<p class="quiet">
 						{d.per_minute !== null && d.remaining_s !== null
 							? `${t.drain.rate(number(Math.round(d.per_minute)))}, ${t.drain.end(when(new Date(Date.now() + d.remaining_s * 1000).toISOString()), span(t, d.remaining_s))}`
 							: t.drain.noForecast}
 					</p>
-					{(d.unsure || d.decide || d.deferred || d.returned) > 0 && <p class="quiet">{t.drain.parts(d)}</p>}
+					{d.unsure + d.decide + d.deferred + d.returned + d.discarded > 0 && <p class="quiet">{t.drain.parts(d)}</p>}
 				</div>
 			)}
 			{d?.open && s.state !== "up" && s.state !== "probation" && d.handed_back === 0 && !!s.held && <p class="quiet">{t.drain.waits(s.held)}</p>}

@@ -67,7 +67,7 @@ function Line({ t, a, again, invite }: { t: Texts; a: Account; again: () => void
 		title: `${t.people.acts[verb]?.replace(/ …$/, "")}: ${a.account}`, text: t.people.ask[verb]?.(a.name || a.account) ?? "", go: t.people.acts[verb]?.replace(/ …$/, "") ?? verb,
 		danger: verb !== "enable", needsReason: true,
 		run: async (reason) => {
-			const ok = await attempt(t, () => peopleAct({ verb, account: a.account, reason }), (r) => r.text);
+			const ok = await attempt(t, () => peopleAct({ verb, account: a.account, reason }), () => t.switches.done);
 			if (ok) again();
 			return ok;
 		},
@@ -77,7 +77,7 @@ function Line({ t, a, again, invite }: { t: Texts; a: Account; again: () => void
 		<li class="row mail">
 			<div class="mail-what">
 				<strong>{a.name || a.account}</strong>
-				<p>{a.name ? a.account : ""} {[a.totp && t.people.factor, a.admin && t.people.administrator].filter(Boolean).join(", ")}</p>
+				<p>{a.name ? `${a.account} ` : ""}{[a.totp && t.people.factor, a.admin && t.people.administrator].filter(Boolean).join(", ")}</p>
 			</div>
 			<div class="mail-how"><State state={a.state !== "active" ? "unknown" : a.can_log_in ? "up" : "suspect"} name={how(t, a)} /></div>
 			<Menu icon="more" label={t.people.act(a.account)} items={() => [

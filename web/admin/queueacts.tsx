@@ -19,7 +19,7 @@ export function QueueActs({ match, name, show, done }: { match: string; name: st
 		await attempt(t, async () => {
 			const q = await queue({ match, limit: 1 });
 			const act = async (reason: string, where: string) => {
-				const ok = await attempt(t, () => queueAct({ verb, match, reason, ...(where ? { argument: where } : {}) }), (r) => r.text);
+				const ok = await attempt(t, () => queueAct({ verb, match, reason, ...(where ? { argument: where } : {}) }), (r) => t.queue.done(t.queue.acts[verb]?.replace(/ …$/, "") ?? verb, r.count));
 				if (ok) {
 					await look();
 					done();

@@ -64,7 +64,7 @@ function Picture({ t, line, hours }: { t: Texts; line: Timeline; hours: number }
 	return (
 		<>
 			<Chart t={t} line={line} fromUs={fromUs} label={summary} />
-			<p class="quiet">{summary}</p>
+			<p class="quiet">{summary} {t.site.legend}</p>
 			<h3>{t.site.marks}</h3>
 			{marks.length === 0 ? <p>{t.site.noMarks}</p> : <ol class="marks">{marks.slice(0, 50).map((m, i) => <MarkLine key={`${m.at_us} ${i}`} t={t} m={m} />)}</ol>}
 		</>
@@ -76,7 +76,7 @@ function MarkLine({ t, m }: { t: Texts; m: Mark }) {
 		<li>
 			<time>{whenUs(m.at_us, true)}</time>
 			<div>
-				<strong>{t.audit.verbs[m.verb] ?? m.verb} {t.state[m.argument] ?? m.argument}</strong>
+				<strong>{t.audit.verbs[m.verb] ?? m.verb} {t.audit.modes[m.argument] ?? t.state[m.argument] ?? m.argument}</strong>
 				{m.actor && m.actor !== "watch" && <span class="quiet"> {t.app.by(m.actor)}</span>}
 				{m.reason && <p>{m.reason}{m.class && m.confidence && m.verb === "site.state" ? ` (${t.site.sure(m.confidence)})` : ""}</p>}
 			</div>

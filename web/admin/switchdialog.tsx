@@ -25,7 +25,7 @@ export function SwitchDialog({ noun, site, onClose }: { noun: Noun; site: Site; 
 	const [missing, setMissing] = useState(false);
 	const send = async () => {
 		if (mode !== "auto" && !reason.trim()) return setMissing(true);
-		const done = await attempt(t, () => order(noun, { target, mode, for_ms: mode === "auto" ? 0 : lease, reason: reason.trim() }), (r) => r.text || t.switches.done);
+		const done = await attempt(t, () => order(noun, { target, mode, for_ms: mode === "auto" ? 0 : lease, reason: reason.trim() }), () => t.switches.done);
 		if (!done) return;
 		await look();
 		onClose();

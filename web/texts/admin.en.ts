@@ -97,8 +97,8 @@ export const admin = {
 		end: (when: string, left: string) => `done ${when} (in ${left})`,
 		noForecast: "no forecast yet",
 		waits: (n: number) => `${s(n, "delivery waits", "deliveries wait")} for the site to be up.`,
-		parts: (o: { unsure: number; decide: number; deferred: number; returned: number }) =>
-			[o.unsure && `${o.unsure} may be there twice`, o.decide && `${o.decide} to decide`, o.deferred && `${o.deferred} refused for now`, o.returned && `${o.returned} returned`].filter(Boolean).join(", "),
+		parts: (o: { unsure: number; decide: number; deferred: number; returned: number; discarded: number }) =>
+			[o.unsure && `${o.unsure} may be there twice`, o.decide && `${o.decide} to decide`, o.deferred && `${o.deferred} refused for now`, o.returned && `${o.returned} returned`, o.discarded && `${o.discarded} discarded`].filter(Boolean).join(", "),
 		home: (n: number, accounts: number) => `${s(n, "change", "changes")} of ${s(accounts, "person", "people")} still to go home.`,
 		homeDecide: (n: number) => `${s(n, "change needs", "changes need")} a look.`,
 		stopped: "Why nothing goes:",
@@ -129,6 +129,7 @@ export const admin = {
 		delivered: "delivered",
 		range: "Show",
 		ranges: { hour: "1 hour", six: "6 hours", day: "24 hours" } as Record<string, string>,
+		legend: "Red ground: no mail was taken. A line at the top: people were told to work here. Dashed: a decision or an order.",
 		marks: "What was decided",
 		noMarks: "Nothing was decided in this time.",
 		primaries: "Servers",
@@ -193,6 +194,7 @@ export const admin = {
 			discard: (n: string) => `Give up ${n} for good. The senders are not told. This cannot be undone.`,
 			redirect: (n: string) => `Deliver ${n} to another place instead.`,
 		} as Record<string, (n: string) => string>,
+		done: (what: string, n: number) => (n ? `${what}: ${s(n, "delivery", "deliveries")}.` : `${what}: recorded.`),
 		where: "To (address, host, or host:port)",
 		homeTitle: "What people did here and their server does not have yet",
 		home: (n: number, decide: number) => `${s(n, "change", "changes")} to go home, ${decide} to look at.`,
@@ -285,11 +287,16 @@ export const admin = {
 		none: "Nothing fits.",
 		until: (when: string) => `until ${when}`,
 		count: (n: number) => s(n, "delivery", "deliveries"),
+		modes: { on: "on", off: "off", auto: "automatic", asks: "asked" } as Record<string, string>,
 		verbs: {
 			"site.state": "site is", "site.seen": "seen as", "hold.set": "hold", "continuity.set": "continuity", "continuity.state": "continuity is", "drain.stop": "hand-back stopped",
 			"drain.receipt": "receipt", "mail.trace": "looked for mail", "queue.retry": "tried again", "queue.release": "offered again", "queue.discard": "discarded", "queue.redirect": "redirected",
 			"config.reload": "configuration loaded", "network.controls": "neutral controls", "people.invite": "to be invited", "people.disable": "to be disabled", "people.enable": "to be enabled",
 			"people.factor-remove": "second factor to be removed", "user.invite": "invited", "user.disable": "disabled", "user.enable": "enabled",
+			"user.add": "account made", "user.admin": "administrator", "user.admin-login": "logged in to the console", "user.app-password": "app password", "user.consent": "consent to write home",
+			"user.consent-end": "consent ended", "user.delete": "account deleted", "user.invitation-used": "invitation used", "user.name": "renamed", "user.passthrough": "the server vouches",
+			"user.passwd": "new password", "user.recovery-code-used": "recovery code used", "user.sessions-end": "sessions ended", "user.throttled": "too many wrong passwords", "user.totp": "second factor",
+			"dkim.create": "DKIM keys made", "site.password": "password at a server", "smarthost.password": "password at the smarthost", "delivery.unsure": "may be there twice", "valve.closed": "valve closed",
 		} as Record<string, string>,
 	},
 	account: {
