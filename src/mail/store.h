@@ -139,7 +139,7 @@ struct mail_state {
 /* One recipient of something submitted (RFC 8621 s7: deliveryStatus). */
 struct mail_delivery {
 	struct span address, reply; /* the last SMTP reply, "" none */
-	enum { MAIL_WAITS, MAIL_DELIVERED, MAIL_FAILED, MAIL_DISCARDED } state;
+	enum mail_delivery_state { MAIL_WAITS, MAIL_DELIVERED, MAIL_FAILED, MAIL_DISCARDED } state;
 };
 struct mail_submission {
 	struct span id;		/* MessageMeta.id */

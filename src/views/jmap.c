@@ -160,7 +160,7 @@ enum rc views_each_submission(struct views *v, uint64_t account, uint64_t since,
 	return views_end(v, why);
 }
 
-static int delivery_state(int64_t state)
+static enum mail_delivery_state delivery_state(int64_t state)
 {
 	switch ((enum queue_state)state) {
 	case QUEUE_DELIVERED:
