@@ -156,7 +156,7 @@ static void https_is_tls_from_the_first_byte(void **state)
 		 "POST /api/login HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nContent-Type: "
 		 "application/json\r\n"
 		 "Content-Length: "
-		 "54\r\n\r\n{\"account\":\"anna@ours.example\",\"password\":\"secret\"} ",
+		 "52\r\n\r\n{\"account\":\"anna@ours.example\",\"password\":\"secret\"} ",
 		 "\"state\":\"in\"");
 	hang_up(ssl, fd);
 	fd = desk_client(&desk, HTTPS);
