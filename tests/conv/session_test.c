@@ -269,6 +269,41 @@ static void an_invitation_makes_it_theirs(void **state)
 	assert_int_equal(auth_host_stop(&r.h), 0);
 }
 
+/* On the day of the outage, for somebody whose password only the primary knows; which has the last word afterwards. */
+static void an_invitation_helps_while_the_primary_is_away(void **state)
+{
+	struct msg_login_answer m;
+	struct buf body = {0};
+	struct secret s;
+	char code[64];
+	struct rig r;
+
+	(void)state;
+	memset(&r, 0, sizeof r);
+	auth_host_init(&r.h, rig_program);
+	auth_host_primary(&r.h);
+	r.h.password = WORD;
+	r.h.is_away = true;
+	auth_host_start(&r.h);
+	msg_user_add_encode(&body,
+			    &(struct msg_user_add){.account = SPAN_LIT(ANNA), .passthrough = true});
+	assert_true(auth_people(&r.h, MSG_USER_ADD, &body).ok);
+	buf_fini(&body);
+	assert_false(auth_gets_in(&r.h, ANNA, WORD, HOME)); /* nobody here knows it */
+	invite(&r, ANNA, code);
+	m = use_invitation(&r, ANNA, code, WORD2, HOME);
+	assert_int_equal(m.verdict, LOGIN_FINE);
+	s = keep(m.session);
+	assert_true(is_in(&r, &s) && auth_gets_in(&r.h, ANNA, WORD2, HOME));
+	r.h.is_away = false;
+	m = auth_log_in(&r.h, ANNA, WORD, HOME, "imap");
+	assert_true(m.verdict == LOGIN_FINE && span_eq(m.by, SPAN_LIT("primary")));
+	assert_true(auth_gets_in(&r.h, ANNA, WORD, HOME));
+	assert_false(auth_gets_in(&r.h, ANNA, WORD2, HOME));
+	assert_true(is_in(&r, &s)); /* both were hers */
+	assert_int_equal(auth_host_stop(&r.h), 0);
+}
+
 /* ---- H-16, H-17 ---- */
 
 enum { GUESSES = 400, LOOKS = 40, DOORS = 4 };
@@ -460,6 +495,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_factor_is_asked_for),
 		cmocka_unit_test(a_ticket_has_few_tries),
 		cmocka_unit_test(an_invitation_makes_it_theirs),
+		cmocka_unit_test(an_invitation_helps_while_the_primary_is_away),
 		cmocka_unit_test(guesses_count_at_every_door),
 		cmocka_unit_test(the_portal_does_not_tell_who_is_here),
 		cmocka_unit_test(an_account_has_so_many),

@@ -80,6 +80,7 @@ static void keep_verifier(struct keeping *k, const struct gate_job *job)
 	struct account *next = must_alloc(sizeof *next);
 	struct fault why = {""};
 	bool is_first = !m || !m->account.verifier[0] || !m->account.is_kept, ok;
+	bool had_own = m && m->account.verifier[0] && !m->account.is_kept;
 
 	if (m) {
 		*next = m->account;
@@ -99,7 +100,8 @@ static void keep_verifier(struct keeping *k, const struct gate_job *job)
 		books_mark(a, &next->pending, m ? "user.verifier" : "user.add",
 			   SPAN_LIT("the primary vouched"), "auth", !m);
 	}
-	ok = account_replace(a, next, ACCOUNT_RENEWED, &why);
+	/* One of its own (of an invitation, in an outage) is another password: it is not good any more, in the cache neither. */
+	ok = account_replace(a, next, had_own ? ACCOUNT_CHANGED : ACCOUNT_RENEWED, &why);
 	is_first = next->is_pending;
 	secret_wipe(next, sizeof *next);
 	free(next);
