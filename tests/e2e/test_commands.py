@@ -119,6 +119,25 @@ def test_o_08_check_config_sees_a_pair_that_does_not_match(folder):
     assert "holdfast.yaml: error: " in done.stderr and "does not belong to certificate" in done.stderr, done.stderr
 
 
+def test_h_04_text_of_hostile_mail(folder, started):
+    """Queue, trace and history in words: nothing of a mail or a reason is more than text, decoded or not."""
+    holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), peers.free_port()))
+    session = oracle.Session(holdfast.port)
+    for line in ("MAIL FROM:<a@example.org>", "RCPT TO:<anna@example.com>", "DATA"):
+        session.command(line)
+    evil = "=?utf-8?q?=1B[2J=C2=9B31m=E2=80=AEfdp.exe_=E2=80=8F=F3=A0=81=81?="
+    assert session.command(f'From: "{evil}" <x@example.org>\r\nSubject: {evil} \u009b31m\u202e\x1b]0;owned\x07\r\n\r\nx\r\n.')[0] == 250
+    session.close()
+    peers.wait_for(lambda: holdfast.site()["held"] == 1, 10, "one held", every=0.1)
+    one = messages(holdfast)[0]["id"]
+    holdfast.run("hold", "head-office", "on", "--reason", "\u202eevil\x1b[2J\u2066")
+    for words in (("queue", "list"), ("queue", "show", one), ("trace", "--to", "anna"), ("trace", "--subject", "FDP.EXE"), ("history",),
+                  ("history", "--match", "evil"), ("status",), ("timeline", "head-office")):
+        text = holdfast.run(*words, check=False).stdout
+        assert text and not [c for c in text if c != "\n" and (ord(c) < 32 or 0x7f <= ord(c) < 0xa0 or c in "\u200f\u202e\u2066\U000e0041")], (words, text)
+    assert "fdp.exe" in holdfast.run("trace", "--to", "anna").stdout
+
+
 def test_json_of_hostile_mail_on_a_terminal(folder, started):
     """C1 controls and turned writing in a subject reach no terminal, and the JSON says them all the same."""
     holdfast = started(peers.Holdfast(os.path.join(folder, "holdfast"), peers.free_port()))

@@ -552,6 +552,21 @@ def test_console_orders_in_an_administrators_name():
         bed.end()
 
 
+def test_a_status_of_many_sites_reaches_the_console_in_pieces():
+    bed = Bed(sites=[])
+    try:
+        bed.role.send_config(True, sites=[bed.site(name=f"site-{i:04}", probe_every_ms=3600000) for i in range(400)])
+        wait_for(lambda: len(bed.status()["sites"]) == 400)
+        link = bed.role.link("console")
+        link.send("ConsoleOrder", id=1, account="root@example.com", source="::1", type=STRUCTS["StatusAsk"].number, body=encode("StatusAsk"))
+        parts = wait_for(lambda: [a for a in link.of("ConsoleAnswer")] if not (link.of("ConsoleAnswer") or [{"more": True}])[-1]["more"] else None)
+        assert len(parts) > 1 and all(p["more"] for p in parts[:-1]) and {p["id"] for p in parts} == {1}
+        body = b"".join(p["body"].encode(errors="surrogateescape") for p in parts)
+        assert len(json.loads(decode("StatusAnswer", body)["json"])["sites"]) == 400
+    finally:
+        bed.end()
+
+
 def test_reload_is_relayed_to_the_supervisor():
     bed = Bed()
     try:

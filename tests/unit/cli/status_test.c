@@ -48,18 +48,18 @@ static void all_is_well(void **state)
 	};
 	struct report_site one = site("head-office", "up");
 	struct report_status s = {.now_us = NOW,
-			   .listeners = open,
-			   .listeners_n = 4,
-			   .has_people = true,
-			   .people = 4,
-			   .can_log_in = 4,
-			   .sites = &one,
-			   .sites_n = 1,
-			   .has_views = true,
-			   .has_lag = true,
-			   .has_disk = true,
-			   .free_bytes = 41ull << 30,
-			   .reserve_bytes = 512 << 20};
+				  .listeners = open,
+				  .listeners_n = 4,
+				  .has_people = true,
+				  .people = 4,
+				  .can_log_in = 4,
+				  .sites = &one,
+				  .sites_n = 1,
+				  .has_views = true,
+				  .has_lag = true,
+				  .has_disk = true,
+				  .free_bytes = 41ull << 30,
+				  .reserve_bytes = 512 << 20};
 
 	(void)state;
 	assert_string_equal(shown(&s, 80),
@@ -82,17 +82,17 @@ static void an_outage_and_a_drain_with_its_forecast(void **state)
 				 "state", "waiting", "restarts", 3, "last_words", "must failed",
 				 "name", "edge-0", "state", "running");
 	struct report_status s = {.now_us = NOW,
-			   .sites = two,
-			   .sites_n = 2,
-			   .live = live,
-			   .has_views = true,
-			   .has_lag = true,
-			   .lag_records = 312,
-			   .held = 6544,
-			   .decide = 3,
-			   .has_disk = true,
-			   .free_bytes = 100 << 20,
-			   .reserve_bytes = 512 << 20};
+				  .sites = two,
+				  .sites_n = 2,
+				  .live = live,
+				  .has_views = true,
+				  .has_lag = true,
+				  .lag_records = 312,
+				  .held = 6544,
+				  .decide = 3,
+				  .has_disk = true,
+				  .free_bytes = 100 << 20,
+				  .reserve_bytes = 512 << 20};
 
 	(void)state;
 	two[0].reason = "3 failed probes in a row: mail.example.com:25 at connect: connect: "
@@ -138,10 +138,10 @@ static void what_is_missing_is_said(void **state)
 	struct report_site one =
 		site("a-site-with-a-name-that-is-much-longer-than-its-column", "unknown");
 	struct report_status s = {.now_us = NOW,
-			   .sites = &one,
-			   .sites_n = 1,
-			   .missing = {"live state: Holdfast is not running here"},
-			   .missing_n = 1};
+				  .sites = &one,
+				  .sites_n = 1,
+				  .missing = {"live state: Holdfast is not running here"},
+				  .missing_n = 1};
 	const char *text = shown(&s, 80);
 	json_t *o = report_status_json(&s);
 
@@ -153,6 +153,44 @@ static void what_is_missing_is_said(void **state)
 	assert_false(json_is_true(json_object_get(o, "ok")));
 	assert_true(json_is_null(json_object_get(o, "held")));
 	json_decref(o);
+}
+
+/* Whether people are told to work here, whether somebody has to say so, and orders with their end. */
+static void continuity_is_shown(void **state)
+{
+	struct span domain = SPAN_LIT("example.com");
+	struct report_site one = site("hq", "down");
+	struct report_status s = {.now_us = NOW, .sites = &one, .sites_n = 1, .has_views = true};
+	json_t *live = json_pack("{s:[{s:s, s:s, s:s, s:s}]}", "continuity_overrides", "target",
+				 "example.com", "mode", "off", "by", "operator root (uid 0)",
+				 "reason", "not these");
+	json_t *asks = json_pack("{s:{s:s, s:s}}", "continuity", "state", "asks", "mode", "auto");
+	json_t *on = json_pack("{s:{s:s, s:s, s:s, s:s}}", "continuity", "state", "on", "mode",
+			       "on", "by", "operator root (uid 0)", "reason", "a drill");
+	json_t *blocked = json_pack("{s:{s:s, s:s, s:b}}", "continuity", "state", "off", "mode",
+				    "auto", "blocked", 1);
+	const char *text;
+
+	(void)state;
+	s.live = live;
+	one.domains = &domain;
+	one.domains_n = 1;
+	one.live = asks;
+	assert_non_null(
+		strstr(shown(&s, 80), "shall people work here? `holdfast continuity hq on`"));
+	one.live = on;
+	text = shown(&s, 200);
+	assert_non_null(strstr(text, "people are told to work here\n"));
+	assert_non_null(strstr(text, "continuity on for hq by operator root (uid 0): a drill; "
+				     "`holdfast continuity hq auto` ends it"));
+	assert_non_null(
+		strstr(text, "continuity off for example.com by operator root (uid 0): not these"));
+	one.live = blocked;
+	assert_non_null(strstr(shown(&s, 200), "our own network seems to be down"));
+	json_decref(asks);
+	json_decref(on);
+	json_decref(blocked);
+	json_decref(live);
 }
 
 /* The share of people who could log in today; "not known" when auth is away, and nothing where nobody can. */
@@ -204,6 +242,7 @@ int main(void)
 		cmocka_unit_test(all_is_well),
 		cmocka_unit_test(an_outage_and_a_drain_with_its_forecast),
 		cmocka_unit_test(what_is_missing_is_said),
+		cmocka_unit_test(continuity_is_shown),
 		cmocka_unit_test(the_share_of_people_is_shown),
 		cmocka_unit_test(a_primary_cannot_write_on_the_terminal),
 	};
