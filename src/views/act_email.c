@@ -261,19 +261,22 @@ static struct entry together(struct patch *p)
 	return out;
 }
 
-/* True: it has an entry there; one with \Deleted is taken back. */
+/* True: it has an entry there; if all of them have \Deleted, one is taken back. */
 static bool is_in(struct patch *p, const struct touched *box, const struct entry *like)
 {
+	struct place *hidden = NULL;
+
 	for (size_t i = 0; i < p->places_n; i++) {
 		struct place *at = &p->places[i];
 
-		if (at->in != box)
-			continue;
-		if (!is_seen(at))
-			mark(p, at, like->flags, like->keywords);
-		return true;
+		if (at->in == box && is_seen(at))
+			return true;
+		if (at->in == box)
+			hidden = at;
 	}
-	return false;
+	if (hidden)
+		mark(p, hidden, like->flags, like->keywords);
+	return hidden != NULL;
 }
 
 static bool put_into(struct patch *p, uint64_t box, const struct entry *like, bool is_move)
