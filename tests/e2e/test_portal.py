@@ -355,8 +355,6 @@ def test_the_first_list_of_ten_thousand_over_a_slow_line(office, browser):
             s.sendmail("a@example.org", [anna.address], body.replace(b"Old letter", b"Letter %05d" % i))
     peers.wait_for(lambda: int(ok(m.select("INBOX"))[0]) == 10000, 60, "10,000 messages")
     peers.wait_for(lambda: int(office.metric("holdfast_indexer_lag_records")) == 0, 120, "the index")
-    warm = Portal(browser, anna).login().inbox()
-    del warm
     portal = Portal(browser, anna, PHONE).login().inbox()  # what the browser keeps of the page is there, as on the second day
     portal("await tools.network(page, {latency: 300, down: 200000, up: 93750})")
     first = portal("""const t = Date.now(); await page.reload({waitUntil: 'commit'}); await page.locator('.row-link').first().waitFor(); return Date.now() - t""")

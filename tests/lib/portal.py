@@ -2,11 +2,13 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import struct
 import time
 
 PHONE = (360, 740)
 DESKTOP = (1280, 800)
+serial = itertools.count()
 
 
 def totp(secret, at=None):
@@ -22,7 +24,7 @@ class Portal:
 
     def __init__(self, browser, person, viewport=DESKTOP, page=None, **options):
         self.person, self.office = person, person.office
-        self.page = page or browser.page(f"{person.name}-{id(self)}", viewport=viewport, **options)
+        self.page = page or browser.page(f"{person.name}-{next(serial)}", viewport=viewport, **options)
         self.url = f"https://127.0.0.1:{self.office.ports['https']}/"
 
     def __call__(self, code, /, **args):
