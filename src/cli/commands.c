@@ -106,6 +106,8 @@ static const struct cli_option user_sessions_options[] = {
 
 static const struct cli_option user_invite_options[] = {
 	{"for", "TIME", "how long the code is good (7d)"},
+	{"all", NULL, "one for everybody who cannot log in"},
+	{"yes", NULL, "do not ask"},
 	END,
 };
 static const struct cli_option user_import_options[] = {
@@ -354,9 +356,8 @@ const struct cli_command cli_commands[] = {
 	 .has_json = true,
 	 .run = cmd_user_state},
 	{.name = "user invite",
-	 .args = "ADDRESS",
+	 .args = "[ADDRESS]",
 	 .help = "Make a code to log in with once",
-	 .least = 1,
 	 .most = 1,
 	 .options = user_invite_options,
 	 .has_json = true,

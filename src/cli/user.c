@@ -109,17 +109,6 @@ int cmd_user_group(struct cli *c)
 	return result;
 }
 
-int cmd_user_invite(struct cli *c)
-{
-	struct msg_user_invite m = {.account = span_str(c->words[0])};
-	struct buf body = {0};
-
-	if (!cli_duration(c, "for", &m.for_ms))
-		return CLI_USAGE;
-	msg_user_invite_encode(&body, &m);
-	return cli_people_do(c, MSG_USER_INVITE, &body, ANSWER_MS);
-}
-
 int cmd_user_app_password(struct cli *c)
 {
 	struct msg_app_password m = {.account = span_str(c->words[0]),

@@ -99,6 +99,11 @@ def test_operators_day(folder, started):
     hq.run("user", "add", "carl@example.com", "--no-password")
     invited = admin.post("/api/people", verb="invite", account="carl@example.com").json
     assert invited["ok"] and invited["code"], invited
+    assert hq.run("user", "invite", "--all", check=False, stdin="").returncode == 1  # asks first
+    made = hq.json("user", "invite", "--all", "--yes")
+    assert [i["account"] for i in made["invitations"]] == ["carl@example.com"] and made["invitations"][0]["code"] != invited["code"] and not made["failed"]
+    assert "carl@example.com" in hq.run("user", "invite", "--all", "--yes").stdout
+    assert hq.run("user", "invite", check=False).returncode == 2 and hq.run("user", "invite", "a@example.com", "--all", check=False).returncode == 2
     assert admin.post("/api/people", verb="disable", account="bert@example.com").status == 400
     assert admin.post("/api/people", verb="disable", account="bert@example.com", reason="left").status == 200
     assert not [p for p in admin.get("/api/people", match="bert").json["accounts"] if p["can_log_in"]]
