@@ -2,6 +2,7 @@
  * Which page is shown stands behind the # of the address, so that "back" works and the server needs to know one file only.
  *   #/mail/<mailbox id or "inbox">[/<thread id>]   #/search/<words>[/<thread id>]   #/write[/<kind>/<email id>]   #/settings[/<part>]   #/help
  */
+import { encoded } from "../shared/jmap";
 import { Cell } from "../shared/cell";
 
 export type Route =
@@ -47,7 +48,7 @@ export function path(r: Route): string {
 		: r.page === "settings" ? ["settings", r.part]
 		: [r.page];
 	while (parts.length > 1 && !parts[parts.length - 1]) parts.pop();
-	return "#/" + parts.map(encodeURIComponent).join("/");
+	return "#/" + parts.map(encoded).join("/");
 }
 
 export const route = new Cell<Route>({ page: "mail", box: "inbox", thread: "" });

@@ -202,12 +202,12 @@ export class Jmap {
 	downloadUrl(blobId: Id, name: string, type: string): string {
 		const url = this.session_?.downloadUrl ?? "/jmap/download/{accountId}/{blobId}/{name}?type={type}";
 		const values: Record<string, string> = { accountId: this.accountId, blobId, name: name || "file", type };
-		return pathOf(url.replace(/\{(\w+)\}/g, (_, k: string) => encodeURIComponent(values[k] ?? "")));
+		return pathOf(url.replace(/\{(\w+)\}/g, (_, k: string) => encoded(values[k] ?? "")));
 	}
 
 	uploadUrl(): string {
 		const url = this.session_?.uploadUrl ?? "/jmap/upload/{accountId}/";
-		return pathOf(url.replace("{accountId}", encodeURIComponent(this.accountId)));
+		return pathOf(url.replace("{accountId}", encoded(this.accountId)));
 	}
 
 	eventSourceUrl(types: string, ping: number): string {
@@ -215,6 +215,9 @@ export class Jmap {
 		return pathOf(url.replace("{types}", types).replace("{closeafter}", "no").replace("{ping}", String(ping)));
 	}
 }
+
+/** For URLs; half of a character, which strangers can put into names, does not end the page (encodeURIComponent throws). */
+export const encoded = (text: string): string => encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\uFFFD"));
 
 /** URLs of the session object may carry a host name; ours is always the one of the page. */
 export function pathOf(url: string): string {

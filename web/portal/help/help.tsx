@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import type { Contact } from "../../shared/api";
 import { useCell } from "../../shared/cell";
+import { encoded } from "../../shared/jmap";
 import { useLanguage, useTexts } from "../../shared/i18n";
 import { Button, LinkButton } from "../../shared/components/button";
 import { now, said } from "../now";
@@ -16,7 +17,7 @@ function ContactCard({ c }: { c: Contact }) {
 		<li class="help-contact">
 			<b>{c.name}</b>
 			{c.phone && <a href={telephone(c.phone)}>{c.phone}</a>}
-			{c.mail && <a href={`mailto:${encodeURIComponent(c.mail).replace("%40", "@")}`}>{c.mail}</a>}
+			{c.mail && <a href={`mailto:${encoded(c.mail).replace("%40", "@")}`}>{c.mail}</a>}
 			{c.note && <span>{c.note}</span>}
 		</li>
 	);

@@ -9,7 +9,7 @@ const unseen = /[\u0000-\u001F\u007F-\u009F\u00AD\u034F\u115F\u1160\u17B4\u17B5\
 
 /* The text without what turns or hides; lone surrogates become U+FFFD. */
 export function plain(text: string): string {
-	const whole = text.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, "\uFFFD");
+	const whole = text.replace(/\p{Surrogate}/gu, "\uFFFD");
 
 	return whole.replace(turning, "").replace(unseen, (c) => (/[\t\n\r\u2028\u2029]/.test(c) ? " " : ""));
 }
