@@ -74,7 +74,7 @@ static sqlite3_stmt *ask(const struct merge *m, const struct source *s)
 	return views_bind(
 		m->v,
 		"SELECT modseq, id, form, thread, 0, born FROM lost WHERE account = ?1 AND"
-		" (modseq, kind, id, form) > (?2, 0, ?3, ?4) AND kind = 0 ORDER BY modseq,"
+		" (modseq, kind, id, form) > (?2, 0, ?3, ?4) AND +kind = 0 ORDER BY modseq,"
 		" kind, id, form LIMIT ?5",
 		"iiiii", I(m->account), I(s->modseq), I(s->uid >> 2), I(s->uid & 3), I(PAGE));
 }
