@@ -467,6 +467,18 @@ void desk_host_mail(struct desk_host *d, struct span body)
 	pthread_mutex_unlock(&d->mutex);
 }
 
+void desk_host_all_changed(struct desk_host *d)
+{
+	struct buf body = {0};
+
+	pthread_mutex_lock(&d->mutex);
+	msg_mail_changed_encode(
+		&body, &(struct msg_mail_changed){.next = views_next(d->views), .all = true});
+	edge_host_send(d->clerk, MSG_MAIL_CHANGED, buf_span(&body), -1);
+	pthread_mutex_unlock(&d->mutex);
+	buf_fini(&body);
+}
+
 /* ---- life ---- */
 
 void desk_host_init(struct desk_host *d)

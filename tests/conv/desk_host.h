@@ -57,7 +57,8 @@ void desk_host_more_accounts(struct desk_host *d, unsigned n);
 bool desk_host_has_durable(struct desk_host *d);
 /* A message for anna from outside, visible when this returns (MailChanged was sent). body: whole message. */
 void desk_host_mail(struct desk_host *d, struct span body);
-void desk_host_cut_clerk(struct desk_host *d); /* closes the link */
+void desk_host_all_changed(struct desk_host *d); /* MailChanged: look at everything */
+void desk_host_cut_clerk(struct desk_host *d);	 /* closes the link */
 void desk_host_link_clerk(struct desk_host *d);
 void desk_host_cut_auth(struct desk_host *d);
 void desk_host_accounts_changed(struct desk_host *d, const char *account);

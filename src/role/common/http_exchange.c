@@ -129,13 +129,12 @@ static void take_turn(struct http_exchange *x);
 
 void http_exchange_run(struct http_host *h)
 {
-	struct list round, *at;
+	struct list *at;
 
-	list_init(&round);
-	while ((at = list_shift(&h->turns)) != NULL)
-		list_append(&round, at);
-	while ((at = list_shift(&round)) != NULL)
+	for (unsigned i = 0; i < HTTP_TURNS && (at = list_shift(&h->turns)) != NULL; i++)
 		take_turn(LIST_ENTRY(at, struct http_exchange, link));
+	if (!list_is_empty(&h->turns))
+		http_host_wake(h); /* when what has come meanwhile was looked at */
 	while ((at = list_shift(&h->over)) != NULL) {
 		struct http_exchange *x = LIST_ENTRY(at, struct http_exchange, link);
 

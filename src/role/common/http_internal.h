@@ -15,6 +15,7 @@
 
 enum {
 	HTTP_STEPS = 8,		       /* of one connection before the others have their turn */
+	HTTP_TURNS = 32,	       /* of exchanges before what has come is looked at */
 	HTTP_SLICE_BYTES = 32 << 10,   /* of a body that waits for its client */
 	HTTP_PROGRESS_BYTES = 4096,    /* that a client takes in HTTP_UNREAD_US at least */
 	HTTP_EXCHANGE_BYTES = 1 << 20, /* of one exchange's arena */
