@@ -45,6 +45,12 @@ bool people_password(struct asker *c, struct span given, struct span account, bo
 bool people_alias(struct asker *c, struct span address, char **targets, size_t targets_n,
 		  const char *verb, const char *text);
 
+/* A text of people: control bytes away, cut at a character. */
+void people_take_text(char *out, size_t n, struct span given);
+/* people_codes.c. False: malformed. */
+bool people_app_password(struct asker *c, struct arena *a, struct span body);
+bool people_user_sessions(struct asker *c, struct arena *a, struct span body);
+bool people_home_consent(struct asker *c, struct arena *a, struct span body);
 /* What a person may order too (self.c). */
 void people_app(struct asker *c, const struct member *who, struct span verb, struct span name);
 void people_consent(struct asker *c, const struct member *who, struct span password,
