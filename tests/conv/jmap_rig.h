@@ -13,6 +13,9 @@ struct jmap_rig {
 	struct span send_as[2];
 	unsigned steps, status; /* of the last request */
 	double took_ms;
+	/* Answers what the engine asks; NULL: nobody is there. */
+	void (*host)(void *arg, struct jmap *j, enum jmap_step step, struct span piece);
+	void *host_arg;
 	struct buf said;
 };
 
