@@ -231,7 +231,8 @@ static enum rc read_piece(struct jmap_call *c, struct sending *n, struct span *o
 /* The end of the header section among what has come, or all of it at the end. */
 static bool header_is_complete(const struct sending *n, size_t *out)
 {
-	const unsigned char *end = memmem(n->header.p, n->header.n, "\r\n\r\n", 4);
+	const unsigned char *end =
+		n->header.n ? memmem(n->header.p, n->header.n, "\r\n\r\n", 4) : NULL;
 
 	*out = end ? (size_t)(end - n->header.p) + 2 : n->header.n;
 	return end || n->at >= n->bytes;

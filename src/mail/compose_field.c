@@ -488,7 +488,7 @@ static bool is_plain_value(struct span s)
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] < 32 || s.p[i] > 126)
 			return false;
-	return s.n <= SEGMENT_BYTES && !memmem(s.p, s.n, "=?", 2);
+	return s.n == 0 || (s.n <= SEGMENT_BYTES && !memmem(s.p, s.n, "=?", 2));
 }
 
 static bool is_attribute_char(unsigned char c)

@@ -436,6 +436,38 @@ static void refusals_of_sending_have_names(void **state)
 	end(&g);
 }
 
+static void what_was_sent_is_found(void **state)
+{
+	struct rig g;
+
+	(void)state;
+	begin(&g);
+	g.r.mem.sent_n = 2;
+	(void)snprintf(g.r.mem.sent[0].id, sizeof g.r.mem.sent[0].id, "s1");
+	(void)snprintf(g.r.mem.sent[1].id, sizeof g.r.mem.sent[1].id, "s2");
+	g.r.mem.sent[0].number = 1;
+	g.r.mem.sent[1].number = 2;
+	row(&g, "EmailSubmission/get", "'ids':['s2','s9']", "", "list/0/emailId", "\"M2\"",
+	    "list/0/deliveryStatus/b@example.org/delivered", "\"no\"",
+	    "list/0/deliveryStatus/b@example.org/smtpReply", "\"550 5.1.1 no\"",
+	    "list/0/envelope/rcptTo/0/email", "\"b@example.org\"", "notFound", "[\"s9\"]", NULL);
+	row(&g, "EmailSubmission/query",
+	    "'sort':[{'property':'emailId','isAscending':false}],'calculateTotal':true", "", "ids",
+	    "[\"s2\",\"s1\"]", "total", "2", NULL);
+	row(&g, "EmailSubmission/query", "'filter':{'emailIds':['M1']}", "", "ids", "[\"s1\"]",
+	    NULL);
+	row(&g, "EmailSubmission/query", "'filter':{'undoStatus':'pending'}", "", "ids", "[]",
+	    NULL);
+	row(&g, "EmailSubmission/query", "'anchor':'s2'", "", "ids", "[\"s2\"]", NULL);
+	row(&g, "EmailSubmission/query", "'filter':{'nothing':1}", "", "type",
+	    "\"unsupportedFilter\"", NULL);
+	row(&g, "EmailSubmission/query", "'sort':[{'property':'size'}]", "", "type",
+	    "\"unsupportedSort\"", NULL);
+	row(&g, "EmailSubmission/set", "'update':{'s1':{'undoStatus':'canceled'},'s9':{}}", "",
+	    "notUpdated/s1/type", "\"cannotUnsend\"", "notUpdated/s9/type", "\"notFound\"", NULL);
+	end(&g);
+}
+
 /* ---- Mailbox/set, Identity/set ---- */
 
 static void what_comes_into_a_mailbox_is_not_lost_with_it(void **state)
@@ -490,6 +522,7 @@ int main(void)
 		cmocka_unit_test(a_blob_goes_in_as_it_is),
 		cmocka_unit_test(the_header_makes_the_envelope),
 		cmocka_unit_test(refusals_of_sending_have_names),
+		cmocka_unit_test(what_was_sent_is_found),
 		cmocka_unit_test(what_comes_into_a_mailbox_is_not_lost_with_it),
 		cmocka_unit_test(names_become_paths),
 	};

@@ -494,6 +494,42 @@ static enum rc each_setting(void *arg,
 	return OK;
 }
 
+static enum rc each_submission(void *arg, uint64_t since,
+			       bool (*on_submission)(void *to, const struct mail_submission *s),
+			       void *to, struct fault *why)
+{
+	struct mail_mem *m = arg;
+
+	(void)why;
+	if (m->is_broken)
+		return LATER;
+	for (size_t i = 0; i < m->sent_n; i++) {
+		struct mail_submission s = {.id = span_str(m->sent[i].id),
+					    .number = m->sent[i].number,
+					    .email = m->sent[i].number,
+					    .sender = SPAN_LIT("anna@example.com"),
+					    .sent_us = m->clock_us,
+					    .modseq = i + 1};
+
+		if (s.modseq > since && !on_submission(to, &s))
+			break;
+	}
+	return OK;
+}
+
+static enum rc each_delivery(void *arg, uint64_t number,
+			     bool (*on_delivery)(void *to, const struct mail_delivery *d), void *to,
+			     struct fault *why)
+{
+	(void)arg;
+	(void)number;
+	(void)why;
+	(void)on_delivery(to, &(struct mail_delivery){.address = SPAN_LIT("b@example.org"),
+						      .reply = SPAN_LIT("550 5.1.1 no"),
+						      .state = MAIL_FAILED});
+	return OK;
+}
+
 static const struct mail_store_ops ops = {
 	.each_box = each_box,
 	.box_by_name = box_by_name,
@@ -512,6 +548,8 @@ static const struct mail_store_ops ops = {
 	.changed_boxes = changed_boxes,
 	.changed_threads = changed_threads,
 	.each_setting = each_setting,
+	.each_submission = each_submission,
+	.each_delivery = each_delivery,
 };
 
 /* ---- life ---- */

@@ -43,6 +43,11 @@ struct mail_mem {
 		char name[64], value[512];
 	} settings[MEM_SETTINGS];
 	size_t settings_n;
+	struct { /* by them: from anna@example.com to b@example.org, who was not there */
+		char id[40];
+		uint64_t number;
+	} sent[4];
+	size_t sent_n;
 
 	bool has_index; /* search answers: every second message, the others are not indexed yet */
 	bool is_broken; /* every read says LATER */

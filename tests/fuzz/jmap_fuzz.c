@@ -3,13 +3,14 @@
  * bodies). Then the body as it came; or, when it begins with "[", its calls alone; or, with "{" and no "using", the filter of
  * an Email/query and of a SearchSnippet/get. The answer must be JSON (the rig looks), the same for any pieces.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../conv/jmap_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { HAS_INDEX = 1, IS_BROKEN = 2, PIECES = 4 };
+enum { HAS_INDEX = 1, IS_BROKEN = 2, PIECES = 4, IS_AWAY = 8, REFUSES = 16 };
 
 static const char mixed[] =
 	"From: =?utf-8?q?J=C3=BCrgen?= <j@example.com>, Group: a@b, c;\r\nTo: anna@example.com\r\n"
@@ -23,9 +24,43 @@ static const char mixed[] =
 	"in\r\n\r\nx\r\n"
 	"--b--\r\n";
 
+/* Somebody who makes what is asked for, or refuses it. */
+static void on_step(void *arg, struct jmap *j, enum jmap_step step, struct span piece)
+{
+	unsigned bits = *(unsigned *)arg;
+	struct mail_verdict v = {.code = bits & REFUSES ? MAIL_NOPLACE : MAIL_OK,
+				 .number = 1,
+				 .thread = 5,
+				 .box = 2,
+				 .was = 9,
+				 .modseq = 10};
+	uint64_t ask = 0;
+
+	(void)piece;
+	if (step == JMAP_ACT)
+		ask = jmap_asked(j)->id;
+	else if (step == JMAP_MESSAGE_END)
+		ask = jmap_message(j)->id;
+	if (!ask)
+		return;
+	if (bits & IS_AWAY)
+		jmap_lost(j, ask, bits & REFUSES, SPAN_LIT("nobody is there"));
+	else if (step == JMAP_MESSAGE_END && jmap_message(j)->is_submission)
+		jmap_submitted(j, ask,
+			       &(struct jmap_submitted){.code = bits & REFUSES ? 550 : 250,
+							.message = SPAN_LIT("ab12")});
+	else
+		jmap_verdict(j, ask, &v);
+}
+
 static void furnish(struct jmap_rig *r, unsigned bits)
 {
+	static unsigned told;
+
+	told = bits;
 	jmap_rig_init(r);
+	r->host = on_step;
+	r->host_arg = &told;
 	(void)mail_mem_add_box(&r->mem, "INBOX", MAIL_INBOX);
 	(void)mail_mem_add_box(&r->mem, "Work", MAIL_PLAIN);
 	(void)mail_mem_add_box(&r->mem, "Work/2026", MAIL_PLAIN);
@@ -37,6 +72,8 @@ static void furnish(struct jmap_rig *r, unsigned bits)
 	(void)mail_mem_put(&r->mem, "INBOX", 2, 0, NULL);
 	(void)mail_mem_put(&r->mem, "Work/2026", 2, MAIL_FLAGGED, NULL);
 	(void)mail_mem_put(&r->mem, "Work/2026", 3, 0, NULL);
+	r->mem.sent[r->mem.sent_n++].number = 2;
+	(void)snprintf(r->mem.sent[0].id, sizeof r->mem.sent[0].id, "ab12");
 	r->mem.has_index = bits & HAS_INDEX;
 	r->mem.is_broken = bits & IS_BROKEN;
 	r->service.limits.calls = 8;
