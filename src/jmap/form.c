@@ -57,9 +57,10 @@ static json_t *as_text(struct span raw)
 /* ---- addresses ---- */
 
 struct addresses {
-	json_t *out;		   /* of Addresses, or of groups */
-	json_t *group;		   /* borrowed: the addresses of the group at hand; NULL: none */
-	bool is_grouped, is_named; /* the group at hand is one of the message */
+	json_t *out;   /* of Addresses, or of groups */
+	json_t *group; /* borrowed: the addresses of the group at hand; NULL: none */
+	bool is_grouped;
+	unsigned n;
 };
 
 static json_t *name_of(struct span name)
@@ -133,14 +134,14 @@ static bool on_address(void *arg, const struct field_address *a)
 	struct addresses *to = arg;
 	json_t *one;
 
+	if (++to->n > JMAP_ADDRESSES_LIMIT)
+		return false;
 	switch (a->kind) {
 	case FIELD_GROUP_START:
 		if (to->is_grouped)
 			begin_group(to, name_of(a->name.p ? a->name : SPAN_LIT("")));
-		to->is_named = true;
 		return true;
 	case FIELD_GROUP_END:
-		to->is_named = false;
 		to->group = NULL;
 		return true;
 	case FIELD_MAILBOX:

@@ -3,6 +3,11 @@
 
 #include "jmap/want.h"
 
+enum {
+	JMAP_FIELDS_LIMIT = 2000,    /* of a header section: what is behind them is not shown */
+	JMAP_ADDRESSES_LIMIT = 1000, /* of a field */
+};
+
 struct jmap_field {
 	struct span name,
 		value; /* value: what stands behind the colon, folded, without the last line end */

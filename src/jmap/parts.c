@@ -329,7 +329,8 @@ static json_t *header_json(const struct jmap_parts *p, int i, const struct jmap_
 			fields = reallocarray(fields, cap, sizeof *fields);
 			must(fields);
 		}
-		if (!header_next(&rest, &fields[n].name, &fields[n].value, &whole))
+		if (n == JMAP_FIELDS_LIMIT ||
+		    !header_next(&rest, &fields[n].name, &fields[n].value, &whole))
 			break;
 		n++;
 	}

@@ -14,8 +14,9 @@
 #include "mail/transfer.h"
 
 enum {
-	TAIL_BYTES = 1 << 20,	/* of a header section that is kept raw */
-	HEADS_BYTES = 4 << 20,	/* of all of them */
+	TAIL_BYTES = 1 << 20,	/* looked at for a header section */
+	HEAD_BYTES = 256 << 10, /* kept of one: a hostile one must not make a whole list fail */
+	HEADS_BYTES = 1 << 20,	/* of all of them */
 	VALUE_BYTES = 4 << 20,	/* of one body value */
 	VALUES_BYTES = 12 << 20 /* of all of a message */
 };
@@ -69,6 +70,7 @@ static void keep_head(struct jmap_view *v, struct jmap_part *p, const struct mim
 	if (m->body_at <= from || v->tail.n < m->body_at - v->tail_at)
 		return;
 	head = span_of(v->tail.p + (from - v->tail_at), (size_t)(m->body_at - from));
+	head = span_first(head, HEAD_BYTES);
 	p->head_at = v->heads.n;
 	if (head.n <= HEADS_BYTES - v->heads.n && buf_append(&v->heads, head))
 		p->head_n = head.n;
@@ -309,7 +311,8 @@ static struct fields fields_of(const struct jmap_view *v)
 			f.all = reallocarray(f.all, cap, sizeof *f.all);
 			must(f.all);
 		}
-		if (!header_next(&rest, &f.all[f.n].name, &f.all[f.n].value, &whole))
+		if (f.n == JMAP_FIELDS_LIMIT ||
+		    !header_next(&rest, &f.all[f.n].name, &f.all[f.n].value, &whole))
 			return f;
 	}
 }

@@ -472,6 +472,45 @@ static void only_the_head_is_read_for_a_list(void **state)
 	buf_fini(&big);
 }
 
+/* A sender cannot make a list of messages fail, or large. */
+static void hostile_headers(void **state)
+{
+	static const struct {
+		const char *before, *again, *after;
+		size_t times;
+	} rows[] = {
+		{"To: ", "a,", "\r\n\r\n", 1500000},
+		{"", "a:\n", "\n", 1000000},
+		{"From: ", "=?utf-8?q?a?= ", "<a@b>\r\n\r\n", 200000},
+		{"Subject: ", "\001", "\r\n\r\n", 3000000},
+		{"References: ", "<a> ", "\r\n\r\n", 700000},
+		{"X: ", "(", "\r\n\r\n", 3000000},
+		{"Content-Type: multipart/mixed; boundary=1\n\n", "--1\nA: b\n\n", "", 100000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf text = {0};
+		json_t *email;
+
+		(void)buf_append(&text, span_str(rows[i].before));
+		for (size_t k = 0; k < rows[i].times; k++)
+			(void)buf_append(&text, span_str(rows[i].again));
+		(void)buf_append(&text, span_str(rows[i].after));
+		(void)mail_mem_put(&rig.mem, "INBOX",
+				   mail_mem_add_message(&rig.mem, buf_span(&text), 0), 0, NULL);
+		email = get(
+			rig.mem.messages_n,
+			"'properties':['from','to','subject','references','headers','header:X:all',"
+			"'bodyStructure','textBody','attachments','header:x:asAddresses'],"
+			"'bodyProperties':['partId','headers','header:A']");
+		assert_true(rig.said.n < 4 << 20);
+		assert_true(rig.took_ms < 2000);
+		json_decref(email);
+		buf_fini(&text);
+	}
+}
+
 /* ---- blobs ---- */
 
 static enum rc read_blob(const char *id, size_t skip, struct buf *out)
@@ -716,6 +755,7 @@ int main(void)
 		TEST(any_pieces),
 		TEST(a_message_that_is_damaged),
 		TEST(only_the_head_is_read_for_a_list),
+		TEST(hostile_headers),
 		TEST(blobs),
 		TEST(keywords_of_all_places),
 		TEST(mailboxes),
