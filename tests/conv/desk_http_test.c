@@ -793,6 +793,52 @@ static void h_23_every_answer_has_the_baseline(void **state)
 	}
 }
 
+/* What stands between these two in the last answer's body. */
+static const char *between(const char *before, const char *after)
+{
+	static char out[256];
+	const char *at = strstr(buf_cstr(&last.body), before), *end;
+
+	must(at);
+	at += strlen(before);
+	end = strstr(at, after);
+	must(end && end - at < (ptrdiff_t)sizeof out);
+	(void)snprintf(out, sizeof out, "%.*s", (int)(end - at), at);
+	return out;
+}
+
+/* A message's bytes, under whatever type is asked for: a file to be kept, never a page. */
+static void h_23_blobs(void **state)
+{
+	char account[64], path[512], body[512];
+
+	(void)state;
+	assert_status(200, fetch("GET", "/.well-known/jmap", BASIC, NULL));
+	(void)snprintf(account, sizeof account, "%s", between("\"accounts\":{\"", "\""));
+	(void)snprintf(body, sizeof body,
+		       "{\"using\":[\"urn:ietf:params:jmap:core\",\"urn:ietf:params:jmap:mail\"],"
+		       "\"methodCalls\":[[\"Email/query\",{\"accountId\":\"%s\"},\"0\"],"
+		       "[\"Email/get\",{\"accountId\":\"%s\",\"properties\":[\"blobId\"],\"#ids\":"
+		       "{\"resultOf\":\"0\",\"name\":\"Email/query\",\"path\":\"/ids\"}},\"1\"]]}",
+		       account, account);
+	assert_status(200, fetch("POST", "/jmap/api", BASIC JSON, body));
+	assert_baseline("/jmap/api");
+	(void)snprintf(path, sizeof path, "/jmap/download/%s/%s/x.html?type=text/html", account,
+		       between("\"blobId\":\"", "\""));
+	assert_status(200, fetch("GET", path, BASIC, NULL));
+	assert_baseline(path);
+	assert_non_null(strstr(field("Content-Security-Policy"), "sandbox"));
+	assert_true(strncmp(field("Content-Disposition"), "attachment; ", 12) == 0);
+	assert_true(body_has("Subject: number"));
+	assert_status(206, fetch("GET", path, BASIC "Range: bytes=0-3\r\n", NULL));
+	assert_baseline(path);
+	assert_int_equal(last.body.n, 4);
+	assert_status(416, fetch("GET", path, BASIC "Range: bytes=999999-\r\n", NULL));
+	assert_baseline(path);
+	assert_status(200, fetch("HEAD", path, BASIC, NULL));
+	assert_true(atoi(field("Content-Length")) > 4);
+}
+
 /* ---- push ---- */
 
 static int open_stream(const char *secret, const char *query)
@@ -1114,6 +1160,7 @@ int main(int argc, char **argv)
 		TEST(h_06_forged_requests_are_refused),
 		TEST(h_06_logins_and_reading),
 		TEST(h_23_every_answer_has_the_baseline),
+		TEST(h_23_blobs),
 		TEST(push_tells_what_changes),
 		TEST(a_stream_may_end_with_its_state),
 		TEST(h_24_streams_end_with_their_sessions),

@@ -110,8 +110,6 @@ static void begin(struct http_exchange *x, struct download *down)
 					  SPAN_LIT("private, immutable, max-age=86400")};
 	fields[n++] =
 		(struct http_field){SPAN_LIT("Content-Disposition"), text_of(x, &disposition)};
-	fields[n++] = (struct http_field){SPAN_LIT("Content-Security-Policy"),
-					  SPAN_LIT("default-src 'none'; sandbox")};
 	fields[n++] = (struct http_field){SPAN_LIT("Accept-Ranges"), SPAN_LIT("bytes")};
 	if (status == 206)
 		(void)buf_printf(&content_range, "bytes %llu-%llu/%llu",
