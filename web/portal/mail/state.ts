@@ -57,8 +57,14 @@ export function startMail(box: string): void {
 		else setTimeout(probe, 3000);
 	});
 	if (!isOnline.value) setTimeout(probe, 3000);
+	let was: string = login.value.state;
 	login.watch(() => {
-		if (login.value.state === "in") { actions.wake(); look(); }
+		const is = login.value.state;
+		if (is === "in" && was !== "in") { // again: what was waiting goes on
+			actions.wake();
+			look();
+		}
+		was = is;
 	});
 	window.addEventListener("beforeunload", (e) => {
 		if (actions.waiting.value) e.preventDefault();

@@ -108,8 +108,7 @@ export class Mail {
 	}
 
 	private async ask(l: List, position: number, limit: number, keepRest: boolean): Promise<void> {
-		const q = this.jmap.call<QueryResponse>("Email/query", { filter: l.filter, sort: [{ property: "receivedAt", isAscending: false }], collapseThreads: true,
-			position, limit, calculateTotal: true });
+		const q = this.jmap.call<QueryResponse>("Email/query", queryOf(l, position, limit));
 		const g = this.jmap.call<GetResponse<Email>>("Email/get", { "#ids": q.ref("/ids"), properties: LIST_PROPERTIES });
 		const t = this.jmap.call<Threads>("Thread/get", { "#ids": g.ref("/list/*/threadId") });
 		const m = this.jmap.call<GetResponse<Brief>>("Email/get", { "#ids": t.ref("/list/*/emailIds"), properties: BRIEF_PROPERTIES });
@@ -173,6 +172,7 @@ export class Mail {
 
 	/** Brings everything up to date; calls made meanwhile lead to one more round. */
 	refresh(): Promise<void> {
+		if (!this.state && this.loading.size) return Promise.resolve(); // what is on its way is new enough
 		if (this.refreshing) {
 			this.again = true;
 			return this.refreshing;
@@ -188,23 +188,31 @@ export class Mail {
 		} while (this.again);
 	}
 
-	/** One request; true when there is more. */
+	/** One small request, and another where rows came that are not known; true when there is more. */
 	private async round(): Promise<boolean> {
 		const since = this.state;
 		const boxes = this.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null });
 		const c = since ? this.jmap.call<ChangesResponse>("Email/changes", { sinceState: since, maxChanges: 250 }) : null;
 		const u = c && this.jmap.call<GetResponse<Brief>>("Email/get", { "#ids": c.ref("/updated"), properties: BRIEF_PROPERTIES });
 		const n = c && this.jmap.call<GetResponse<Brief>>("Email/get", { "#ids": c.ref("/created"), properties: LIST_PROPERTIES });
+		const t = n && this.jmap.call<Threads>("Thread/get", { "#ids": n.ref("/list/*/threadId") });
+		const m = t && this.jmap.call<GetResponse<Brief>>("Email/get", { "#ids": t.ref("/list/*/emailIds"), properties: BRIEF_PROPERTIES });
 		const v = this.view;
-		const size = v ? Math.min(250, Math.max(PAGE, v.last - pageOf(v.first) + 1)) : 0;
-		const window = v ? this.ask(v.list, pageOf(v.first), size, false) : Promise.resolve();
-		for (const l of this.cache.lists.values()) if (l !== v?.list) l.isFresh = false;
-		window.catch(() => {}); // looked at below; the others may throw first
+		const position = v ? pageOf(v.first) : 0;
+		const size = v ? Math.min(250, Math.max(PAGE, v.last - position + 1)) : 0;
+		const q = v && this.jmap.call<QueryResponse>("Email/query", queryOf(v.list, position, size));
+		const threads = t?.catch(() => null), members = m?.catch(() => null);
 		try {
-			const [b, changes, updated, created] = await Promise.all([boxes, c, u, n]);
+			const [b, changes, updated, created, window, ofThreads, all] = await Promise.all([boxes, c, u, n, q, threads, members]);
 			this.tookBoxes(b);
+			if (all && ofThreads) {
+				this.cache.put(all.list);
+				this.cache.putThreads(ofThreads.list);
+			}
 			if (changes && updated && created) this.apply(changes, updated.list, created.list);
-			await window;
+			if (!changes || changes.created.length || changes.updated.length || changes.destroyed.length)
+				for (const l of this.cache.lists.values()) if (l !== v?.list) l.isFresh = false;
+			if (v && window) await this.tookWindow(v.list, window, size);
 			return changes?.hasMoreChanges ?? false;
 		} catch (e) {
 			if ((e as { type?: string }).type !== "cannotCalculateChanges") throw e;
@@ -215,6 +223,13 @@ export class Mail {
 		} finally {
 			this.changed();
 		}
+	}
+
+	private async tookWindow(l: List, window: QueryResponse, size: number): Promise<void> {
+		const { position, ids } = window, total = window.total ?? position + ids.length;
+		const isSame = total === l.total && ids.every((id, i) => l.ids[position + i] === id);
+		if (ids.every((id) => this.cache.base.has(id))) this.cache.putWindow(l, position, ids, total, isSame);
+		else await this.ask(l, position, size, false);
 	}
 
 	private apply(c: ChangesResponse, updated: Brief[], created: Brief[]): void {
@@ -236,6 +251,9 @@ export class Mail {
 		if (arrived.length) this.onArrived(arrived);
 	}
 }
+
+const queryOf = (l: List, position: number, limit: number) => ({ filter: l.filter, sort: [{ property: "receivedAt", isAscending: false }], collapseThreads: true, position, limit,
+	calculateTotal: true });
 
 const pageOf = (i: number) => Math.max(0, Math.floor(i / PAGE) * PAGE);
 
