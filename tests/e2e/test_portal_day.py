@@ -17,7 +17,7 @@ AT_WORK = ("anna", "bert", "carl")
 class PortalDay(Day):
     def write_by_portal(self, portal, name, to, subject, files=()):
         portal.open("#/write")
-        portal("""const field = page.getByLabel('To', {exact: true}).first(); await field.waitFor()
+        portal("""const field = page.getByRole('combobox', {name: 'To', exact: true}).or(page.getByRole('textbox', {name: 'To', exact: true})).first(); await field.waitFor()
             for (const a of args.to) { await field.fill(a); await field.press('Enter') }
             await page.getByLabel('Subject').fill(args.subject)""", to=to, subject=subject)
         write_text(portal, f"This is {subject}.")
@@ -48,11 +48,13 @@ class PortalDay(Day):
             portal("""const row = page.locator('.row', {hasText: args.subject}).first(); await row.hover()
                 await row.getByRole('button', {name: args.action, exact: true}).click()""", subject=subject, action=action)
         portal.read("Morning 0")
+        portal.body()
         model.mark(name, "INBOX", mids[0], "\\Seen")
         portal.open("#/mail/inbox").inbox()
         portal.read("Morning 1")
+        portal.body()
         model.mark(name, "INBOX", mids[1], "\\Seen")
-        portal("await page.getByRole('button', {name: 'Move', exact: true}).first().click()")
+        portal("await page.getByRole('button', {name: 'Move to …', exact: true}).first().click()")
         portal("await page.getByRole('dialog').getByText('Projects').click()")
         model.move(name, mids[1], "INBOX", "Projects")
         portal.open("#/mail/inbox").inbox()
