@@ -84,7 +84,7 @@ enum rc views_changed_emails(struct views *v, uint64_t account, uint64_t since,
 enum rc views_changed_boxes(struct views *v, uint64_t account, uint64_t since,
 			    bool (*on_change)(void *to, const struct mail_change *c), void *to,
 			    struct fault *why) MUST_USE;
-/* REFUSED also when more than 100,000 conversations came or went since then. */
+/* REFUSED also when more than 20,000 conversations came or went since then. */
 enum rc views_changed_threads(struct views *v, uint64_t account, uint64_t since,
 			      bool (*on_change)(void *to, const struct mail_change *c), void *to,
 			      struct fault *why) MUST_USE;
