@@ -53,6 +53,13 @@ export function startCompose(): void {
 	if (kept && route.value.page !== "write") toast(texts().compose.recovered, { ms: 15_000, action: { label: texts().compose.open, run: () => open(kept) } });
 }
 
+/** Messages that only this browser has: to be sent, or not on the server yet. */
+export function unsafe(): number {
+	const { local, outbox } = useDesk();
+	outbox.read();
+	return outbox.entries.value.length + local.all().filter((d) => d.changedAt > d.savedAt).length;
+}
+
 export function open(d: Draft): void {
 	const dot = d.key.indexOf(".");
 	const kind = dot < 0 ? "" : d.key.slice(0, dot);

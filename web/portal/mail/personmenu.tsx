@@ -4,6 +4,7 @@ import { toast } from "../../shared/components/toast";
 import { useTexts } from "../../shared/i18n";
 import { isDark, theme, useTheme } from "../../shared/theme";
 import { go } from "../router";
+import { unsafe } from "../compose/state";
 import { logout } from "../session";
 import { why } from "../login/faults";
 import { keysShown } from "./keys";
@@ -13,7 +14,7 @@ export function PersonMenu() {
 	const t = useTexts();
 	useTheme();
 	const leave = async () => {
-		if (actions.waiting.value && !(await confirm({ title: t.menu.logout, text: t.menu.logoutWaits, yes: t.menu.logoutAnyway, no: t.app.cancel, danger: true }))) return;
+		if ((actions.waiting.value || unsafe()) && !(await confirm({ title: t.menu.logout, text: t.menu.logoutWaits, yes: t.menu.logoutAnyway, no: t.app.cancel, danger: true }))) return;
 		try {
 			await logout();
 		} catch (e) {
