@@ -1105,6 +1105,30 @@ static void h_15_slow_heads(void **state)
 	free(fds);
 }
 
+/* Somebody logged in takes no room from others, either. */
+static void an_account_has_so_many_connections(void **state)
+{
+	enum { MOST = 200 };
+	const char *anna = desk_host_session(&desk, "anna@ours.example", 3600000000ull);
+	const char *ben = desk_host_session(&desk, "ben@ours.example", 3600000000ull);
+	int fds[MOST + 1];
+
+	(void)state;
+	for (unsigned i = 0; i <= MOST; i++) {
+		fds[i] = dial();
+		tell(fds[i], "GET", "/api/me", cookie_of(anna), NULL);
+		assert_true(hear(fds[i], false));
+		assert_status(i < MOST ? 200 : 429, last.status);
+	}
+	assert_status(200, fetch("GET", "/api/me", cookie_of(ben), NULL));
+	(void)close(fds[0]);
+	for (unsigned i = 0; i < 200 && fetch("GET", "/api/me", cookie_of(anna), NULL) != 200; i++)
+		(void)usleep(5000);
+	assert_status(200, last.status);
+	for (unsigned i = 1; i <= MOST; i++)
+		(void)close(fds[i]);
+}
+
 static void requests_follow_each_other(void **state)
 {
 	const char *secret = desk_host_session(&desk, "anna@ours.example", 3600000000ull);
@@ -1167,6 +1191,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(h_24_many_streams, set_up_many, tear_down),
 		TEST(slow_readers_cost_little),
 		TEST(h_15_slow_heads),
+		TEST(an_account_has_so_many_connections),
 		TEST(requests_follow_each_other),
 		TEST(what_everybody_may_know),
 	};

@@ -263,6 +263,79 @@ static void on_deadline(void *arg, struct conn *conn)
 	}
 }
 
+/* ---- who is in ---- */
+
+/* Connections of one account; there while it has any. */
+struct http_crowd {
+	unsigned n;
+	struct span account; /* owned */
+};
+
+static void leave_strangers(struct http_conn *c)
+{
+	if (list_is_empty(&c->stranger))
+		return;
+	list_remove(&c->stranger);
+	c->host->strangers_n--;
+}
+
+static void leave_crowd(struct http_conn *c)
+{
+	struct http_crowd *crowd = c->crowd;
+
+	c->crowd = NULL;
+	if (!crowd || --crowd->n)
+		return;
+	(void)map_remove(&c->host->crowds, crowd->account);
+	free((void *)(uintptr_t)crowd->account.p);
+	free(crowd);
+}
+
+static struct http_crowd *crowd_of(struct http_host *h, struct span account)
+{
+	struct http_crowd *crowd = map_get(&h->crowds, account);
+	unsigned char *copy;
+
+	if (crowd)
+		return crowd;
+	crowd = must_alloc(sizeof *crowd);
+	copy = must_alloc(account.n + 1);
+	memcpy(copy, account.p, account.n);
+	crowd->account = span_of(copy, account.n);
+	(void)map_put(&h->crowds, account, crowd);
+	return crowd;
+}
+
+bool http_conn_enter(struct http_conn *c, struct span account)
+{
+	struct http_crowd *crowd;
+
+	if (c->crowd || !account.n)
+		return true;
+	crowd = crowd_of(c->host, account);
+	if (crowd->n >= HTTP_CONNECTIONS_OF_ACCOUNT)
+		return false;
+	crowd->n++;
+	c->crowd = crowd;
+	leave_strangers(c);
+	return true;
+}
+
+/* H-15: who opens many connections and says little on them takes room from his own. */
+bool http_conn_make_room(struct http_host *h)
+{
+	LIST_EACH (at, &h->strangers) {
+		struct http_conn *c = LIST_ENTRY(at, struct http_conn, stranger);
+
+		if (c->x || c->is_closing)
+			continue;
+		leave_strangers(c);
+		http_conn_drop(c);
+		return true;
+	}
+	return false;
+}
+
 static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fault *why)
 {
 	struct http_conn *c = arg;
@@ -277,36 +350,12 @@ static void on_closed(void *arg, struct conn *conn, enum rc rc, const struct fau
 		http_exchange_lost(c->x);
 	http_server_free(c->engine);
 	door_leave(&c->door);
-	http_conn_is_known(c);
+	leave_strangers(c);
+	leave_crowd(c);
 	list_remove(&c->link);
 	list_remove(&c->run);
 	http_set(HTTP_OPEN_CONNECTIONS, --h->conns_n);
 	free(c);
-}
-
-/* ---- who is in ---- */
-
-void http_conn_is_known(struct http_conn *c)
-{
-	if (list_is_empty(&c->stranger))
-		return;
-	list_remove(&c->stranger);
-	c->host->strangers_n--;
-}
-
-/* H-15: who opens many connections and says little on them takes room from his own. */
-bool http_conn_make_room(struct http_host *h)
-{
-	LIST_EACH (at, &h->strangers) {
-		struct http_conn *c = LIST_ENTRY(at, struct http_conn, stranger);
-
-		if (c->x || c->is_closing)
-			continue;
-		http_conn_is_known(c);
-		http_conn_drop(c);
-		return true;
-	}
-	return false;
 }
 
 void http_conn_new(struct http_host *h, int fd, bool may_be_clear)

@@ -255,6 +255,7 @@ struct http_host *http_host_new(struct role *r, const struct http_host_options *
 	list_init(&h->known);
 	map_init(&h->questions);
 	map_init(&h->people);
+	map_init(&h->crowds);
 	map_init(&h->lookups);
 	sources_init(&h->sources);
 	os_random(h->os, h->key, sizeof h->key);
@@ -288,6 +289,7 @@ void http_host_free(struct http_host *h)
 		return;
 	http_ask_fini(h);
 	http_person_fini(h);
+	map_fini(&h->crowds, NULL);
 	http_files_free(h->files);
 	tls_context_unref(h->tls);
 	rules_free(h->rules);

@@ -20,6 +20,7 @@ enum {
 	HTTP_PROGRESS_BYTES = 4096,    /* that a client takes in HTTP_UNREAD_US at least */
 	HTTP_EXCHANGE_BYTES = 1 << 20, /* of one exchange's arena */
 	HTTP_CONNECTIONS_MOST = 20000,
+	HTTP_CONNECTIONS_OF_ACCOUNT = 200,
 	HTTP_SMALL_BYTES = 64 << 10,
 	HTTP_WHOLE_BYTES = 64 << 20, /* of all bodies being collected */
 	HTTP_SESSION_BYTES = 43,
@@ -37,6 +38,7 @@ struct http_rules {
 };
 
 struct http_files;
+struct http_crowd;
 
 struct http_host {
 	struct role *role;
@@ -48,6 +50,7 @@ struct http_host {
 	struct list listeners, conns;
 	struct list strangers; /* connections that nobody known has come by, the oldest first */
 	size_t conns_n, strangers_n;
+	struct map crowds; /* account -> struct http_crowd */
 	struct list run;   /* connections whose engine has work left */
 	struct list turns; /* exchanges that want one, or have room again */
 	struct list over;  /* exchanges whose on_over is due */
@@ -79,6 +82,7 @@ struct http_conn {
 	struct conn *conn;
 	struct http_server *engine; /* NULL: the door is not open yet */
 	struct http_exchange *x;    /* at work; NULL: none */
+	struct http_crowd *crowd;   /* of the account that came by it first; NULL: a stranger's */
 	struct door door;
 	bool may_be_clear; /* TLS is looked for in the first byte */
 	bool is_pumping, is_paused, is_deaf, is_closing;
@@ -124,8 +128,9 @@ void http_conn_go_on(struct http_conn *c); /* from the loop: an engine has somet
 void http_conn_flush(struct http_conn *c); /* what the engine wants to send */
 void http_conn_run(struct http_host *h);   /* all that want to go on */
 void http_conn_wind_down(struct http_conn *c);
-void http_conn_drop(struct http_conn *c);     /* at once */
-void http_conn_is_known(struct http_conn *c); /* somebody logged in came by it */
+void http_conn_drop(struct http_conn *c); /* at once */
+/* Somebody logged in comes by it; false: there are too many of the account's already. */
+bool http_conn_enter(struct http_conn *c, struct span account) MUST_USE;
 /* Drops the stranger that is at nothing for the longest time; false: all are at something. */
 bool http_conn_make_room(struct http_host *h);
 

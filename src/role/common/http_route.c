@@ -148,10 +148,12 @@ void http_route_admit(struct http_exchange *x, struct http_person *person)
 	x->ask.person = person;
 	if (person) {
 		http_person_hold(person);
-		http_conn_is_known(x->c);
 	}
 	if (x->route->access != HTTP_OPEN && !person)
 		refuse_nobody(x);
+	else if (person && !http_conn_enter(x->c, person->account))
+		exchange_problem(x, 429, "too-many-connections",
+				 "This account has too many connections");
 	else if (is_change(x) && x->by_cookie && !has_token(x))
 		refuse(x, "The request does not carry its session's token");
 	else
