@@ -200,7 +200,7 @@ static enum jmap_step begin_one(struct jmap_call *c, struct submission_set *s)
 	s->iterator = json_object_iter_next(s->set.create, s->iterator);
 	json_object_foreach(given, key, value)
 	{
-		if (!jmap_has_name("identityId emailId envelope", span_str(key)))
+		if (!error && !jmap_has_name("identityId emailId envelope", span_str(key)))
 			error = jmap_set_error("invalidProperties", key, "cannot be set");
 	}
 	if (!error)

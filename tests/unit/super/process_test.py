@@ -17,7 +17,7 @@ import unittest
 
 SUPER, ROLE = (os.path.abspath(p) for p in sys.argv[1:3])
 POSTINST = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "packaging", "debian", "postinst"))
-ROLES = ["edge", "scout", "sequencer", "clerk", "courier", "watch", "desk", "auth", "submission", "indexer"]
+ROLES = ["edge", "scout", "sequencer", "clerk", "courier", "watch", "desk", "auth", "submission", "indexer", "console"]
 ALL = ["edge-0", "edge-1", "scout", "sequencer", "clerk", "courier-0", "courier-1", "watch"]
 CONFIG = """node: {node}
 data: {data}
