@@ -1,5 +1,5 @@
 /* The whole of the console: log-in, or the page that the address names, beside the list of pages. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useCell } from "../shared/cell";
 import { chosenLanguage, LANGUAGES, useLanguage } from "../shared/i18n";
 import { Banner } from "../shared/components/banner";
@@ -16,7 +16,7 @@ import { OverviewPage } from "./overview";
 import { PeoplePage } from "./people";
 import { QueuePage } from "./queue";
 import { PAGES, path, route, type Route } from "./router";
-import { login, logout, status } from "./session";
+import { isAwake, login, logout, status } from "./session";
 import { SitePage } from "./site";
 import { when, useTexts } from "./texts";
 import { TracePage } from "./trace";
@@ -68,12 +68,14 @@ function Top({ route: r }: { route: Route }) {
 	const t = useTexts();
 	const th = useCell(theme);
 	const here = r.page === "site" ? "overview" : r.page === "message" ? "queue" : r.page;
+	const list = useRef<HTMLUListElement>(null);
+	useEffect(() => { list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); }, [here]);
 	const marked = (on: boolean, label: string) => (on ? `✓ ${label}` : label);
 	return (
 		<header class="top">
 			<a class="top-name" href={path("overview")}><Icon name="lock" /><span>{t.name}</span></a>
 			<nav aria-label={t.app.menu}>
-				<ul>
+				<ul ref={list}>
 					{PAGES.map((p) => (
 						<li key={p}><a href={path(p)} aria-current={p === here ? "page" : undefined}><Icon name={icons[p]} /><span>{t.pages[p]}</span></a></li>
 					))}
@@ -92,6 +94,8 @@ function Top({ route: r }: { route: Route }) {
 function Stale() {
 	const t = useTexts();
 	const s = useCell(status);
+	const awake = useCell(isAwake);
+	if (!awake) return <Banner kind="care" live>{t.app.asleep}</Banner>;
 	if (!s.failing) return null;
 	return <Banner kind="bad" icon="offline" live>{s.answered ? t.app.stale(when(new Date(s.answered).toISOString(), true)) : t.app.noAnswer}</Banner>;
 }

@@ -10,14 +10,34 @@ export const login = new Cell<Login>({ state: "unknown" });
 export const status = new Cell<{ is: Status | null; answered: number; failing: boolean }>({ is: null, answered: 0, failing: false });
 
 const EVERY_MS = 3000;
+const ASLEEP_MS = 15 * 60_000;
+
+/** False when nobody has touched the page for a while: then it asks nothing, for each question keeps the session from ending. */
+export const isAwake = new Cell(true);
+let touched = Date.now();
+
+function startWaking(): void {
+	const touch = () => {
+		touched = Date.now();
+		if (isAwake.value) return;
+		isAwake.value = true;
+		void look();
+	};
+	for (const what of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) document.addEventListener(what, touch, { passive: true, capture: true });
+	setInterval(() => { if (Date.now() - touched > ASLEEP_MS) isAwake.value = false; }, 5000);
+}
+
+/** Something may be asked by itself now. */
+export const mayAsk = (): boolean => !document.hidden && isAwake.value;
 
 export async function startSession(): Promise<void> {
 	api.setOnToken((token) => {
 		if (login.value.state === "in") login.value = { state: "in", me: { ...login.value.me, token } };
 	});
+	startWaking();
 	await enter();
-	setInterval(() => { if (!document.hidden) void look(); }, EVERY_MS);
-	document.addEventListener("visibilitychange", () => { if (!document.hidden) void look(); });
+	setInterval(() => { if (mayAsk()) void look(); }, EVERY_MS);
+	document.addEventListener("visibilitychange", () => { if (mayAsk()) void look(); });
 }
 
 export async function enter(): Promise<void> {

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../shared/api";
 import { toast } from "../shared/components/toast";
-import { lost } from "./session";
+import { lost, mayAsk } from "./session";
 import type { Texts } from "./texts";
 
 /** A sentence for what went wrong. */
@@ -27,7 +27,7 @@ export function useLoad<T>(key: string, ask: () => Promise<T>, every = 0): Loade
 			(fault) => { if (mine === asked.current && !lost(fault)) set((s) => ({ ...s, fault, busy: false })); },
 		);
 		if (!every) return;
-		const timer = setInterval(() => { if (!document.hidden) setTurn((n) => n + 1); }, every);
+		const timer = setInterval(() => { if (mayAsk()) setTurn((n) => n + 1); }, every);
 		return () => clearInterval(timer);
 	}, [key, turn, every]);
 	useEffect(() => () => { asked.current = -1; }, []);

@@ -18,6 +18,7 @@ export const admin: typeof en = {
 		failed: "Das hat nicht geklappt.",
 		noAnswer: "Es antwortet niemand. Sie sehen den letzten bekannten Stand; es wird von selbst weiter gefragt.",
 		stale: (since) => `Seit ${since} antwortet niemand. So alt ist, was Sie sehen. Die Befehle auf dem Rechner selbst gehen trotzdem: holdfast status.`,
+		asleep: "Seit 15 Minuten hat niemand diese Seite berührt; sie fragt nichts mehr, damit Ihre Sitzung enden kann. Berühren Sie sie, um weiterzumachen.",
 		logout: "Abmelden",
 		theme: "Hell oder dunkel, Sprache, Abmelden",
 		themes: { system: "Wie das System", light: "Hell", dark: "Dunkel" },
@@ -290,7 +291,7 @@ export const admin: typeof en = {
 		count: (n) => s(n, "Zustellung", "Zustellungen"),
 		modes: { on: "an", off: "aus", auto: "automatisch", asks: "gefragt" },
 		verbs: {
-			"site.state": "Standort ist", "site.seen": "erscheint als", "hold.set": "Aufbewahren", "continuity.set": "Weiterarbeiten", "continuity.state": "Weiterarbeiten ist", "drain.stop": "Rückgabe angehalten",
+			"site.state": "Standort:", "site.seen": "erscheint als:", "hold.set": "Aufbewahren:", "continuity.set": "Weiterarbeiten (Anordnung):", "continuity.state": "Weiterarbeiten:", "drain.stop": "Rückgabe angehalten",
 			"drain.receipt": "Quittung", "mail.trace": "nach Mail gesucht", "queue.retry": "neu versucht", "queue.release": "erneut angeboten", "queue.discard": "verworfen", "queue.redirect": "umgeleitet",
 			"config.reload": "Konfiguration geladen", "network.controls": "neutrale Vergleichspunkte", "people.invite": "soll eingeladen werden", "people.disable": "soll gesperrt werden", "people.enable": "soll freigegeben werden",
 			"people.factor-remove": "zweiter Faktor soll weg", "user.invite": "eingeladen", "user.disable": "gesperrt", "user.enable": "freigegeben",

@@ -16,6 +16,7 @@ export const admin = {
 		failed: "That did not work.",
 		noAnswer: "Nothing answers. The last known state is shown; it is asked again by itself.",
 		stale: (since: string) => `Nothing has answered since ${since}. What you see is that old. The command line on the machine works all the same: holdfast status.`,
+		asleep: "Nobody has touched this page for 15 minutes, so it asks nothing any more and your session can end. Touch it to go on.",
 		logout: "Log out",
 		theme: "Light or dark, language, log out",
 		themes: { system: "As the system", light: "Light", dark: "Dark" },
@@ -289,7 +290,7 @@ export const admin = {
 		count: (n: number) => s(n, "delivery", "deliveries"),
 		modes: { on: "on", off: "off", auto: "automatic", asks: "asked" } as Record<string, string>,
 		verbs: {
-			"site.state": "site is", "site.seen": "seen as", "hold.set": "hold", "continuity.set": "continuity", "continuity.state": "continuity is", "drain.stop": "hand-back stopped",
+			"site.state": "site is", "site.seen": "seen as", "hold.set": "hold", "continuity.set": "continuity ordered", "continuity.state": "continuity is", "drain.stop": "hand-back stopped",
 			"drain.receipt": "receipt", "mail.trace": "looked for mail", "queue.retry": "tried again", "queue.release": "offered again", "queue.discard": "discarded", "queue.redirect": "redirected",
 			"config.reload": "configuration loaded", "network.controls": "neutral controls", "people.invite": "to be invited", "people.disable": "to be disabled", "people.enable": "to be enabled",
 			"people.factor-remove": "second factor to be removed", "user.invite": "invited", "user.disable": "disabled", "user.enable": "enabled",
