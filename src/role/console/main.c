@@ -135,7 +135,7 @@ static void on_stop(struct role *r)
 
 int main(int argc, char **argv)
 {
-	static const char *const read_below[] = {"views", NULL};
+	static const char *const read_below[] = {"views", "tls/use", NULL};
 	static const struct role_sandbox sandbox = {.read_below = read_below};
 	static const struct role_ops ops = {
 		.id = ROLE_CONSOLE,
