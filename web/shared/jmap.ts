@@ -89,6 +89,8 @@ export type Identity = {
 
 export type Snippet = { emailId: Id; subject: string | null; preview: string | null };
 
+/** Without the counts of conversations: those cost a look at every message of every mailbox. */
+export const BOX_PROPERTIES = ["id", "name", "parentId", "role", "sortOrder", "totalEmails", "unreadEmails"] as const;
 export const LIST_PROPERTIES = ["id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt", "from", "to", "subject", "preview",
 	"hasAttachment"] as const;
 export const READ_PROPERTIES = [...LIST_PROPERTIES, "messageId", "inReplyTo", "references", "sender", "cc", "bcc", "replyTo", "sentAt",

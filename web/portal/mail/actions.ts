@@ -4,7 +4,7 @@
  */
 import { ApiError, OfflineError } from "../../shared/api";
 import { Cell } from "../../shared/cell";
-import { JmapError, type GetResponse, type Id, type Mailbox, type SetResponse } from "../../shared/jmap";
+import { BOX_PROPERTIES, JmapError, type GetResponse, type Id, type Mailbox, type SetResponse } from "../../shared/jmap";
 import { patchObject, type Brief, type Operation, type Patch } from "./cache";
 import type { Mail } from "./sync";
 
@@ -112,7 +112,7 @@ export class Actions {
 			else update[id] = patchObject(p);
 		}
 		const set = this.mail.jmap.call<SetResponse>("Email/set", destroy.length ? { destroy } : { update });
-		const boxes = this.mail.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null });
+		const boxes = this.mail.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null, properties: BOX_PROPERTIES });
 		boxes.catch(() => {});
 		const r = await set;
 		const b = await boxes.catch(() => null);

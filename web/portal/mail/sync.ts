@@ -3,7 +3,7 @@
  * so is what a change on the server makes necessary. Draws nothing.
  */
 import { Cell } from "../../shared/cell";
-import { LIST_PROPERTIES, READ_PROPERTIES, type ChangesResponse, type Email, type FullEmail, type GetResponse, type Id, type Jmap, type Mailbox, type QueryResponse,
+import { BOX_PROPERTIES, LIST_PROPERTIES, READ_PROPERTIES, type ChangesResponse, type Email, type FullEmail, type GetResponse, type Id, type Jmap, type Mailbox, type QueryResponse,
 	type Snippet } from "../../shared/jmap";
 import { BRIEF_PROPERTIES, Cache, type Brief, type Filter, type List } from "./cache";
 import { filterOf } from "./search";
@@ -68,7 +68,7 @@ export class Mail {
 	}
 
 	private async askBoxes(): Promise<void> {
-		const r = await this.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null });
+		const r = await this.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null, properties: BOX_PROPERTIES });
 		this.tookBoxes(r);
 		this.changed();
 	}
@@ -191,7 +191,7 @@ export class Mail {
 	/** One small request, and another where rows came that are not known; true when there is more. */
 	private async round(): Promise<boolean> {
 		const since = this.state;
-		const boxes = this.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null });
+		const boxes = this.jmap.call<GetResponse<Mailbox>>("Mailbox/get", { ids: null, properties: BOX_PROPERTIES });
 		const c = since ? this.jmap.call<ChangesResponse>("Email/changes", { sinceState: since, maxChanges: 250 }) : null;
 		const u = c && this.jmap.call<GetResponse<Brief>>("Email/get", { "#ids": c.ref("/updated"), properties: BRIEF_PROPERTIES });
 		const n = c && this.jmap.call<GetResponse<Brief>>("Email/get", { "#ids": c.ref("/created"), properties: LIST_PROPERTIES });
