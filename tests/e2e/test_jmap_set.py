@@ -4,6 +4,7 @@ import email.policy
 import json
 import os
 import shutil
+import signal
 import tempfile
 
 import peers
@@ -228,3 +229,33 @@ def test_signatures_are_kept(office):
     refused = mine.one("Identity/set", update={identity["id"]: {"email": "x@example.com"}, "I0": {"name": "x"}}, create={"n": {"email": "y@example.com"}}, destroy=[identity["id"]])
     assert errors(refused, "notUpdated") == {identity["id"]: "invalidProperties", "I0": "notFound"}
     assert errors(refused, "notCreated") == {"n": "forbidden"} and errors(refused, "notDestroyed") == {identity["id"]: "forbidden"}
+
+
+def test_who_is_away_is_told_and_nothing_is_claimed(folder, started, monkeypatch):
+    """J2: with submission away nothing was sent; with the clerk away nobody knows, and the record stands."""
+    monkeypatch.setattr(peers, "LIMITS", {**peers.LIMITS, "command_timeout": "4s"})  # how long an answer is waited for
+    office = started(people.Office(os.path.join(folder, "office"), peers.free_port(), mode="backup-mx"))
+    office.add("anna", "bert")
+    mine = office.people["anna"].jmap()
+    boxes, identity = mine.boxes(), mine.one("Identity/get", ids=None)["list"][0]["id"]
+    made = mine.one("Email/set", create={"d": note(boxes["drafts"], "away", to=[{"email": "bert@example.com"}]), "e": note(boxes["inbox"], "to go")})["created"]
+    submission, clerk = office.roles()["submission"], office.roles()["clerk"]
+    os.kill(submission, signal.SIGSTOP)
+    try:
+        sent = mine.one("EmailSubmission/set", create={"s": {"emailId": made["d"]["id"], "identityId": identity}}, onSuccessDestroyEmail=["#s"])
+        assert errors(sent, "notCreated") == {"s": "serverUnavailable"}
+    finally:
+        os.kill(submission, signal.SIGCONT)
+    os.kill(clerk, signal.SIGSTOP)
+    try:
+        (name, answer), = mine.call(("Email/set", {"destroy": [made["e"]["id"]]}))
+        assert (name, answer["type"]) == ("error", "serverPartialFail")
+        assert [e["subject"] for e in mine.emails("drafts")] == ["away"]  # reading goes on
+    finally:
+        os.kill(clerk, signal.SIGCONT)
+    peers.wait_for(lambda: mine.emails("inbox") == [], 10, "what was recorded to be done")
+    again = mine.one("EmailSubmission/set", create={"s": {"emailId": made["d"]["id"], "identityId": identity}})
+    assert "s" in again["created"]
+    theirs = office.people["bert"].jmap()
+    peers.wait_for(lambda: [e for e in theirs.emails("inbox") if e["subject"] == "away"], 10, "it to come")
+    assert len([e for e in theirs.emails("inbox") if e["subject"] == "away"]) == 1

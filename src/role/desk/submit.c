@@ -78,7 +78,7 @@ struct desk_submit *desk_submit_new(struct desk *d, const struct desk_person *p,
 				  .desk = d,
 				  .ops = ops,
 				  .arg = arg,
-				  .until_us = loop_now_us(d->loop) + DESK_VERDICT_US};
+				  .until_us = loop_now_us(d->loop) + d->policy->verdict_us};
 	(void)map_put(&d->submits, map_key_u64(&s->id), s);
 	return s;
 }
@@ -95,7 +95,7 @@ void desk_submit_piece(struct desk_submit *s, struct span piece)
 		piece = span_from(piece, some.n);
 	}
 	s->is_waiting = !desk_submit_has_room(s);
-	s->until_us = loop_now_us(s->desk->loop) + DESK_VERDICT_US;
+	s->until_us = loop_now_us(s->desk->loop) + s->desk->policy->verdict_us;
 }
 
 /* A piece more than there is room for is taken (submit.msg). */
@@ -113,7 +113,7 @@ void desk_submit_end(struct desk_submit *s)
 		s->is_failed = !tell(s->desk, MSG_SUBMIT_END, &body);
 	buf_fini(&body);
 	s->has_ended = true;
-	s->until_us = loop_now_us(s->desk->loop) + DESK_VERDICT_US;
+	s->until_us = loop_now_us(s->desk->loop) + s->desk->policy->verdict_us;
 	if (s->is_failed) {
 		drop(s->desk, s->id);
 		settle(s, NULL, true);
