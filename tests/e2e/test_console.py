@@ -166,3 +166,17 @@ def test_a_role_that_is_away_is_said(folder, started):
         assert not status["ok"] and status["held"] == 1 and "live state" in status["missing"][0], status
     finally:
         hq.signal_role("watch", 18)
+
+
+def test_t_10_the_certificate_is_read_anew_by_all_that_show_it(folder, started):
+    hq = started(console.Headquarters(os.path.join(folder, "holdfast"), peers.free_port()))
+    speakers = ("edge-0", "submission", "desk-0", "console")
+
+    def loaded(role):
+        with open(hq.log) as f:
+            return sum(f" {role} " in line and "event=tls.loaded" in line for line in f)
+    before = {role: loaded(role) for role in speakers}
+    hq.run("reload")
+    peers.wait_for(lambda: all(loaded(r) > before[r] for r in speakers), 10, lambda: f"each to load it: {before}\n" + hq.tail())
+    with open(hq.log) as f:
+        assert "tls.bad_pair" not in f.read()

@@ -9,8 +9,9 @@ import peers
 import people
 import pytest
 from browser import Browser
+from console import totp
 from people import ok
-from portal import DESKTOP, PHONE, Portal, totp
+from portal import DESKTOP, PHONE, Portal
 from test_people import arrive
 
 sys.path.insert(0, os.path.join(peers.TOP, "scripts"))

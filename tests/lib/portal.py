@@ -1,22 +1,10 @@
 """The portal in a browser, in the words of its English texts."""
-import base64
-import hashlib
-import hmac
 import itertools
-import struct
 import time
 
 PHONE = (360, 740)
 DESKTOP = (1280, 800)
 serial = itertools.count()
-
-
-def totp(secret, at=None):
-    """RFC 6238 with its usual parameters; secret: base32."""
-    key = base64.b32decode(secret.replace(" ", "").upper() + "=" * (-len(secret.replace(" ", "")) % 8))
-    digest = hmac.new(key, struct.pack(">Q", int((at or time.time()) // 30)), hashlib.sha1).digest()
-    offset = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7fffffff) % 1000000:06d}"
 
 
 class Portal:
