@@ -112,7 +112,8 @@ async function test() {
 		const names = fs.readdirSync(path.join(WEB, "tests")).filter((n) => /\.test\.tsx?$/.test(n));
 		await esbuild.build({ ...common, entryPoints: names.map((n) => path.join(WEB, "tests", n)), outdir: out,
 			platform: "node", target: "node18", packages: "bundle", outExtension: { ".js": ".mjs" }, loader: { ".css": "empty" } });
-		return spawnSync(process.execPath, ["--test", out], { stdio: "inherit" }).status ?? 1;
+		const bundled = files(out).filter((n) => n.endsWith(".test.mjs")).map((n) => path.join(out, n));
+		return spawnSync(process.execPath, ["--test", ...bundled], { stdio: "inherit" }).status ?? 1;
 	} finally {
 		fs.rmSync(out, { recursive: true, force: true });
 	}

@@ -89,7 +89,7 @@ function client(answers: (sent: Sent) => unknown, status = 200) {
 	const sent: Sent[] = [];
 	const session = { username: "a", apiUrl: "https://elsewhere.example/jmap/api", state: "s", primaryAccounts: { "urn:ietf:params:jmap:mail": "A1" } };
 	globalThis.fetch = (async (url: string, init?: { body?: string }) => {
-		if (url === "/.well-known/jmap") return Response.json(session);
+		if (url === "/.well-known/jmap") return new Response(JSON.stringify(session));
 		assert.equal(url, "/jmap/api", "never another host than the page's");
 		const body = JSON.parse(init!.body!) as Sent;
 		sent.push(body);
