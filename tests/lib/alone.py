@@ -105,7 +105,7 @@ class Link:
     def pump(self):
         while select.select([self.sock], [], [], 0)[0]:
             try:
-                data = self.sock.recv(1 << 18)
+                data = self.sock.recv(1 << 17)
             except ConnectionResetError:
                 return
             if not data:

@@ -23,7 +23,7 @@
 
 #define CONSOLE_BIT (1ull << 63) /* of a reload's number: asked for by the console */
 
-enum { CONSOLE_PIECE_BYTES = 128 << 10, REQUEST_BYTES = 16 << 10, REASON_BYTES = 200 };
+enum { CONSOLE_PIECE_BYTES = 96 << 10, REQUEST_BYTES = 16 << 10, REASON_BYTES = 200 };
 
 /* Who asks, and where the answer goes: a client of the socket, or a question of the console (client 0). */
 struct asker {
