@@ -176,7 +176,7 @@ struct get {
 	size_t *which; /* of boxes */
 	size_t which_n, at;
 	const json_t *props; /* NULL: all */
-	bool wants_unread, wants_threads;
+	bool wants_threads;
 	struct counts counts;
 	json_t *list;
 };
@@ -232,7 +232,6 @@ static bool begin(struct jmap_call *c)
 	if (!ids && g->boxes.n > c->j->service->limits.get)
 		return jmap_fail(c, "requestTooLarge", "There are too many mailboxes");
 	g->props = props;
-	g->wants_unread = wants(g, "unreadEmails");
 	g->wants_threads = wants(g, "totalThreads") || wants(g, "unreadThreads");
 	g->list = json_array();
 	missing = json_array();
@@ -290,12 +289,10 @@ static void put_box(struct get *g, const struct jmap_box *one, const struct coun
 	(void)json_array_append_new(g->list, o);
 }
 
-/* The counters tell all but threads, and drafts and what is marked deleted among the unread. */
+/* The counters tell all but threads. */
 static bool must_count(const struct get *g, const struct mail_box *b)
 {
-	if (g->wants_threads)
-		return b->total > 0;
-	return g->wants_unread && b->unseen > 0 && (b->deleted > 0 || b->special == MAIL_DRAFTS);
+	return g->wants_threads && b->total > 0;
 }
 
 static enum jmap_step step(struct jmap_call *c)
@@ -320,7 +317,7 @@ static enum jmap_step step(struct jmap_call *c)
 			counted += g->counts.seen;
 		} else {
 			g->counts.total = one->box.total - one->box.deleted;
-			g->counts.unread = one->box.unseen;
+			g->counts.unread = one->box.unread;
 		}
 		counted += 20;
 		put_box(g, one, &g->counts);

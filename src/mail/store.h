@@ -61,6 +61,7 @@ struct mail_box {
 	enum mail_special special;
 	uint32_t uidvalidity, uidnext;
 	uint32_t total, unseen, deleted;
+	uint32_t unread; /* neither \Seen nor \Draft nor \Deleted: JMAP's, but for an Email that lies there twice */
 	uint64_t bytes;		 /* sizes of its messages together */
 	uint64_t highest_modseq; /* of its entries, ever; at least 1 */
 	bool is_subscribed;

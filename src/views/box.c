@@ -9,7 +9,7 @@
 
 #define BOX_COLUMNS                                                                                \
 	"SELECT id, account, special, uidvalidity, uidnext, total, unseen, deleted, bytes, "       \
-	"modseq FROM mailbox WHERE "
+	"modseq, unread FROM mailbox WHERE "
 
 static bool box_from(struct views *v, sqlite3_stmt *q, struct box *out)
 {
@@ -26,6 +26,7 @@ static bool box_from(struct views *v, sqlite3_stmt *q, struct box *out)
 		.deleted = views_int(q, 7),
 		.bytes = views_int(q, 8),
 		.modseq = (uint64_t)views_int(q, 9),
+		.unread = views_int(q, 10),
 	};
 	views_done(q);
 	return true;
@@ -42,9 +43,9 @@ static void write_box(struct views *v, const struct box *b)
 {
 	views_run(v,
 		  "UPDATE mailbox SET uidnext = ?2, total = ?3, unseen = ?4, deleted = ?5,"
-		  " bytes = ?6, modseq = ?7 WHERE id = ?1",
-		  "iiiiiii", I(b->id), I(b->uidnext), b->total, b->unseen, b->deleted, b->bytes,
-		  I(b->modseq));
+		  " bytes = ?6, modseq = ?7, unread = ?8 WHERE id = ?1",
+		  "iiiiiiii", I(b->id), I(b->uidnext), b->total, b->unseen, b->deleted, b->bytes,
+		  I(b->modseq), b->unread);
 }
 
 struct hot *hot_inbox(struct views *v, uint64_t account)
@@ -148,7 +149,8 @@ uint64_t box_make(struct views *v, struct account *a, uint64_t id, struct span n
 		.uidnext = 1,
 		.modseq = account_modseq(v, a),
 	};
-	views_run(v, "INSERT INTO mailbox VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, 0, ?6, ?6, ?6)",
+	views_run(v,
+		  "INSERT INTO mailbox VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, 0, ?6, ?6, ?6, 0)",
 		  "iisiii", I(id), I(a->id), name, I(special), I(out->uidvalidity), I(out->modseq));
 	mail_touched(v, a->id, 0, out->modseq);
 	return id;
@@ -160,7 +162,7 @@ void box_unmake(struct views *v, struct account *a, struct box *b)
 
 	views_run(v, "UPDATE entry SET gone = 1, modseq = ?2 WHERE box = ?1 AND gone = 0", "ii",
 		  I(b->id), I(modseq));
-	b->total = b->unseen = b->deleted = b->bytes = 0;
+	b->total = b->unseen = b->deleted = b->bytes = b->unread = 0;
 	b->modseq = modseq;
 	box_save(v, b);
 	lost_box(v, b);

@@ -10,6 +10,7 @@ static void count(struct box *b, uint32_t flags, uint64_t bytes, int64_t by)
 	b->total += by;
 	b->unseen += (flags & MAIL_SEEN) ? 0 : by;
 	b->deleted += (flags & MAIL_DELETED) ? by : 0;
+	b->unread += (flags & (MAIL_SEEN | MAIL_DRAFT | MAIL_DELETED)) ? 0 : by;
 	b->bytes += by * I(bytes);
 }
 

@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 7, VIEWS_STATEMENTS = 448 };
+enum { VIEWS_SCHEMA = 8, VIEWS_STATEMENTS = 448 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2, SITE_WORLD = 3 };

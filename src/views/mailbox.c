@@ -88,7 +88,8 @@ enum rc views_people(struct views *v, struct views_people *out, struct fault *wh
 
 #define BOX_COLUMNS                                                                                \
 	"SELECT b.id, b.name AS name, b.special, b.uidvalidity, b.uidnext, b.total, b.unseen,"     \
-	" b.deleted, b.bytes, b.modseq, s.name IS NOT NULL FROM mailbox b LEFT JOIN subscription"  \
+	" b.deleted, b.bytes, b.modseq, s.name IS NOT NULL, b.unread FROM mailbox b LEFT JOIN "    \
+	"subscription"                                                                             \
 	" s ON s.account = b.account AND s.name = b.name WHERE "
 
 static void box_of(sqlite3_stmt *q, struct mail_box *out)
@@ -106,6 +107,7 @@ static void box_of(sqlite3_stmt *q, struct mail_box *out)
 		.highest_modseq = (uint64_t)views_int(q, 9),
 		.is_subscribed = views_int(q, 10) != 0,
 		.exists = views_int(q, 0) != 0,
+		.unread = (uint32_t)views_int(q, 11),
 	};
 	if (out->highest_modseq == 0)
 		out->highest_modseq = 1;
@@ -118,7 +120,7 @@ enum rc views_each_box(struct views *v, uint64_t account,
 	sqlite3_stmt *q = views_bind(
 		v,
 		"SELECT * FROM (" BOX_COLUMNS "b.account = ?1 AND b.name IS NOT NULL"
-		" UNION ALL SELECT 0, name, 0, 0, 0, 0, 0, 0, 0, 0, 1 FROM subscription n WHERE"
+		" UNION ALL SELECT 0, name, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 FROM subscription n WHERE"
 		" account = ?1 AND NOT EXISTS (SELECT 1 FROM mailbox o WHERE o.account = ?1 AND"
 		" o.name = n.name)) ORDER BY name != 'INBOX', name",
 		"i", I(account));
@@ -395,13 +397,13 @@ enum rc mailboxes_check(struct views *v, struct fault *why)
 		const char *what, *sql;
 	} wrong[] = {
 		{"the counters of mailbox",
-		 "SELECT b.id FROM mailbox b LEFT JOIN (SELECT box, count(*) n, sum(flags & 1 = 0) "
-		 "u,"
-		 " sum(flags & 8 != 0) d, sum(bytes) s, max(uid) top, max(modseq) m FROM entry "
-		 "WHERE"
-		 " gone = 0 GROUP BY box) e ON e.box = b.id WHERE b.total != coalesce(n, 0) OR"
-		 " b.unseen != coalesce(u, 0) OR b.deleted != coalesce(d, 0) OR b.bytes !="
-		 " coalesce(s, 0) OR b.uidnext <= coalesce(top, 0) OR b.modseq < coalesce(m, 0)"},
+		 "SELECT b.id FROM mailbox b LEFT JOIN (SELECT box, count(*) n,"
+		 " sum(flags & 1 = 0) u, sum(flags & 8 != 0) d, sum(flags & 25 = 0) r,"
+		 " sum(bytes) s, max(uid) top, max(modseq) m FROM entry WHERE gone = 0 GROUP BY"
+		 " box) e ON e.box = b.id WHERE b.total != coalesce(n, 0) OR"
+		 " b.unseen != coalesce(u, 0) OR b.deleted != coalesce(d, 0) OR"
+		 " b.unread != coalesce(r, 0) OR b.bytes != coalesce(s, 0) OR b.uidnext <= "
+		 "coalesce(top, 0) OR b.modseq < coalesce(m, 0)"},
 		{"the modseq of account",
 		 "SELECT a.id FROM account a JOIN mailbox b ON b.account = a.id WHERE b.modseq >"
 		 " a.modseq OR b.uidvalidity > a.uidvalidity"},

@@ -53,7 +53,7 @@ struct box {
 	uint64_t id, account, modseq;
 	enum mail_special special;
 	uint32_t uidvalidity, uidnext;
-	int64_t total, unseen, deleted, bytes;
+	int64_t total, unseen, deleted, bytes, unread;
 };
 bool box_by_id(struct views *v, uint64_t id, struct box *out);
 bool box_by_name(struct views *v, uint64_t account, struct span name, struct box *out);

@@ -31,6 +31,7 @@ CREATE TABLE mailbox (
 	modseq INTEGER NOT NULL,
 	born INTEGER NOT NULL,          -- the modseq it was made with
 	listed INTEGER NOT NULL,        -- of the last change of its name, or of being subscribed to
+	unread INTEGER NOT NULL,        -- neither seen nor a draft nor deleted
 	UNIQUE (account, name)
 );
 CREATE TABLE subscription (account INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (account, name)) WITHOUT ROWID;

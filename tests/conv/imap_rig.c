@@ -49,6 +49,7 @@ static void describe(const struct imap_rig *r, const struct rig_box *b, struct m
 			continue;
 		out->total++;
 		out->unseen += !(e->flags & MAIL_SEEN);
+		out->unread += !(e->flags & (MAIL_SEEN | MAIL_DRAFT | MAIL_DELETED));
 		out->deleted += (e->flags & MAIL_DELETED) != 0;
 		out->bytes += r->texts[e->text].n;
 	}

@@ -132,6 +132,7 @@ static void describe(const struct mail_mem *m, const struct mem_box *b, struct m
 			continue;
 		out->total++;
 		out->unseen += !(e->e.flags & MAIL_SEEN);
+		out->unread += !(e->e.flags & (MAIL_SEEN | MAIL_DRAFT | MAIL_DELETED));
 		out->deleted += (e->e.flags & MAIL_DELETED) != 0;
 		out->bytes += e->e.bytes;
 	}
