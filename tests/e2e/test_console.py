@@ -1,6 +1,7 @@
 """The console as its pages use it: every endpoint against the real program, and the same by command."""
 import os
 import smtplib
+import ssl
 import time
 
 import console
@@ -11,6 +12,10 @@ import primaries
 def send(port, rcpt="anna@example.com", sender="writer@example.org", subject="hello"):
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as s:
         s.sendmail(sender, [rcpt], f"From: Writer <{sender}>\r\nSubject: {subject}\r\nMessage-ID: <{time.time_ns()}@example.org>\r\n\r\nx\r\n")
+
+
+def certificate(port):
+    return ssl.get_server_certificate(("127.0.0.1", port))
 
 
 def held(hq, n):
@@ -147,6 +152,13 @@ def test_only_administrators_with_a_second_factor(folder, started):
         assert a.status in (403, 415), (forged, a.status)
     assert hq.json("status")["sites"][0]["hold"]["mode"] == "auto"
     assert admin.token == token
+    assert admin.get("/api/status").status == 200
+    # A new certificate is read by the console, too, which by then may read little.
+    before = certificate(hq.admin)
+    for name in ("certificate.pem", "key.pem"):
+        os.unlink(os.path.join(hq.data, "tls", name))
+    hq.run("reload")
+    peers.wait_for(lambda: certificate(hq.admin) != before, 10, lambda: "the new certificate:\n" + hq.tail())
     assert admin.get("/api/status").status == 200
     hq.run("user", "admin", admin.person.address, "off")
     peers.wait_for(lambda: admin.get("/api/status").status == 401, 10, "the session of one who is no administrator any more to end")
