@@ -277,7 +277,7 @@ def test_a_new_message_is_there_within_a_second_in_all_tabs_by_one_stream(office
     anna = office.people["anna"]
     one = Portal(browser, anna).login().inbox()
     two = one.tab().inbox()
-    streams = lambda: int(office.metric("holdfast_desk_http_streams"))  # noqa: E731
+    streams = lambda: int(office.metric("holdfast_http_streams"))  # noqa: E731
     peers.wait_for(lambda: streams() == 1, 10, lambda: f"one stream, not {streams()}")
     for i in range(3):
         began = time.monotonic()
