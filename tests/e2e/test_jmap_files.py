@@ -67,16 +67,16 @@ def test_uploads_have_limits(office):
         assert s.recv(1000).startswith(b"HTTP/1.1 413 ")
     assert mine.raw("POST", "/jmap/upload/A999999/", b"x", {"Content-Type": "text/plain"})[0] == 404
     # too many at once: the ones before go on
+    folder = os.path.join(office.data, "uploads", mine.account[1:])
+    mine.upload(b"x")  # makes it
     waiting = []
     for _ in range(mine.session["capabilities"][CORE]["maxConcurrentUpload"]):
         s = people.trusting().wrap_socket(socket.create_connection(("127.0.0.1", mine.port), timeout=30))
         s.sendall(f"POST /jmap/upload/{mine.account}/ HTTP/1.1\r\nHost: x\r\nAuthorization: {mine.authorization}\r\nContent-Length: 3\r\n\r\na".encode())
         waiting.append(s)
-
-    def refused():
-        status, _, text = mine.raw("POST", f"/jmap/upload/{mine.account}/", b"x", {"Content-Type": "text/plain"})
-        return status == 400 and json.loads(text)["limit"] == "maxConcurrentUpload"
-    peers.wait_for(refused, 10, "the limit")
+        peers.wait_for(lambda: sum(n.endswith(".part") for n in os.listdir(folder)) == len(waiting), 10, "it to begin")
+    status, _, text = mine.raw("POST", f"/jmap/upload/{mine.account}/", b"x", {"Content-Type": "text/plain"})
+    assert status == 400 and json.loads(text)["limit"] == "maxConcurrentUpload"
     for s in waiting:
         s.sendall(b"bc")
         assert s.recv(1000).startswith(b"HTTP/1.1 201 ")
