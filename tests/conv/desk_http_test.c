@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -1166,6 +1167,98 @@ static void what_everybody_may_know(void **state)
 		    body_has("\"handback\":null"));
 }
 
+/* ---- files come in ---- */
+
+/* So many bytes, different for each n. */
+static char *file_of(unsigned n, size_t bytes)
+{
+	char *text = must_alloc(bytes + 1);
+
+	for (size_t i = 0; i < bytes; i++)
+		text[i] = (char)('a' + (i * 31 + i / 1000 + n) % 26);
+	return text;
+}
+
+static void begin_upload(int fd, const char *account, const char *text, size_t told)
+{
+	struct buf out = {0};
+
+	(void)buf_printf(&out,
+			 "POST /jmap/upload/%s/ HTTP/1.1\r\nHost: a\r\n" BASIC
+			 "Content-Type: text/x-test\r\nContent-Length: %zu\r\n\r\n%s",
+			 account, told, text);
+	must(send(fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n);
+	buf_fini(&out);
+}
+
+static void assert_comes_back(const char *account, const char *blob, const char *text)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof path, "/jmap/download/%s/%s/x?type=text/x-test", account, blob);
+	assert_status(200, fetch("GET", path, BASIC, NULL));
+	assert_int_equal(last.body.n, strlen(text));
+	assert_memory_equal(last.body.p, text, last.body.n);
+}
+
+/* Whose names end so. */
+static unsigned files_in(const char *folder, const char *suffix)
+{
+	DIR *d = opendir(folder);
+	unsigned n = 0;
+
+	must(d);
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.' && span_ends_nocase(span_str(e->d_name), span_str(suffix));
+	(void)closedir(d);
+	return n;
+}
+
+/*
+ * Their worker is a thread of its own: several at once, some whose client leaves in the middle or does not wait for the
+ * answer. Who heard 201 gets the same bytes back; of the others nothing stays but what was complete (and answered, though not heard).
+ */
+static void uploads_come_and_clients_leave(void **state)
+{
+	enum { ROUNDS = 10, AT_ONCE = 2, FILE_BYTES = 40000 };
+	char account[64], folder[256], blob[64];
+	unsigned files;
+
+	(void)state;
+	assert_status(200, fetch("GET", "/.well-known/jmap", BASIC, NULL));
+	(void)snprintf(account, sizeof account, "%s", between("\"accounts\":{\"", "\""));
+	(void)snprintf(folder, sizeof folder, "%s/uploads/%s", desk.host.folder, account + 1);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		char *texts[AT_ONCE + 1];
+		int fds[AT_ONCE + 1];
+
+		for (unsigned i = 0; i <= AT_ONCE; i++) {
+			bool stays_away = i == AT_ONCE;
+
+			texts[i] = file_of(round * 8 + i, FILE_BYTES + i);
+			fds[i] = dial();
+			begin_upload(fds[i], account, texts[i],
+				     FILE_BYTES + i + (stays_away && round % 2));
+			if (stays_away)
+				(void)close(fds[i]);
+		}
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			assert_true(hear(fds[i], false));
+			assert_status(201, last.status);
+			(void)close(fds[i]);
+			(void)snprintf(blob, sizeof blob, "%s", between("\"blobId\":\"", "\""));
+			assert_comes_back(account, blob, texts[i]);
+		}
+		for (unsigned i = 0; i <= AT_ONCE; i++)
+			free(texts[i]);
+		for (unsigned i = 0; i < 1000 && files_in(folder, ".part"); i++)
+			(void)usleep(10000);
+		assert_int_equal(files_in(folder, ".part"), 0);
+	}
+	files = files_in(folder, "");
+	assert_in_range(files, ROUNDS * AT_ONCE, ROUNDS * AT_ONCE + ROUNDS / 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -1194,6 +1287,7 @@ int main(int argc, char **argv)
 		TEST(an_account_has_so_many_connections),
 		TEST(requests_follow_each_other),
 		TEST(what_everybody_may_know),
+		TEST(uploads_come_and_clients_leave),
 	};
 
 	must(argc == 2);
