@@ -331,3 +331,79 @@ test("names and subjects that are markup stay text; nothing runs", async () => {
 	assert.equal(await page.evaluate(() => window.ran), undefined);
 	assert.equal(await page.locator("main img, .list img, .list script").count(), 0);
 });
+
+test("folders: made, renamed, put in the trash, taken back, deleted for ever; a new one while moving", async () => {
+	const page = await start();
+	await logIn(page);
+	const folder = (name) => page.locator(".side .folder-name", { hasText: name });
+	const menu = async (name, what) => {
+		await page.getByRole("button", { name: `What to do with the folder ${name}`, exact: true }).click();
+		await page.getByRole("menuitem", { name: what }).click();
+	};
+	await page.locator(".side .new-folder").click();
+	const dialog = page.getByRole("dialog");
+	await dialog.getByRole("button", { name: "Make the folder" }).click();
+	await dialog.getByText("Please give the folder a name.").waitFor();
+	await dialog.getByLabel("Name of the folder").fill("Projects");
+	await page.keyboard.press("Enter");
+	await dialog.getByText("There is a folder of this name already.").waitFor();
+	await clean(page, "folder, wrong name");
+	await dialog.getByLabel("Name of the folder").fill("Travel");
+	await page.keyboard.press("Enter");
+	await folder("Travel").waitFor();
+	await menu("Travel", "Rename or move");
+	await dialog.getByLabel("Name of the folder").fill("Trips");
+	await dialog.getByLabel("Lies in").selectOption({ label: "Projects" });
+	await page.keyboard.press("Enter");
+	await folder("Trips").waitFor();
+	assert.equal([...f.boxes.values()].find((b) => b.name === "Trips").parentId, "F7");
+	await page.getByRole("button", { name: "Undo" }).click();
+	await folder("Travel").waitFor();
+
+	await page.goto(`${url}#/mail/F7`);
+	await page.getByRole("heading", { name: "Projects" }).waitFor();
+	await menu("Projects", "Delete the folder");
+	await page.getByText("lie in the trash").waitFor();
+	await page.getByRole("heading", { name: "Inbox" }).waitFor();
+	assert.equal(f.boxes.get("F7").parentId, "F5");
+	await menu("Moon", "Delete for ever");
+	await dialog.getByText("cannot be brought back").waitFor();
+	await clean(page, "folder for ever");
+	await page.keyboard.press("Escape");
+	await page.getByRole("button", { name: "Undo" }).click();
+	await page.waitForFunction(() => [...document.querySelectorAll(".side .first-own .folder-name")].some((e) => e.textContent === "Projects"));
+	assert.equal(f.boxes.get("F7").parentId, null);
+
+	await page.locator(".row-link").first().click();
+	await page.locator(".message.open").first().waitFor();
+	await page.keyboard.press("v");
+	await page.getByLabel("Find a folder").fill("Offers");
+	await page.getByRole("button", { name: "New folder “Offers”" }).click();
+	await page.keyboard.press("Enter"); // the name is there already
+	await page.getByText("Moved to Offers.").waitFor();
+	const made = [...f.boxes.values()].find((b) => b.name === "Offers").id;
+	await page.waitForTimeout(300);
+	assert.ok([...f.emails.values()].some((e) => e.mailboxIds[made]));
+	assert.deepEqual(page.faults, []);
+});
+
+test("folders on a phone: the menu is there to touch", async () => {
+	const page = await start({ ...PHONE, locale: "de-DE" });
+	await page.goto(url);
+	await page.getByLabel("E-Mail-Adresse").fill("anna@example.com");
+	await page.getByLabel("Passwort", { exact: true }).fill("anna");
+	await page.keyboard.press("Enter");
+	await page.locator(".row-link").first().waitFor();
+	await page.getByRole("button", { name: "Ordner zeigen" }).tap();
+	await clean(page, "drawer");
+	await page.getByRole("button", { name: "Was mit dem Ordner Moon geschehen soll" }).tap();
+	await clean(page, "menu of a folder");
+	await page.getByRole("menuitem", { name: "Umbenennen" }).tap();
+	await page.getByLabel("Name des Ordners").fill("Verwaltungsangelegenheiten der Liegenschaften");
+	await clean(page, "renaming");
+	await page.getByRole("button", { name: "Speichern" }).tap();
+	await page.getByText("Der Ordner heißt jetzt").waitFor();
+	await page.getByRole("button", { name: "Ordner zeigen" }).tap();
+	if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/drawer.png` });
+	await clean(page, "drawer with a long name");
+});

@@ -145,16 +145,29 @@ const methods = {
 		return { oldState: "1", newState: "2", updated: Object.fromEntries(Object.keys(a.update ?? {}).map((k) => [k, null])), created: null, destroyed: null, notUpdated: null, notCreated: null, notDestroyed: null };
 	},
 	"Mailbox/set": (f, a) => {
-		const created = {}, updated = {};
+		const r = { oldState: "", created: {}, updated: {}, destroyed: [], notCreated: {}, notUpdated: {}, notDestroyed: {} };
+		const taken = (b) => [...f.boxes.values()].some((x) => x.id !== b.id && x.name === b.name && x.parentId === b.parentId);
 		for (const [k, b] of Object.entries(a.create ?? {})) {
-			const id = `F${100 + ++count}`;
-			f.boxes.set(id, { id, role: null, parentId: null, sortOrder: 10, isSubscribed: true, ...b });
-			created[k] = { id };
+			const box = { id: `F${100 + ++count}`, role: null, parentId: null, sortOrder: 10, isSubscribed: true, ...b };
+			if (taken(box)) r.notCreated[k] = { type: "invalidProperties", properties: ["name"] };
+			else f.boxes.set(box.id, box), (r.created[k] = { id: box.id });
 		}
-		for (const [id, p] of Object.entries(a.update ?? {})) Object.assign(f.boxes.get(id), p), (updated[id] = null);
-		for (const id of a.destroy ?? []) f.boxes.delete(id);
-		f.state++;
-		return { oldState: "", newState: `${f.state}`, created, updated, destroyed: a.destroy ?? [], notCreated: {}, notUpdated: {}, notDestroyed: {} };
+		for (const [id, p] of Object.entries(a.update ?? {})) {
+			const box = { ...f.boxes.get(id), ...p };
+			if (taken(box)) r.notUpdated[id] = { type: "invalidProperties", properties: ["name"] };
+			else f.boxes.set(id, box), (r.updated[id] = null);
+		}
+		for (const id of a.destroy ?? []) {
+			const mail = [...f.emails.values()].filter((e) => e.mailboxIds[id]);
+			if ([...f.boxes.values()].some((b) => b.parentId === id && !a.destroy.includes(b.id))) r.notDestroyed[id] = { type: "mailboxHasChild" };
+			else if (mail.length && !a.onDestroyRemoveEmails) r.notDestroyed[id] = { type: "mailboxHasEmail" };
+			else {
+				if (mail.length) methods["Email/set"](f, { destroy: mail.map((e) => e.id) });
+				f.boxes.delete(id);
+				r.destroyed.push(id);
+			}
+		}
+		return { ...r, newState: `${++f.state}` };
 	},
 	"Email/set": (f, a) => {
 		const r = { oldState: `${f.state}`, created: {}, updated: {}, destroyed: [], notCreated: {}, notUpdated: {}, notDestroyed: {} };

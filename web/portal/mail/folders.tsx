@@ -3,8 +3,10 @@ import { useCell } from "../../shared/cell";
 import { number, useTexts } from "../../shared/i18n";
 import { IconButton, LinkButton } from "../../shared/components/button";
 import { Icon, type IconName } from "../../shared/components/icon";
+import { Menu } from "../../shared/components/menu";
 import type { Id, Mailbox } from "../../shared/jmap";
 import { path } from "../router";
+import { folderMenu, naming } from "./folderdialog";
 import { mail } from "./state";
 import { boxName } from "./verbs";
 
@@ -23,13 +25,14 @@ export function Folders({ current, onPick }: { current: Id; onPick?: () => void 
 	const all = mail.cache.boxes();
 	const own = all.findIndex((b) => !b.role);
 	if (!all.length) return <ul class="folders" aria-busy="true">{[1, 2, 3, 4, 5].map((i) => <li key={i} class="folder ghost"><span /></li>)}</ul>;
+	const before = () => onPick?.();
 	return (
-		<ul class="folders">
+		<><ul class="folders">
 			{all.map((b, i) => {
 				const count = b.role === "drafts" ? b.totalEmails : b.role === "trash" || b.role === "sent" ? 0 : b.unreadEmails;
 				const isHere = b.id === current;
 				return (
-					<li key={b.id} class={i === own ? "first-own" : undefined}>
+					<li key={b.id} class={`${i === own ? "first-own" : ""}${b.role ? "" : " own"}`}>
 						<a class={`folder deep-${Math.min(depth(b), 5)}`} href={path({ page: "mail", box: b.role === "inbox" ? "inbox" : b.id, thread: "" })}
 							aria-current={isHere ? "page" : undefined} onClick={onPick}>
 							<Icon name={boxIcon(b)} />
@@ -37,10 +40,12 @@ export function Folders({ current, onPick }: { current: Id; onPick?: () => void 
 							{count > 0 && <><span class={`folder-count${b.role === "drafts" ? "" : " new"}`} aria-hidden="true">{number(count)}</span>
 								<span class="sr-only">{b.role === "drafts" ? t.mail.messagesIn(count) : t.mail.unreadIn(count)}</span></>}
 						</a>
+						{!b.role && <Menu icon="more" label={t.folders.menu(boxName(b))} items={() => folderMenu(b, before)} />}
 					</li>
 				);
 			})}
 		</ul>
+		<button type="button" class="folder new-folder" onClick={() => { before(); naming.value = { id: "", place: { name: "", parentId: null } }; }}><Icon name="plus" />{t.folders.new}</button></>
 	);
 }
 

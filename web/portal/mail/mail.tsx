@@ -11,6 +11,7 @@ import { usePageTitle } from "../title";
 import { Folders, FoldersDrawer } from "./folders";
 import { KeysHelp, keysShown, useKeys } from "./keys";
 import { ListPane } from "./list";
+import { FolderDialog } from "./folderdialog";
 import { MoveDialog } from "./movedialog";
 import { SearchField } from "./searchfield";
 import { chosen, cursor, mail } from "./state";
@@ -69,6 +70,7 @@ export function MailPage({ route }: { route: MailRoute }) {
 			</main>
 			{drawer && <FoldersDrawer current={boxId} onClose={() => setDrawer(false)} />}
 			<MoveDialog />
+			<FolderDialog />
 			{helps && <KeysHelp onClose={() => { keysShown.value = false; }} />}
 		</div>
 	);

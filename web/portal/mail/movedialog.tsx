@@ -1,9 +1,11 @@
 import { useState } from "preact/hooks";
 import { useCell } from "../../shared/cell";
+import { Button } from "../../shared/components/button";
 import { Dialog } from "../../shared/components/dialog";
 import { Icon } from "../../shared/components/icon";
 import { useTexts } from "../../shared/i18n";
 import { boxIcon } from "./folders";
+import { naming } from "./folderdialog";
 import { mail } from "./state";
 import { fullName, moveTo, moving } from "./verbs";
 
@@ -23,6 +25,14 @@ export function MoveDialog() {
 		close();
 		moveTo(what.threads, what.box, to);
 	};
+	const make = () => {
+		const { threads, box } = what;
+		naming.value = { id: "", place: { name: typed.trim(), parentId: null }, then: (id) => {
+			const to = mail.cache.box(id);
+			if (to) moveTo(threads, box, to);
+		} };
+		close();
+	};
 	return (
 		<Dialog title={t.mail.moveTo} closeLabel={t.app.cancel} onClose={close}>
 			<input class="input" type="search" data-autofocus aria-label={t.mail.findFolder} placeholder={t.mail.findFolder} value={typed} onInput={(e) => setTyped(e.currentTarget.value)}
@@ -33,6 +43,7 @@ export function MoveDialog() {
 				))}
 			</ul>
 			{!found.length && <p role="status">{t.mail.noFolder}</p>}
+			<Button icon="plus" wide onClick={make}>{typed.trim() ? t.folders.newCalled(typed.trim()) : t.folders.new}</Button>
 		</Dialog>
 	);
 }

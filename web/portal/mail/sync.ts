@@ -6,6 +6,7 @@ import { Cell } from "../../shared/cell";
 import { BOX_PROPERTIES, LIST_PROPERTIES, READ_PROPERTIES, type ChangesResponse, type Email, type FullEmail, type GetResponse, type Id, type Jmap, type Mailbox, type QueryResponse,
 	type Snippet } from "../../shared/jmap";
 import { BRIEF_PROPERTIES, Cache, type Brief, type Filter, type List } from "./cache";
+import { family } from "./boxes";
 import { filterOf } from "./search";
 
 export const PAGE = 50;
@@ -45,7 +46,8 @@ export class Mail {
 	}
 
 	searchList(words: string): List {
-		const out = [this.cache.role("trash")?.id, this.cache.role("junk")?.id].filter((x): x is Id => !!x);
+		const all = this.cache.boxes();
+		const out = ["trash", "junk"].flatMap((r) => family(all, this.cache.role(r)?.id ?? "").map((b) => b.id));
 		return this.cache.list(`search ${words}`, filterOf(words, "", out), "", words);
 	}
 
