@@ -14,6 +14,7 @@ struct patch {
 	struct jmap_keywords on, off;
 	struct jmap_ids into, out_of;
 	bool is_only, has_keywords;
+	json_t *words_on, *words_off; /* while it is read: keywords/... */
 };
 
 struct target {
@@ -71,28 +72,33 @@ static struct span unescaped(struct arena *a, struct span key)
 	return span_of(out, n);
 }
 
-static json_t *patch_keyword(struct arena *a, struct patch *p, struct span key, const json_t *value)
+/* Only noted: read_patch reads all of them at once. */
+static json_t *patch_keyword(struct jmap_call *c, struct patch *p, struct span key,
+			     const json_t *value)
 {
-	struct jmap_keywords *to = json_is_null(value) ? &p->off : &p->on;
-	json_t *one, *error;
-	struct jmap_keywords read;
-	struct buf words = {0};
-	char text[JMAP_ID_BYTES + 1];
+	json_t **to = json_is_null(value) ? &p->words_off : &p->words_on;
 
-	key = unescaped(a, key);
+	key = unescaped(&c->arena, key);
 	if (!json_is_null(value) && !json_is_true(value))
 		return jmap_set_error("invalidProperties", "keywords", "true or null");
-	(void)snprintf(text, sizeof text, "%.*s", SPAN_FMT(key));
-	one = json_pack("{s:b}", text, 1);
-	error = jmap_keywords_read(a, one, &read);
-	json_decref(one);
-	if (error)
-		return error;
-	to->flags |= read.flags;
-	(void)buf_printf(&words, "%.*s %.*s", SPAN_FMT(to->words), SPAN_FMT(read.words));
-	to->words = jmap_words_sorted(a, buf_span(&words));
-	buf_fini(&words);
+	if (!*to)
+		*to = json_object();
+	(void)json_object_setn_new(*to, (const char *)key.p, key.n, json_true());
 	return NULL;
+}
+
+static json_t *read_words(struct jmap_call *c, struct patch *p)
+{
+	json_t *error = NULL;
+
+	if (p->words_on)
+		error = jmap_keywords_read(&c->arena, p->words_on, &p->on);
+	if (!error && p->words_off)
+		error = jmap_keywords_read(&c->arena, p->words_off, &p->off);
+	json_decref(p->words_on);
+	json_decref(p->words_off);
+	p->words_on = p->words_off = NULL;
+	return error;
 }
 
 static json_t *patch_box(struct jmap_call *c, struct patch *p, struct span key, const json_t *value,
@@ -126,7 +132,7 @@ static json_t *patch_property(struct jmap_call *c, struct patch *p, const char *
 		return jmap_mailbox_ids_read(c, value, &p->into);
 	}
 	if (is_pointer_into(span_str(path), SPAN_LIT("keywords"), &key))
-		return patch_keyword(&c->arena, p, key, value);
+		return patch_keyword(c, p, key, value);
 	if (is_pointer_into(span_str(path), SPAN_LIT("mailboxIds"), &key))
 		return patch_box(c, p, key, value, most);
 	return jmap_set_error("invalidProperties", path, "only keywords and mailboxIds can change");
@@ -153,9 +159,15 @@ static json_t *read_patch(struct jmap_call *c, json_t *given, struct patch *p)
 	{
 		error = patch_property(c, p, path, value, json_object_size(given));
 		if (error)
-			return error;
+			break;
 	}
-	return NULL;
+	if (error) {
+		json_decref(p->words_on);
+		json_decref(p->words_off);
+		p->words_on = p->words_off = NULL;
+		return error;
+	}
+	return read_words(c, p);
 }
 
 static bool same_ids(const struct jmap_ids *a, const struct jmap_ids *b)

@@ -257,6 +257,25 @@ static void one_without_a_place_does_not_stop_the_others(void **state)
 	end(&g);
 }
 
+/* H-11: a patch with a path for each of many keywords costs no more than an object of them. */
+static void h_11_a_patch_of_many_keywords(void **state)
+{
+	struct rig g;
+	struct buf args = {0};
+
+	(void)state;
+	begin(&g);
+	(void)buf_printf(&args, "'update':{'M1':{'keywords/k0':true");
+	for (int i = 1; i < 50000; i++)
+		(void)buf_printf(&args, ",'keywords/k%d':true", i);
+	(void)buf_printf(&args, "}}");
+	row(&g, "Email/set", buf_cstr(&args), "", "notUpdated/M1/type", "\"tooManyKeywords\"",
+	    NULL);
+	assert_true(g.r.took_ms < 2000);
+	buf_fini(&args);
+	end(&g);
+}
+
 static void states_hold_only_what_follows(void **state)
 {
 	static const struct scripted between[] = {{.what = SAYS_OK, .was = 50, .modseq = 51},
@@ -516,6 +535,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_the_same_is_one_act),
 		cmocka_unit_test(one_without_a_place_does_not_stop_the_others),
+		cmocka_unit_test(h_11_a_patch_of_many_keywords),
 		cmocka_unit_test(states_hold_only_what_follows),
 		cmocka_unit_test(without_a_verdict_nobody_says_it_is_done),
 		cmocka_unit_test(a_message_may_be_refused_at_any_time),
