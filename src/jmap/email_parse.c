@@ -16,6 +16,7 @@ struct parse {
 	struct jmap_view *view;
 	bool is_ready;
 	uint64_t fed;
+	size_t cost;		/* of the answer */
 	bool is_mail, is_known; /* whether it begins with a field */
 };
 
@@ -83,6 +84,7 @@ static bool finish(struct parse *p, json_t *id)
 		json_decref(email);
 		return false;
 	}
+	p->cost += 300 + 30 * p->want->props_n + jmap_view_cost(p->view);
 	(void)json_object_set_new(p->parsed, json_string_value(id), email);
 	return true;
 }
@@ -160,6 +162,8 @@ static enum jmap_step step(struct jmap_call *c)
 		(void)json_array_append(p->missing, id);
 	else if (rc != OK)
 		(void)jmap_store_failed(c, rc, &why);
+	if (p->cost > JMAP_ANSWER_BYTES)
+		(void)jmap_fail(c, "requestTooLarge", "The answer would be too large");
 	close_blob(p);
 	p->at++;
 	return c->error ? JMAP_DONE : JMAP_AGAIN;

@@ -35,9 +35,11 @@ enum {
 		2000, /* shown of a message; what is behind is there as a whole, in its blob */
 	JMAP_ID_BYTES = 255, /* RFC 8620 s1.2 */
 	JMAP_JSON_DEPTH = 64,
-	JMAP_JSON_VALUES = 300000,    /* of a request: each costs the parser some 100 bytes */
-	JMAP_ANSWER_BYTES = 16 << 20, /* of one call, about */
-	JMAP_STEP_BYTES = 256 << 10,  /* of messages read in one step */
+	JMAP_JSON_VALUES = 300000,	/* of a request: each costs the parser some 100 bytes */
+	JMAP_ANSWER_BYTES = 16 << 20,	/* of one call, about */
+	JMAP_RESPONSE_BYTES = 64 << 20, /* of all calls: what does not fit any more is refused */
+	JMAP_REFERENCES_MOST = 8,	/* of a call: each may copy a long array */
+	JMAP_STEP_BYTES = 256 << 10,	/* of messages read in one step */
 };
 
 #define JMAP_INT_MOST ((int64_t)9007199254740991) /* RFC 8620 s1.3: 2^53 - 1 */
@@ -143,8 +145,12 @@ bool jmap_get_ids(struct jmap_call *c, bool allows_all, json_t **out);
 bool jmap_get_properties(struct jmap_call *c, const char *known, json_t **out);
 json_t *jmap_unique(const json_t *ids);		       /* a new array, each once */
 void jmap_print(const json_t *value, struct buf *out); /* JSON text, without blanks */
-struct span jmap_text(const json_t *string);	       /* SPAN_NONE: is none */
-json_t *jmap_json_text(struct span text);	       /* must be UTF-8; else replaced by what is */
+/* False: it would be more than so many bytes; nothing was appended. */
+bool jmap_print_within(const json_t *value, size_t most, struct buf *out);
+/* What a value costs as text and in memory, about; not looked at any more once it is above most. */
+size_t jmap_weight(const json_t *value, size_t most);
+struct span jmap_text(const json_t *string); /* SPAN_NONE: is none */
+json_t *jmap_json_text(struct span text);    /* must be UTF-8; else replaced by what is */
 /* RFC 8620 s1.2 */
 bool jmap_is_id(struct span text);
 /* "2014-10-30T06:12:00Z"; UTC only. False: no UTCDate. */

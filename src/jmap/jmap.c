@@ -91,27 +91,49 @@ static void keep(struct jmap *j, const char *name, json_t *value)
 	j->kept[j->at] = json_pack("[s,O]", name, value);
 }
 
-static void say(struct jmap *j, const char *name, json_t *value)
+/* False: it is too large, and nothing was said. */
+static bool say(struct jmap *j, const char *name, json_t *value, size_t most)
 {
 	json_t *id = json_array_get(json_array_get(j->calls, j->at), 2);
+	size_t before = j->out.n;
 
 	(void)buf_printf(&j->out, "%s[\"%s\",", j->has_answer ? "," : "", name);
-	jmap_print(value, &j->out);
+	if (!jmap_print_within(value, most, &j->out)) {
+		j->out.n = before;
+		return false;
+	}
 	(void)buf_append_byte(&j->out, ',');
 	jmap_print(id, &j->out);
 	(void)buf_append_byte(&j->out, ']');
 	j->has_answer = true;
 	keep(j, name, value);
+	return true;
+}
+
+/*
+ * References let an answer hold another many times over, and that one a third: as values they share it, as text they do not.
+ * Only Core/echo gives back what it is given, so it may say no more than a request; others say what they have found.
+ */
+static size_t room_of(const struct jmap *j)
+{
+	const struct jmap_method *m = j->call.method;
+	size_t most = m == &jmap_core_echo ? j->service->limits.request_bytes : JMAP_RESPONSE_BYTES;
+	size_t left = j->out.n < JMAP_RESPONSE_BYTES ? JMAP_RESPONSE_BYTES - j->out.n : 0;
+
+	if (span_ends_nocase(span_str(m->name), SPAN_LIT("/set")) ||
+	    span_ends_nocase(span_str(m->name), SPAN_LIT("/import")))
+		return SIZE_MAX / 2; /* what was done is told; it is little */
+	return most < left ? most : left;
 }
 
 static void finish_call(struct jmap *j)
 {
 	struct jmap_call *c = &j->call;
 
+	if (!c->error && !say(j, c->method->name, c->answer, room_of(j)))
+		(void)jmap_fail(c, "requestTooLarge", "The answer would be too large");
 	if (c->error)
-		say(j, "error", c->error);
-	else
-		say(j, c->method->name, c->answer);
+		(void)say(j, "error", c->error, SIZE_MAX / 2);
 	end_call(j);
 }
 
@@ -167,6 +189,7 @@ static bool resolve(struct jmap_call *c, json_t *given, const char *key, const j
 
 static bool read_args(struct jmap_call *c, json_t *given)
 {
+	unsigned references = 0;
 	const char *key;
 	json_t *value;
 
@@ -175,6 +198,9 @@ static bool read_args(struct jmap_call *c, json_t *given)
 	{
 		if (key[0] != '#')
 			(void)json_object_set(c->args, key, value);
+		else if (references++ == JMAP_REFERENCES_MOST)
+			return jmap_fail(c, "invalidResultReference", "At most %d in a call",
+					 JMAP_REFERENCES_MOST);
 		else if (!resolve(c, given, key, value))
 			return false;
 	}

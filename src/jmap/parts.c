@@ -379,10 +379,13 @@ static json_t *prop_json(const struct jmap_parts *p, int i, const struct jmap_pr
 
 json_t *jmap_part_json(const struct jmap_parts *p, int part, const struct jmap_want *w)
 {
-	json_t *out = json_object();
+	json_t *out = json_object(), *value;
 
-	for (size_t i = 0; i < w->body_n; i++)
-		(void)json_object_set_new(out, w->body[i].name, prop_json(p, part, &w->body[i]));
+	for (size_t i = 0; i < w->body_n && *p->said <= JMAP_ANSWER_BYTES; i++) {
+		value = prop_json(p, part, &w->body[i]);
+		*p->said += strlen(w->body[i].name) + jmap_weight(value, JMAP_ANSWER_BYTES);
+		(void)json_object_set_new(out, w->body[i].name, value);
+	}
 	return out;
 }
 

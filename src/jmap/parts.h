@@ -21,6 +21,7 @@ struct jmap_parts {
 	const struct jmap_part *parts;
 	struct span heads;
 	struct span blob; /* id of the whole */
+	size_t *said;	  /* what all properties so far cost; above JMAP_ANSWER_BYTES no more are made */
 };
 
 struct jmap_part_list {

@@ -41,6 +41,7 @@ struct jmap_view {
 	bool is_reading; /* reader is open */
 	struct buf decoded, text;
 	size_t values_bytes;
+	size_t said; /* what the properties cost */
 };
 
 /* ---- parts as their header sections end ---- */
@@ -463,14 +464,17 @@ bool jmap_view_end(struct jmap_view *v, json_t *email)
 			(void)part_at(v, mime_parts(v->mime) - 1);
 		finish_sizes(v);
 	}
-	parts = (struct jmap_parts){v->mime, v->parts, buf_span(&v->heads), buf_span(&v->blob)};
+	parts = (struct jmap_parts){v->mime, v->parts, buf_span(&v->heads), buf_span(&v->blob),
+				    &v->said};
 	if (v->w->needs_body)
 		jmap_body_find(&parts, &body);
 	fields = fields_of(v);
-	for (size_t i = 0; i < v->w->props_n; i++) {
+	for (size_t i = 0; i < v->w->props_n && v->said <= JMAP_ANSWER_BYTES; i++) {
 		const struct jmap_prop *prop = &v->w->props[i];
 		json_t *value = prop_json(v, prop, &parts, &body, &fields);
 
+		if (prop->kind == JMAP_P_HEADER || prop->kind == JMAP_P_HEADERS)
+			v->said += jmap_weight(value, JMAP_ANSWER_BYTES);
 		if (value)
 			(void)json_object_set_new(email, prop->name, value);
 	}
@@ -481,5 +485,5 @@ bool jmap_view_end(struct jmap_view *v, json_t *email)
 
 size_t jmap_view_cost(const struct jmap_view *v)
 {
-	return v->values_bytes + v->heads.n;
+	return v->values_bytes + v->said;
 }

@@ -5,13 +5,48 @@
 
 static int append(const char *bytes, size_t n, void *out)
 {
-	(void)buf_append(out, span_of(bytes, n));
-	return 0;
+	return buf_append(out, span_of(bytes, n)) ? 0 : -1;
 }
 
 void jmap_print(const json_t *value, struct buf *out)
 {
 	(void)json_dump_callback(value, append, out, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+bool jmap_print_within(const json_t *value, size_t most, struct buf *out)
+{
+	struct buf whole = *out;
+	bool fits;
+
+	whole.limit = out->n + most;
+	fits = json_dump_callback(value, append, &whole, JSON_COMPACT | JSON_ENCODE_ANY) == 0;
+	if (!fits)
+		whole.n = out->n;
+	whole.limit = out->limit;
+	*out = whole;
+	return fits;
+}
+
+struct weight {
+	size_t bytes, most;
+};
+
+/* A little for each piece of syntax: small values take more memory than text. */
+static int weigh(const char *bytes, size_t n, void *arg)
+{
+	struct weight *w = arg;
+
+	(void)bytes;
+	w->bytes += n + 8;
+	return w->bytes > w->most ? -1 : 0;
+}
+
+size_t jmap_weight(const json_t *value, size_t most)
+{
+	struct weight w = {0, most};
+
+	(void)json_dump_callback(value, weigh, &w, JSON_COMPACT | JSON_ENCODE_ANY);
+	return w.bytes;
 }
 
 struct span jmap_text(const json_t *string)

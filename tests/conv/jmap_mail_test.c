@@ -511,6 +511,50 @@ static void hostile_headers(void **state)
 	}
 }
 
+/* Properties that differ in case alone name the same field: an answer does not hold it sixty times. */
+static void many_names_of_one_header(void **state)
+{
+	static const char *const wanted[] = {"'properties':[%s]",
+					     "'properties':['bodyStructure','textBody','htmlBody',"
+					     "'attachments'],'bodyProperties':[%s]"};
+	struct buf text = {0}, ids = {0}, names = {0}, args = {0};
+
+	(void)state;
+	(void)buf_printf(&text, "Content-Type: multipart/mixed; boundary=1\nXxxxxxxxx: ");
+	for (size_t i = 0; i < 120000; i++)
+		(void)buf_append_byte(&text, 'a');
+	(void)buf_printf(&text, "\n\n");
+	for (int i = 0; i < 1500; i++)
+		(void)buf_printf(&text, "--1\nXxxxxxxxx: %0400d\n\n", i);
+	for (int i = 0; i < 60; i++) {
+		(void)buf_printf(&names, "%s'header:", i ? "," : "");
+		for (int k = 0; k < 9; k++)
+			(void)buf_append_byte(&names, i >> k & 1 ? 'X' : 'x');
+		(void)buf_printf(&names, "'");
+	}
+	for (int i = 0; i < 40; i++) {
+		(void)mail_mem_put(&rig.mem, "INBOX",
+				   mail_mem_add_message(&rig.mem, buf_span(&text), 0), 0, NULL);
+		(void)buf_printf(&ids, "%s'M%zu'", i ? "," : "", (size_t)rig.mem.messages_n);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		ssize_t at = span_chr(span_str(wanted[i]), '%');
+		json_t *a;
+
+		buf_clear(&args);
+		(void)buf_printf(&args, "'ids':[%.*s],%.*s%.*s]", SPAN_FMT(buf_span(&ids)), (int)at,
+				 wanted[i], SPAN_FMT(buf_span(&names)));
+		a = jmap_rig_call(&rig, "Email/get", buf_cstr(&args));
+		assert_string_equal(jmap_text_of(jmap_at(a, "type")), "\"requestTooLarge\"");
+		assert_true(rig.took_ms < 5000);
+		json_decref(a);
+	}
+	buf_fini(&text);
+	buf_fini(&ids);
+	buf_fini(&names);
+	buf_fini(&args);
+}
+
 /* ---- blobs ---- */
 
 static enum rc read_blob(const char *id, size_t skip, struct buf *out)
@@ -756,6 +800,7 @@ int main(void)
 		TEST(a_message_that_is_damaged),
 		TEST(only_the_head_is_read_for_a_list),
 		TEST(hostile_headers),
+		TEST(many_names_of_one_header),
 		TEST(blobs),
 		TEST(keywords_of_all_places),
 		TEST(mailboxes),

@@ -356,6 +356,45 @@ static void references(void **state)
 	json_decref(a);
 }
 
+/* H-11: by reference an answer holds the one before many times, and that one the one before it. */
+static void h_11_references_do_not_multiply(void **state)
+{
+	struct buf calls = {0};
+	json_t *a;
+
+	(void)state;
+	(void)buf_printf(&calls, "[['Core/echo',{'x':'0123456789'},'0']");
+	for (int i = 1; i < 30; i++) {
+		(void)buf_printf(&calls, ",['Core/echo',{");
+		for (int k = 0; k < 8; k++)
+			(void)buf_printf(&calls,
+					 "%s'#x%d':{'resultOf':'%d','name':'Core/echo','path':''}",
+					 k ? "," : "", k, i - 1);
+		(void)buf_printf(&calls, "},'%d']", i);
+	}
+	(void)buf_printf(&calls, "]");
+	a = jmap_rig_calls(&rig, buf_cstr(&calls));
+	assert_int_equal(rig.status, 200);
+	assert_true(rig.said.n < 64 << 20);
+	assert_true(rig.took_ms < 5000);
+	assert_string_equal(jmap_text_of(jmap_at(a, "methodResponses/1/1/x7/x")), "\"0123456789\"");
+	assert_string_equal(jmap_text_of(jmap_at(a, "methodResponses/29/0")), "\"error\"");
+	json_decref(a);
+
+	buf_clear(&calls); /* and a call does not copy a list as often as it likes */
+	(void)buf_printf(&calls, "[['Core/echo',{'x':[1,2]},'0'],['Core/echo',{");
+	for (int k = 0; k < 9; k++)
+		(void)buf_printf(&calls,
+				 "%s'#x%d':{'resultOf':'0','name':'Core/echo','path':'/x/*'}",
+				 k ? "," : "", k);
+	(void)buf_printf(&calls, "},'1']]");
+	a = jmap_rig_calls(&rig, buf_cstr(&calls));
+	assert_string_equal(jmap_text_of(jmap_at(a, "methodResponses/1/1/type")),
+			    "\"invalidResultReference\"");
+	json_decref(a);
+	buf_fini(&calls);
+}
+
 static void references_that_name_nothing(void **state)
 {
 	static const struct {
@@ -468,6 +507,7 @@ int main(void)
 		TEST(too_many_ids),
 		TEST(a_store_that_cannot_be_read),
 		TEST(references),
+		TEST(h_11_references_do_not_multiply),
 		TEST(references_that_name_nothing),
 		TEST(the_session),
 		TEST(push),
