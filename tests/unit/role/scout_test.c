@@ -23,6 +23,11 @@
 #include "publish/publish.h"
 #include "role/scout/cache.h"
 
+enum {
+	DNS_TIMEOUT_MS = 5000,
+	IN_TIME_US = 3000000, /* not as long as what is waited for, on the busiest machine */
+};
+
 /* --- the world */
 
 static struct {
@@ -210,7 +215,7 @@ static void make_config(uint16_t smtp_port)
 				       .domains = &w.domain,
 				       .domains_n = 1,
 				       .spf = true,
-				       .dns_timeout_ms = 600};
+				       .dns_timeout_ms = DNS_TIMEOUT_MS};
 }
 
 static int open_world(void **state)
@@ -377,7 +382,7 @@ static void x1_a_silent_list_delays_nobody(void **state)
 	connection_check(&w.scout, SPAN_LIT("192.0.2.2"), zones, 2, on_connection, &h);
 	wait_for(&h, 1);
 	assert_string_equal(h.text, "mail.test black.test");
-	assert_in_range(h.at_us - begin_us, SCOUT_REPLY_US, SCOUT_REPLY_US + 100000);
+	assert_in_range(h.at_us - begin_us, SCOUT_REPLY_US, IN_TIME_US);
 }
 
 /* --- senders */
@@ -415,7 +420,7 @@ static void x1_a_slow_sender_domain_is_a_temperror_in_time(void **state)
 		     on_sender, &h);
 	wait_for(&h, 1);
 	assert_string_equal(h.text, "temperror: the DNS took too long");
-	assert_in_range(h.at_us - begin_us, SCOUT_REPLY_US, SCOUT_REPLY_US + 100000);
+	assert_in_range(h.at_us - begin_us, SCOUT_REPLY_US, IN_TIME_US);
 }
 
 static void n_08_a_failing_dns_is_a_temperror(void **state)
@@ -528,7 +533,7 @@ static void x1_a_slow_primary_delays_nobody(void **state)
 	ask("slow@example.org", &h);
 	wait_for(&h, 1);
 	assert_int_equal(h.verdict, RECIPIENT_UNKNOWN);
-	assert_in_range(h.at_us - begin_us, SCOUT_REPLY_US, SCOUT_REPLY_US + 100000);
+	assert_in_range(h.at_us - begin_us, SCOUT_REPLY_US, IN_TIME_US);
 	ask("slow@example.org", &h); /* still asking: said at once */
 	assert_int_equal(h.calls, 2);
 }
