@@ -41,6 +41,7 @@ struct doctor {
 	bool dns_is_away; /* it did not answer: ask no more */
 	bool has_silent;  /* a primary could not be asked */
 	bool needs_lines; /* a primary refused or delayed us */
+	bool has_people;  /* there is a listener for people */
 };
 
 void doctor_say(struct doctor *d, enum doctor_level level, const char *topic, const char *hint,
@@ -51,6 +52,8 @@ const char *doctor_text(struct doctor *d, const char *format, ...) PRINTF_LIKE(2
 void doctor_local(struct doctor *d);
 /* doctor_people.c: can people log in, read and write here, and does it go home? */
 void doctor_people(struct doctor *d);
+/* doctor_portal.c: do portal and console answer, to whom, and can anybody log in? A part of doctor_people. */
+void doctor_portal(struct doctor *d);
 /* doctor_outgoing.c: will the world believe what people send? After doctor_sites, which learns our addresses. */
 void doctor_outgoing(struct doctor *d);
 /* doctor_ask.c: questions to DNS, each waited for. */

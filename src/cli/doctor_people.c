@@ -20,21 +20,28 @@ static bool serves(const struct doctor *d, const char *plain, const char *tls)
 
 static void check_listeners(struct doctor *d)
 {
+	bool has_portal = serves(d, "https", "https");
 	bool reads = serves(d, "imap", "imaps") || serves(d, "pop3", "pop3s");
 	bool writes = serves(d, "submission", "submissions");
 
-	if (!reads && !writes)
-		doctor_say(d, DOCTOR_NOTE, "people", "add listen.imaps and listen.submissions",
+	d->has_people = reads || writes || has_portal;
+	if (has_portal && !reads && !writes)
+		doctor_say(d, DOCTOR_GOOD, "people", "",
+			   "can read and send mail here in the portal, and with JMAP");
+	else if (!reads && !writes)
+		doctor_say(d, DOCTOR_NOTE, "people",
+			   "add listen.https (the portal), listen.imaps and listen.submissions",
 			   "nobody can read or write mail here while the primary is down: no "
 			   "listener for people");
 	else if (!reads || !writes)
 		doctor_say(d, DOCTOR_WARN, "people",
 			   reads ? "add listen.submissions" : "add listen.imaps",
-			   "people can %s mail here, but not %s it", reads ? "read" : "send",
+			   "mail programs can %s mail here, but not %s it", reads ? "read" : "send",
 			   reads ? "send" : "read");
 	else
 		doctor_say(d, DOCTOR_GOOD, "people", "",
-			   "can read and send mail here (accounts: holdfast user list)");
+			   "can read and send mail here with mail programs%s",
+			   has_portal ? ", and in the portal" : "; listen.https opens the portal");
 }
 
 /* Port 25 is content with a self-signed certificate; people are warned of it, and learn to click warnings away. */
@@ -120,16 +127,17 @@ void doctor_people(struct doctor *d)
 {
 	const char *only = cli_value(d->c, "site");
 	struct autoconfig a;
-	bool has_people = autoconfig_find(&d->config, SPAN_NONE, SPAN_NONE, &a);
+	bool has_programs = autoconfig_find(&d->config, SPAN_NONE, SPAN_NONE, &a);
 
 	check_listeners(d);
 	check_certificate(d);
 	check_clear_text(d);
-	for (size_t i = 0; has_people && i < d->config.sites_n; i++) {
+	doctor_portal(d); /* of this machine, too: under the same heading */
+	for (size_t i = 0; d->has_people && i < d->config.sites_n; i++) {
 		if (!only || span_eq(d->config.sites[i].name, span_str(only)))
 			check_home(d, &d->config.sites[i]);
 	}
-	for (size_t i = 0; has_people && !d->dns_is_away && i < d->config.domains_n; i++) {
+	for (size_t i = 0; has_programs && !d->dns_is_away && i < d->config.domains_n; i++) {
 		if (!only || span_eq(d->config.domains[i].site, span_str(only)))
 			check_srv(d, &d->config.domains[i]);
 	}

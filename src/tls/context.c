@@ -26,7 +26,7 @@
 #define TICKET_KEYS_S  (12 * 3600)
 #define SESSION_S      7200
 
-enum { PEM_LIMIT_BYTES = 4 << 20 };
+enum { PEM_LIMIT_BYTES = 4 << 20, NAMES_TOLD = 10 };
 
 void tls_fault(struct fault *why, const char *what)
 {
@@ -404,4 +404,40 @@ enum rc tls_context_is_current(const struct tls_context *context, struct fault *
 int64_t tls_context_not_after(const struct tls_context *context)
 {
 	return context->not_after;
+}
+
+bool tls_context_is_for(const struct tls_context *context, const char *name)
+{
+	X509 *x = SSL_CTX_get0_certificate(context->ctx);
+
+	if (!x)
+		return false;
+	return tls_is_address(name) ? X509_check_ip_asc(x, name, 0) == 1
+				    : X509_check_host(x, name, 0, 0, NULL) == 1;
+}
+
+void tls_context_names(const struct tls_context *context, struct buf *out)
+{
+	X509 *x = SSL_CTX_get0_certificate(context->ctx);
+	GENERAL_NAMES *names = x ? X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL) : NULL;
+	const char *between = "";
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < NAMES_TOLD; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		const ASN1_STRING *text = name->type == GEN_DNS ? name->d.dNSName : NULL;
+
+		if (!text)
+			continue;
+		buf_printf(out, "%s%.*s", between, ASN1_STRING_length(text),
+			   (const char *)ASN1_STRING_get0_data(text));
+		between = ", ";
+	}
+	GENERAL_NAMES_free(names);
+}
+
+bool tls_context_is_self_signed(const struct tls_context *context)
+{
+	X509 *x = SSL_CTX_get0_certificate(context->ctx);
+
+	return x && (X509_get_extension_flags(x) & EXFLAG_SI) != 0;
 }

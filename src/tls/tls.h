@@ -44,6 +44,11 @@ void tls_context_unref(struct tls_context *context); /* accepts NULL */
 enum rc tls_context_is_current(const struct tls_context *context, struct fault *why) MUST_USE;
 /* Seconds since 1970 at which the certificate ends. */
 int64_t tls_context_not_after(const struct tls_context *context);
+/* Of the server's own certificate, as a browser looks at it: is it good for this name (or address); which names are in it
+ * (appended, with commas; the first ten host names); is it its own issuer? */
+bool tls_context_is_for(const struct tls_context *context, const char *name);
+void tls_context_names(const struct tls_context *context, struct buf *out);
+bool tls_context_is_self_signed(const struct tls_context *context);
 
 /* Writes a self-signed certificate (P-256, 10 years, the name as SAN) and key (0400) unless both are there. A self-signed one
  * that is not valid now, or for less than 30 days more, is made anew with the same key. */

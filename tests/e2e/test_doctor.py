@@ -3,7 +3,11 @@ import json
 import os
 import re
 import smtplib
+import socket
+import subprocess
+import threading
 
+import console
 import peers
 import primaries
 import pytest
@@ -96,3 +100,62 @@ def test_the_lines_for_postfix_cure_it(folder):
             assert s.rcpt("someone@elsewhere.example")[0] // 100 == 5, "the lines opened a relay"
     finally:
         primary.stop()
+
+
+def about(holdfast, *topics):
+    """[(level, text, hint)] of what is said about this machine under these headings."""
+    found = json.loads(holdfast.run("doctor", "--json", check=False).stdout)
+    return [(c["level"], c["text"], c["hint"]) for c in found["checks"] if c["topic"] in topics]
+
+
+def is_said(said, level, text):
+    return any(lv == level and text in t for lv, t, _ in said)
+
+
+def test_portal_and_console_are_asked_as_a_browser_does(folder, started):
+    """Away, with nobody in it yet, with an administrator; and what somebody else at its port is."""
+    primary = primaries.Primary().start()
+    hq = console.Headquarters(os.path.join(folder, "holdfast"), primary.port)
+    said = about(hq, "portal", "console", "people")
+    assert is_said(said, "warn", "does not answer") and is_said(said, "note", "only auth knows") and is_said(said, "note", "whom to ask"), said
+    started(hq)
+    said = about(hq, "portal", "console", "people")
+    assert [lv for lv, t, _ in said if "answers with its page" in t] == ["good", "good"], said
+    assert is_said(said, "warn", "nobody can log in yet") and is_said(said, "warn", "nobody is an administrator"), said
+    assert is_said(said, "warn", "self-signed") and not is_said(said, "warn", "open to everybody"), said
+    hq.add("anna")
+    hq.administrator()
+    hq.run("user", "add", "dora@example.com", "--no-password")
+    said = about(hq, "portal", "console", "people")
+    assert is_said(said, "note", "2 of 3 could log in now") and not is_said(said, "warn", "administrator"), said
+    hq.stop()
+    with socket.create_server(("127.0.0.1", hq.ports["https"])) as other:
+        threading.Thread(target=lambda: other.accept()[0].close(), daemon=True).start()
+        assert is_said(about(hq, "portal"), "bad", "does not answer as it should")
+    primary.stop()
+
+
+def test_a_console_for_all_the_world_and_a_certificate_for_another_name(folder):
+    primary = primaries.Primary().start()
+    hq = console.Headquarters(os.path.join(folder, "holdfast"), primary.port)
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+
+    def certify(names):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "60",
+                        "-subj", "/CN=portal", "-addext", "subjectAltName=" + names], check=True, stderr=subprocess.DEVNULL)
+        os.chmod(key, 0o400)
+
+    certify("DNS:portal.example.org")
+    with open(hq.config) as f:
+        text = f.read()
+    with open(hq.config, "w") as f:
+        f.write(text.replace(f'admin: ["127.0.0.1:{hq.admin}"]', f'admin: ["0.0.0.0:{hq.admin}"]')
+                + f"tls: {{ certificate: {cert}, key: {key} }}\nportal: {{ contacts: [{{ name: Help, mail: help@example.com }}] }}\n")
+    said = about(hq, "portal", "console")
+    assert is_said(said, "warn", "open to everybody") and is_said(said, "note", "telephone"), said
+    assert is_said(said, "warn", "is not good for mx2.example.net, only for: portal.example.org"), said
+    os.unlink(key)
+    certify("DNS:mx2.example.net,DNS:portal.example.org")
+    said = about(hq, "portal")
+    assert is_said(said, "good", "good for mx2.example.net, portal.example.org") and is_said(said, "warn", "its own issuer"), said
+    primary.stop()

@@ -60,6 +60,33 @@ static void a_good_pair_is_taken_and_its_end_is_known(void **state)
 	EVP_PKEY_free(key);
 }
 
+static void whom_a_certificate_is_for_is_told(void **state)
+{
+	struct tls_context *c = NULL;
+	struct fault why = {0};
+	struct buf names = {0};
+	EVP_PKEY *key = pem_key();
+	X509 *x = pem_certificate(key, "mx", "DNS:mx.example,DNS:*.portal.example,IP:192.0.2.1",
+				  -DAY_S, 30 * DAY_S, NULL, NULL);
+
+	(void)state;
+	pem_write_key("key", key, 0400);
+	pem_write_chain("cert", x, NULL);
+	assert_int_equal(tls_server_new("cert", "key", "https", &c, &why), OK);
+	assert_true(tls_context_is_for(c, "mx.example"));
+	assert_true(tls_context_is_for(c, "mail.portal.example"));
+	assert_true(tls_context_is_for(c, "192.0.2.1"));
+	assert_false(tls_context_is_for(c, "portal.example"));
+	assert_false(tls_context_is_for(c, "192.0.2.2"));
+	tls_context_names(c, &names);
+	assert_string_equal(buf_cstr(&names), "mx.example, *.portal.example");
+	assert_true(tls_context_is_self_signed(c));
+	buf_fini(&names);
+	tls_context_unref(c);
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
 static void o_02_a_key_that_others_can_read_is_refused(void **state)
 {
 	EVP_PKEY *key = pem_key();
@@ -238,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_pair_is_taken_and_its_end_is_known),
+		cmocka_unit_test(whom_a_certificate_is_for_is_told),
 		cmocka_unit_test(o_02_a_key_that_others_can_read_is_refused),
 		cmocka_unit_test(o_02_a_key_with_a_password_does_not_ask_the_terminal),
 		cmocka_unit_test(t_10_o_08_a_key_of_another_certificate_is_refused),
