@@ -5,7 +5,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { useCell } from "../shared/cell";
-import { language } from "../shared/i18n";
+import { format } from "../shared/i18n";
 import { isDark, theme } from "../shared/theme";
 import type { Timeline } from "./api";
 import { points } from "./points";
@@ -53,7 +53,7 @@ function drawMarks(u: uPlot, line: Timeline): void {
 
 function make(box: HTMLElement, t: Texts, get: () => Timeline, fromUs: number): uPlot {
 	const grid = { stroke: colour("--line"), width: 1 }, axis = { stroke: colour("--text-2"), grid, ticks: grid, font: `12px ${colour("--font")}` };
-	const clock = new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit" });
+	const clock = format({ hour: "2-digit", minute: "2-digit" });
 	return new uPlot({
 		width: box.clientWidth, height: HEIGHT,
 		legend: { show: true, live: true },

@@ -1,7 +1,7 @@
 /* The console's texts, and times and sizes as its pages write them. */
 import * as de from "../texts/de";
 import * as en from "../texts/en";
-import { language, useLanguage } from "../shared/i18n";
+import { format, language, useLanguage } from "../shared/i18n";
 
 const all = { en: en.admin, de: de.admin };
 export type Texts = typeof en.admin;
@@ -24,6 +24,6 @@ export function when(iso: string | null | undefined, seconds = false): string {
 	const d = new Date(iso ?? "");
 	if (Number.isNaN(d.getTime())) return "–";
 	const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) };
-	return new Intl.DateTimeFormat(language(), sameDay(d, new Date()) ? time : { day: "numeric", month: "short", ...time }).format(d);
+	return format(sameDay(d, new Date()) ? time : { day: "numeric", month: "short", ...time }).format(d);
 }
 export const whenUs = (us: number, seconds = false): string => when(new Date(us / 1000).toISOString(), seconds);

@@ -37,7 +37,8 @@ export const useTexts = (): PortalTexts => portal[useLanguage()];
 export const texts = (): PortalTexts => portal[language()];
 
 const formats = new Map<string, Intl.DateTimeFormat>();
-function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+/** Dates and times in the present language; English ones as the browser's own kind of English writes them. */
+export function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
 	const key = language() + JSON.stringify(options);
 	let f = formats.get(key);
 	if (!f) formats.set(key, (f = new Intl.DateTimeFormat(language() === "en" ? undefined : language(), options)));
