@@ -106,8 +106,10 @@ static void begin(struct http_exchange *x, struct download *down)
 		status = 304;
 	http_disposition(&disposition, down->name);
 	fields[n++] = (struct http_field){SPAN_LIT("ETag"), text_of(x, &tag)};
-	fields[n++] = (struct http_field){SPAN_LIT("Cache-Control"),
-					  SPAN_LIT("private, immutable, max-age=86400")};
+	/* Programs may keep it (RFC 8620 s6.2). A browser may be on somebody else's computer: the baseline's no-store. */
+	if (exchange_ask(x)->person->session.n == 0)
+		fields[n++] = (struct http_field){SPAN_LIT("Cache-Control"),
+						  SPAN_LIT("private, immutable, max-age=86400")};
 	fields[n++] =
 		(struct http_field){SPAN_LIT("Content-Disposition"), text_of(x, &disposition)};
 	fields[n++] = (struct http_field){SPAN_LIT("Accept-Ranges"), SPAN_LIT("bytes")};
