@@ -202,7 +202,11 @@ struct jmap_push {
 };
 /* "*" or "Email,Mailbox,..."; names nobody knows are passed over. */
 unsigned jmap_push_types(struct span names);
-/* Appends a StateChange object when something has changed since the last, and nothing else. */
+/* What was told last, as the id of an event; and the other way round: what follows is news to who has heard that. */
+enum { JMAP_PUSH_ID_BYTES = 4 * 21 };
+void jmap_push_id(const struct jmap_push *p, char out[JMAP_PUSH_ID_BYTES]);
+bool jmap_push_from(struct jmap_push *p, struct span id);
+/* Appends a StateChange object of what has changed since the last, and nothing when nothing has. */
 enum rc jmap_push_next(struct jmap_push *p, const struct jmap_person *person, struct buf *out,
 		       struct fault *why) MUST_USE;
 

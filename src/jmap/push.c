@@ -57,6 +57,30 @@ enum rc jmap_identity_state(const struct jmap_person *person, uint64_t *out, str
 	return rc;
 }
 
+/* ---- ids of events ---- */
+
+void jmap_push_id(const struct jmap_push *p, char out[JMAP_PUSH_ID_BYTES])
+{
+	(void)snprintf(out, JMAP_PUSH_ID_BYTES, "%llu.%llu.%llu.%llu",
+		       (unsigned long long)p->modseq, (unsigned long long)p->submissions,
+		       (unsigned long long)p->delivered, (unsigned long long)p->identity);
+}
+
+bool jmap_push_from(struct jmap_push *p, struct span id)
+{
+	struct jmap_push was = {.types = p->types, .is_begun = true};
+	uint64_t *const to[] = {&was.modseq, &was.submissions, &was.delivered, &was.identity};
+
+	for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+		if (!jmap_state_of(span_cut(&id, '.'), to[i]))
+			return false;
+	}
+	if (id.n)
+		return false;
+	*p = was;
+	return true;
+}
+
 /* ---- changes ---- */
 
 static bool on_change(void *to, const struct mail_change *c)

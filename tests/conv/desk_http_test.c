@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/must.h"
+#include "jmap/jmap.h"
 
 enum { IMAP = 0, HTTPS = 4, BIG_BYTES = 4 << 20, MOST_MS = 1000 /* others' wait */ };
 
@@ -891,7 +892,7 @@ static void a_stream_may_end_with_its_state(void **state)
 	const char *secret = desk_host_session(&desk, "anna@ours.example", 3600000000ull);
 	int fd = open_stream(secret, "types=Email&closeafter=state&ping=0");
 	struct buf heard = {0};
-	char id[16], fields[512];
+	char id[JMAP_PUSH_ID_BYTES], fields[512];
 
 	(void)state;
 	assert_true(desk_hear(fd, "event: now", &heard)); /* it stands, and no state was told */
@@ -899,7 +900,7 @@ static void a_stream_may_end_with_its_state(void **state)
 	desk_host_mail(&desk, SPAN_LIT("From: a@b\r\nSubject: new\r\n\r\nbody\r\n"));
 	assert_true(desk_hear(fd, "0\r\n\r\n", &heard));
 	assert_non_null(strstr((char *)heard.p, "event: state\nid: "));
-	(void)snprintf(id, sizeof id, "%.8s", strstr((char *)heard.p, "id: ") + 4);
+	assert_int_equal(sscanf(strstr((char *)heard.p, "id: ") + 4, "%83[0-9.]", id), 1);
 	(void)close(fd);
 	/* it comes back, and knows that; then something it does not know has happened */
 	buf_clear(&heard);

@@ -494,6 +494,36 @@ static void push(void **state)
 	buf_fini(&out);
 }
 
+/* RFC 8620 s7.3: the id of an event holds what was told, so that what was missed is told at once, and nothing else. */
+static void push_goes_on_from_an_id(void **state)
+{
+	struct jmap_push p = {.types = JMAP_EMAIL | JMAP_EMAIL_DELIVERY}, again = p;
+	char id[JMAP_PUSH_ID_BYTES];
+	struct buf out = {0};
+	struct span said;
+
+	(void)state;
+	assert_int_not_equal(pushed(&p, &out).n, 0);
+	jmap_push_id(&p, id);
+	assert_true(jmap_push_from(&again, span_str(id)));
+	assert_int_equal(pushed(&again, &out).n, 0);
+	mail_mem_touch(&rig.mem, &rig.mem.entries[0]);
+	assert_true(jmap_push_from(&again, span_str(id)));
+	said = pushed(&again, &out);
+	assert_non_null(memmem(said.p, said.n, "\"Email\":", 8));
+	assert_null(memmem(said.p, said.n, "EmailDelivery", 13));
+	rig.mem.told_from = rig.mem.modseq; /* what came since then cannot be told: perhaps mail */
+	assert_true(jmap_push_from(&again, span_str(id)));
+	said = pushed(&again, &out);
+	assert_non_null(memmem(said.p, said.n, "EmailDelivery", 13));
+	assert_false(jmap_push_from(&again, SPAN_LIT("")));
+	assert_false(jmap_push_from(&again, SPAN_LIT("9e3779b9")));
+	assert_false(jmap_push_from(&again, SPAN_LIT("1.2.3")));
+	assert_false(jmap_push_from(&again, SPAN_LIT("1.2.3.4.5")));
+	assert_false(jmap_push_from(&again, SPAN_LIT("1.2.3.-4")));
+	buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,6 +541,7 @@ int main(void)
 		TEST(references_that_name_nothing),
 		TEST(the_session),
 		TEST(push),
+		TEST(push_goes_on_from_an_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

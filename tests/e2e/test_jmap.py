@@ -88,6 +88,25 @@ def test_push_says_what_changed_within_a_second(office):
     events.close()
 
 
+def test_a_stream_hears_of_what_it_asked_for_alone(office):
+    """RFC 8621 s1.5: a device that is woken for new mail sleeps on when a message is marked."""
+    anna = office.people["anna"]
+    mine = anna.jmap()
+    arrive(office.port, anna.address, 1, "First")
+    all_, deliveries = Events(mine, types="Email"), Events(mine, types="EmailDelivery")
+    _, first = deliveries.wait(lambda e, d: e == "state")
+    assert set(first["changed"][mine.account]) == {"EmailDelivery"}
+    before = mine.one("Email/get", ids=[])["state"]
+    email = shown(mine, "inbox", 1)[0]["id"]
+    assert email in mine.one("Email/set", update={email: {"keywords/$flagged": True}})["updated"]
+    all_.wait(lambda e, d: e == "state" and int(d["changed"][mine.account]["Email"]) > int(before))
+    arrive(office.port, anna.address, 1, "Second")
+    deliveries.wait(lambda e, d: e == "state" and d != first)
+    assert [e for e, _ in deliveries.seen].count("state") == 2, deliveries.seen
+    all_.close()
+    deliveries.close()
+
+
 def test_what_is_asked_of_another_persons_mail_is_not_there(office):
     """H-09: the same answer as for what never was."""
     anna, bert = office.people["anna"].jmap(), office.people["bert"].jmap()

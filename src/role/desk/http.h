@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "jmap/jmap.h"
 #include "role/common/http_host.h"
 #include "role/common/http_person.h"
 
@@ -29,8 +30,7 @@ void desk_http_tick(struct desk *d);
 extern const struct http_route desk_jmap_routes[];
 
 /*
- * jmap.c, for /jmap/events (http_events.c): a StateChange object (RFC 8620 s7.1) with the present states of this account. types: the
- * query's, not yet split ("*" or "Email,Mailbox"). False: they cannot be told now; asked again with the next change. REFUSED never:
- * unknown types are left out.
+ * jmap.c, for /jmap/events (http_events.c): a StateChange object (RFC 8620 s7.1) with what has changed since p told something, or
+ * nothing. False: it cannot be told now; asked again with the next change.
  */
-bool desk_jmap_states(struct desk *d, struct span account, struct span types, struct buf *out);
+bool desk_jmap_changed(struct desk *d, struct span account, struct jmap_push *p, struct buf *out);

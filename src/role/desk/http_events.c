@@ -1,8 +1,8 @@
 /*
  * Push by EventSource (RFC 8620 s7.3): GET /jmap/events?types=...&closeafter=state|no&ping=SECONDS. Two kinds of events:
  *
- *   state  StateChange, at the beginning (but with closeafter=state, or when Last-Event-ID says that it is known) and with each
- *          change that moves one of the types asked for
+ *   state  StateChange of what has moved of the types asked for; all of them at the beginning (but with closeafter=state).
+ *          Its id holds the states: who comes back with Last-Event-ID hears what has moved since
  *   now    the object of /api/now when it has become another one (and at the beginning)
  *
  * A stream holds no queue: what it has not been told yet is two flags, and when its client reads again it is told what is newest.
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/bytes.h"
 #include "base/must.h"
 #include "role/desk/http.h"
 #include "role/desk/internal.h"
@@ -27,10 +26,11 @@ struct stream {
 	struct list link; /* desk.streams */
 	struct http_exchange *x;
 	uint64_t account_id;
-	struct span account, types; /* of the exchange */
-	struct buf state, now;	    /* as told last */
-	struct span seen;	    /* Last-Event-ID: what the client knew when it came */
-	bool owes_state, owes_now, closes, is_new;
+	struct span account;   /* of the exchange */
+	struct jmap_push push; /* as told last */
+	struct buf now;
+	bool owes_state, owes_now, closes;
+	bool waits; /* for a change: the present state is not told */
 };
 
 /* ---- telling ---- */
@@ -41,38 +41,20 @@ static void remember(struct buf *last, const struct buf *text)
 	(void)buf_append(last, buf_span(text));
 }
 
-static void id_of(const struct buf *text, char out[16])
-{
-	(void)snprintf(out, 16, "%08x", crc32c(0, buf_span(text)));
-}
-
-/* A client that says what it knew hears only what is new; one that wants its stream to end with a state waits for a change. */
-static bool is_news(struct stream *s, const struct buf *text, const char *id)
-{
-	bool is_new = s->is_new;
-
-	s->is_new = false;
-	if (is_new && s->seen.n)
-		return !span_eq(s->seen, span_str(id));
-	if (is_new)
-		return !s->closes;
-	return !span_eq(buf_span(&s->state), buf_span(text));
-}
-
 static void tell_state(struct desk *d, struct stream *s)
 {
 	struct buf text = {0};
-	char id[16];
+	char id[JMAP_PUSH_ID_BYTES];
 
-	if (desk_jmap_states(d, s->account, s->types, &text)) {
-		id_of(&text, id);
+	if (desk_jmap_changed(d, s->account, &s->push, &text)) {
 		s->owes_state = false; /* there is room: tell_all */
-		if (is_news(s, &text, id)) {
+		if (text.n && !s->waits) {
+			jmap_push_id(&s->push, id);
 			(void)exchange_event(s->x, "state", id, buf_span(&text));
 			if (s->closes)
 				exchange_end(s->x);
 		}
-		remember(&s->state, &text);
+		s->waits = false;
 	}
 	buf_fini(&text);
 }
@@ -142,7 +124,6 @@ static void on_over(struct http_exchange *x, bool is_complete)
 		return;
 	list_remove(&s->link);
 	d->streams_n--;
-	buf_fini(&s->state);
 	buf_fini(&s->now);
 	free(s);
 }
@@ -160,13 +141,14 @@ static uint64_t ping_of(struct span query)
 	return s * 1000000;
 }
 
-static struct span types_of(struct http_exchange *x, struct span query)
+static unsigned types_of(struct span query)
 {
 	struct buf text = {.limit = 1024};
-	struct span value, types = SPAN_LIT("*");
+	struct span value;
+	unsigned types = JMAP_TYPES_ALL;
 
 	if (http_query_find(query, "types", &value) && http_decode(&text, value, true) && text.n)
-		types = arena_span(exchange_arena(x), buf_span(&text));
+		types = jmap_push_types(buf_span(&text));
 	buf_fini(&text);
 	return types;
 }
@@ -203,10 +185,11 @@ static void on_events(struct http_exchange *x, const struct http_ask *ask)
 	s->x = x;
 	s->account_id = account_id;
 	s->account = ask->person->account;
-	s->types = types_of(x, ask->query);
+	s->push.types = types_of(ask->query);
 	s->closes = span_eq(closeafter, SPAN_LIT("state"));
-	s->owes_state = s->owes_now = s->is_new = true;
-	s->seen = exchange_field(x, "last-event-id");
+	s->owes_state = s->owes_now = true;
+	if (!jmap_push_from(&s->push, exchange_field(x, "last-event-id")))
+		s->waits = s->closes;
 	list_append(&d->streams, &s->link);
 	d->streams_n++;
 	exchange_set_arg(x, s);

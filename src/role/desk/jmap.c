@@ -366,9 +366,8 @@ static void on_over(struct http_exchange *x, bool is_complete)
 
 /* ---- push ---- */
 
-bool desk_jmap_states(struct desk *d, struct span account, struct span types, struct buf *out)
+bool desk_jmap_changed(struct desk *d, struct span account, struct jmap_push *push, struct buf *out)
 {
-	struct jmap_push push = {.types = jmap_push_types(types)};
 	struct desk_person p;
 	struct fault why = {0};
 	enum rc rc;
@@ -376,7 +375,7 @@ bool desk_jmap_states(struct desk *d, struct span account, struct span types, st
 	if (!find_account(d, account, &p))
 		return false;
 	desk_store_step(d);
-	rc = jmap_push_next(&push, &p.jmap, out, &why);
+	rc = jmap_push_next(push, &p.jmap, out, &why);
 	desk_store_rest(d);
 	return rc == OK;
 }
