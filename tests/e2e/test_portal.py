@@ -271,6 +271,42 @@ def test_a_draft_survives_a_reload_and_a_restart(office, browser):
     peers.wait_for(lambda: len(j.emails("drafts")) == 1 and "typed while nothing" in j.emails("drafts")[0]["preview"], 30, "one draft with all of it")
 
 
+def test_after_log_out_a_borrowed_computer_has_nothing(office, browser):
+    """Drafts and what waits to be sent go from the browser; a tab where somebody writes goes, too, and puts nothing back; nor does "Back"."""
+    anna, bert = office.people["anna"], office.people["bert"]
+    bert.send(bert.write(anna.address, "For Anna alone", "a secret\n"))
+    j = anna.jmap()
+    peers.wait_for(lambda: len(j.emails("inbox")) == 1, 10, "Bert's message")
+    one = Portal(browser, anna).login().inbox()
+    two = one.tab()
+    two.open("#/write")
+    two("await page.getByLabel('Subject').fill('Half a secret')")
+    write_text(two, "Dear Bert, this is nobody's business")
+    kept = "return await page.evaluate(() => Object.entries(localStorage).map((e) => e.join(' ')).join(' '))"
+    peers.wait_for(lambda: "nobody's business" in one(kept), 10, "the copy in the browser")
+    one.read("For Anna alone")
+    one("""page.on('dialog', (d) => d.accept())
+        await page.goto(page.url().replace(/#.*/, '#/mail/inbox'))
+        await page.getByRole('button', {name: 'You, settings and help'}).first().click()
+        await page.getByRole('menuitem', {name: 'Log out'}).click()
+        const sure = page.getByRole('button', {name: 'Log out and lose them'})
+        await sure.or(page.getByLabel('E-mail address')).first().waitFor()
+        if (await sure.count()) await sure.click()
+        await page.getByLabel('E-mail address').waitFor()""")
+    two("await page.getByLabel('E-mail address').waitFor()")
+    assert "Half a secret" not in two("return await page.evaluate(() => document.documentElement.outerHTML)")
+    two("await page.evaluate(() => { document.dispatchEvent(new Event('visibilitychange')); window.dispatchEvent(new Event('pagehide')) })")
+    left = one(kept)
+    assert not any(word in left for word in ("secret", "business", "draft.", "outbox.", anna.address)), left
+    one("await page.goBack().catch(() => {}); await page.getByLabel('E-mail address').waitFor()")
+    assert "For Anna alone" not in one("return await page.evaluate(() => document.body.innerText)")
+    cached = one("""return await page.evaluate(async () => {
+        const all = []
+        for (const k of await caches.keys()) for (const r of await (await caches.open(k)).keys()) all.push(new URL(r.url).pathname)
+        return all })""")
+    assert not [p for p in cached if p.startswith(("/jmap", "/api", "/.well-known"))], cached
+
+
 # ---- push ----
 
 def test_a_new_message_is_there_within_a_second_in_all_tabs_by_one_stream(office, browser):

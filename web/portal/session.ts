@@ -17,6 +17,9 @@ export const isOnline = new Cell(true);
 export const jmap = new Jmap();
 
 const ME = "me";
+/** For whom this browser may keep what is being written: as long as nobody has logged out, in whatever tab, also when the session ends by itself. */
+const OWNER = "owner";
+let isOwned = false;
 /** Whose mail this page has in memory. */
 let shown = "";
 
@@ -32,7 +35,10 @@ api.setOnToken((token) => {
 /** At the start of the page: from what is kept, at once; then as the server says. */
 export async function startSession(): Promise<void> {
 	const kept = keptMe();
+	window.addEventListener("storage", left);
+	window.addEventListener("pageshow", left); // "Back" may bring a page as it was
 	if (kept) {
+		keepMe(kept);
 		api.setToken(kept.token);
 		shown = kept.account;
 		login.value = { state: "in", me: kept };
@@ -79,7 +85,13 @@ export async function logout(): Promise<void> {
 	} catch (e) {
 		if (!(e instanceof api.ApiError && e.loggedOut)) throw e;
 	}
+	clearKept(); // first: what is taken off the page now would keep itself
 	forget(false);
+	leaving = true;
+	location.replace(location.pathname);
+}
+
+function clearKept(): void {
 	try {
 		const keep = ["theme", "language"];
 		for (const k of Object.keys(localStorage)) if (!keep.includes(k)) localStorage.removeItem(k);
@@ -87,7 +99,36 @@ export async function logout(): Promise<void> {
 	} catch {
 		/* storage may be forbidden */
 	}
+}
+
+/** The page goes because somebody logged out: nothing asks whether it may. */
+export let leaving = false;
+
+/** Somebody logged out in another tab, or before this page came back: it goes, too, with all that is on it. */
+function left(): void {
+	if (!isOwned || leaving) return;
+	try {
+		if (localStorage.getItem(OWNER) !== null) return;
+	} catch {
+		return; /* storage may be forbidden */
+	}
+	forget(false);
+	leaving = true;
 	location.replace(location.pathname);
+}
+
+/** The browser's memory for what a person writes. It refuses once that person has logged out: no timer, and no tab that slept, brings words back. */
+export function storageOf(account: string): Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length"> {
+	return {
+		get length() { return localStorage.length; },
+		key: (i) => localStorage.key(i),
+		getItem: (k) => localStorage.getItem(k),
+		removeItem: (k) => localStorage.removeItem(k),
+		setItem: (k, v) => {
+			if (localStorage.getItem(OWNER) !== account) throw new Error("logged out");
+			localStorage.setItem(k, v);
+		},
+	};
 }
 
 function forget(again: boolean): void {
@@ -107,8 +148,11 @@ function keptMe(): api.Me | null {
 
 function keepMe(m: api.Me | null): void {
 	try {
-		if (m) localStorage.setItem(ME, JSON.stringify(m));
-		else localStorage.removeItem(ME);
+		if (m) {
+			localStorage.setItem(OWNER, m.account);
+			isOwned = true;
+			localStorage.setItem(ME, JSON.stringify(m));
+		} else localStorage.removeItem(ME);
 	} catch {
 		/* storage may be forbidden */
 	}

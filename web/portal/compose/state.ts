@@ -5,7 +5,7 @@ import { Cell } from "../../shared/cell";
 import type { ApiError } from "../../shared/api";
 import type { GetResponse, Identity, JmapError } from "../../shared/jmap";
 import { go, route } from "../router";
-import { isOnline, jmap, login } from "../session";
+import { isOnline, jmap, login, storageOf } from "../session";
 import { shown, type Draft } from "./draft";
 import { LocalDrafts } from "./local";
 import { Outbox, UNDO_MS, type Entry } from "./outbox";
@@ -27,7 +27,8 @@ export function useDesk(): Desk {
 	const account = login.value.state === "in" ? login.value.me.account : owner;
 	if (desk && owner === account) return desk;
 	owner = account;
-	desk = { local: new LocalDrafts(account, localStorage), outbox: new Outbox(jmap, `outbox.${account}`, localStorage), people: new People(`people.${account}`, localStorage) };
+	const storage = storageOf(account);
+	desk = { local: new LocalDrafts(account, storage), outbox: new Outbox(jmap, `outbox.${account}`, storage), people: new People(`people.${account}`, storage) };
 	desk.outbox.onSent = sent;
 	desk.outbox.onRefused = notSent;
 	return desk;

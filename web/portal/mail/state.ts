@@ -3,7 +3,7 @@ import { keptCell, Cell } from "../../shared/cell";
 import { announce } from "../../shared/announce";
 import { toast } from "../../shared/components/toast";
 import { texts } from "../../shared/i18n";
-import { isOnline, jmap, login } from "../session";
+import { isOnline, jmap, login, leaving } from "../session";
 import { Actions } from "./actions";
 import { Mail } from "./sync";
 
@@ -67,7 +67,7 @@ export function startMail(box: string): void {
 		was = is;
 	});
 	window.addEventListener("beforeunload", (e) => {
-		if (actions.waiting.value) e.preventDefault();
+		if (actions.waiting.value && !leaving) e.preventDefault();
 	});
 }
 
