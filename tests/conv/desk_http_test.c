@@ -871,15 +871,14 @@ static void push_tells_what_changes(void **state)
 	assert_non_null(strstr((char *)heard.p, "\"Email\":"));
 	assert_null(strstr((char *)heard.p, "\"Identity\":"));
 	assert_true(desk_hear(other, "event: now", &quiet));
-	(void)usleep(100000); /* what is left of that event */
-	while (poll(&wait, 1, 0) == 1)
+	while (!strstr(strstr(buf_cstr(&quiet), "event: now"), "\n\n\r\n")) /* all of that event */
 		assert_true(more(other, &quiet));
 	buf_clear(&heard);
 	began = now_ms();
 	desk_host_mail(&desk, SPAN_LIT("From: a@b\r\nSubject: new\r\n\r\nbody\r\n"));
 	while (!desk_hear(fd, "event: state", &heard))
 		fail();
-	assert_true(now_ms() - began < 1000);
+	assert_true(now_ms() - began < 3000);	  /* nobody looks by himself so soon */
 	assert_int_equal(poll(&wait, 1, 300), 0); /* nothing of it is Ben's */
 	(void)close(fd);
 	(void)close(other);
@@ -951,11 +950,11 @@ static void h_24_streams_end_with_their_sessions(void **state)
 		assert_true(desk_hear(fds[i], "event: now", &heard));
 	}
 	desk_host_end_session(&desk, ended);
-	assert_true(is_at_end(fds[1], 1000));
+	assert_true(is_at_end(fds[1], 3000));
 	assert_true(is_at_end(fds[0], 5000)); /* its time */
 	assert_false(is_at_end(fds[2], 200));
 	desk_host_accounts_changed(&desk, "ben@ours.example");
-	assert_true(is_at_end(fds[2], 1000));
+	assert_true(is_at_end(fds[2], 3000));
 	for (size_t i = 0; i < 3; i++)
 		(void)close(fds[i]);
 	buf_fini(&heard);
@@ -1042,9 +1041,9 @@ static void h_24_many_streams(void **state)
 	began = now_ms();
 	desk_host_accounts_changed(&desk, "p0@ours.example");
 	for (unsigned i = 0; i < n && i < 40; i++)
-		told += is_at_end(fds[i], 1000);
+		told += is_at_end(fds[i], 5000);
 	assert_int_equal(told, 40);
-	assert_true(now_ms() - began < 2000);
+	assert_true(now_ms() - began < 5000);
 	for (unsigned i = 0; i < n; i++)
 		(void)close(fds[i]);
 	for (unsigned i = 0; i < slow_n; i++)

@@ -457,15 +457,15 @@ static void sessions_end_unused(void **state)
 	(void)state;
 	memset(&r, 0, sizeof r);
 	auth_host_init(&r.h, rig_program);
-	r.h.host.config.portal.session_ms = 1500;
+	r.h.host.config.portal.session_ms = 3000;
 	auth_host_start(&r.h);
 	assert_true(auth_add(&r.h, ANNA, WORD).ok);
 	s = log_in(&r, ANNA, WORD);
-	for (int i = 0; i < 6; i++) { /* used, it lasts */
+	for (int i = 0; i < 9; i++) { /* used, it lasts */
 		(void)usleep(400000);
 		assert_true(is_in(&r, &s));
 	}
-	for (int i = 0; i < 4; i++) { /* a stream that is open is no use */
+	for (int i = 0; i < 8; i++) { /* a stream that is open is no use */
 		(void)usleep(400000);
 		(void)look_at(&r, s.text);
 	}
@@ -473,12 +473,12 @@ static void sessions_end_unused(void **state)
 	assert_int_equal(auth_host_stop(&r.h), 0);
 	memset(&r, 0, sizeof r);
 	auth_host_init(&r.h, rig_program);
-	r.h.host.config.portal.session_most_ms = 1500;
+	r.h.host.config.portal.session_most_ms = 3000;
 	auth_host_start(&r.h);
 	assert_true(auth_add(&r.h, ANNA, WORD).ok);
 	s = log_in(&r, ANNA, WORD);
 	assert_true(is_in(&r, &s));
-	for (int i = 0; i < 4; i++) { /* used or not */
+	for (int i = 0; i < 8; i++) { /* used or not */
 		(void)usleep(400000);
 		(void)is_in(&r, &s);
 	}

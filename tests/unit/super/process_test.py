@@ -230,7 +230,7 @@ class Death(Case):
         self.start()
         old = self.pids()["clerk"]
         os.kill(old, signal.SIGKILL)
-        self.until(lambda: self.pids().get("clerk", old) != old, "new clerk", 5)
+        self.until(lambda: self.pids().get("clerk", old) != old, "new clerk")
         self.until(lambda: len(re.findall("courier-0 notice event=test.heard from=clerk", self.text())) == 2, "second link")
         self.wait_for(r'test.role name=clerk state=1 restarts=1 condition=testing words="killed by signal 9')
         self.assertRegex(self.text(), r"event=role.ended role=clerk .*again_in_ms=100")
@@ -276,7 +276,7 @@ class Death(Case):
         for _ in range(4):
             old = self.pids()["edge-0"]
             os.kill(old, signal.SIGKILL)
-            self.until(lambda: self.pids().get("edge-0", old) != old, "new edge-0", 5)
+            self.until(lambda: self.pids().get("edge-0", old) != old, "new edge-0")
         self.assertEqual(re.findall(r"role.ended role=edge-0 .*again_in_ms=(\d+)", self.text()), ["100", "1000", "1000", "1000"])
 
     def test_two_roles_that_lost_their_link_get_a_new_one(self):
@@ -309,7 +309,7 @@ class Death(Case):
             self.order("shout")
         old = self.pids()["clerk"]
         os.kill(old, signal.SIGKILL)
-        self.until(lambda: self.pids().get("clerk", old) != old, "new clerk", 5)
+        self.until(lambda: self.pids().get("clerk", old) != old, "new clerk")
         self.assertIn(self.order("hello")[0], ("edge-0", "edge-1"))
         self.assertEqual(self.stop(), 0)
         os.close(out)
