@@ -87,7 +87,8 @@ static json_t *session(const struct jmap_service *service, const struct jmap_per
 			continue;
 		(void)json_object_set_new(can, capabilities[i].name,
 					  i == 0 ? core(&service->limits) : json_object());
-		(void)json_object_set_new(primary, capabilities[i].name, json_string(id));
+		if (i > 0) /* RFC 8620 s2: the core is of no account */
+			(void)json_object_set_new(primary, capabilities[i].name, json_string(id));
 	}
 	(void)json_object_set_new(accounts, id, account(service, person));
 	(void)json_object_set_new(out, "capabilities", can);

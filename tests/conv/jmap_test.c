@@ -450,6 +450,7 @@ static void the_session(void **state)
 			    json_string_value(json_object_get(a, "sessionState")));
 	assert_string_equal(
 		json_string_value(jmap_at(s, "primaryAccounts/urn:ietf:params:jmap:mail")), "A7");
+	assert_null(jmap_at(s, "primaryAccounts/urn:ietf:params:jmap:core"));
 	assert_true(json_integer_value(
 			    json_object_get(jmap_at(s, "capabilities/urn:ietf:params:jmap:core"),
 					    "maxCallsInRequest")) >= 16);
