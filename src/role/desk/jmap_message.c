@@ -78,6 +78,13 @@ static void begin_submit(struct desk_request *r, const struct jmap_message *m)
 {
 	static const struct desk_submit_ops ops = {on_submit_room, on_submit_answer};
 
+	if (m->bytes_most > r->desk->policy->message_bytes) {
+		jmap_submitted(r->jmap, r->message,
+			       &(struct jmap_submitted){.code = 552,
+							.enhanced = SPAN_LIT("5.3.4"),
+							.text = span_str(too_big)});
+		return;
+	}
 	r->submit = desk_submit_new(r->desk, &r->person, exchange_ask(r->x)->peer, m, &ops, r);
 	if (!r->submit)
 		desk_request_lost(r, true, "Mail cannot be sent at the moment; try again soon");
