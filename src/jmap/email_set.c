@@ -117,8 +117,29 @@ static json_t *patch_box(struct jmap_call *c, struct patch *p, struct span key, 
 	return NULL;
 }
 
-static json_t *patch_property(struct jmap_call *c, struct patch *p, const char *path,
-			      const json_t *value, size_t most)
+/* What is ours to set may be said when it is so already (RFC 8620 s5.3). */
+static bool is_so(struct jmap_call *c, struct mail_email_id email, const char *name,
+		  const json_t *value)
+{
+	json_t *id = jmap_email_id(email.number, email.form), *now = json_object();
+	struct jmap_places places = {0};
+	struct fault why = {0};
+	bool same;
+
+	if (jmap_places_read(&c->j->person->store, email, &places, &why) == OK) {
+		(void)json_object_set_new(now, "threadId", jmap_thread_id(places.thread));
+		(void)json_object_set_new(now, "size", json_integer((json_int_t)places.bytes));
+	}
+	jmap_places_fini(&places);
+	(void)json_object_set_new(now, "blobId", json_sprintf("G%s", json_string_value(id)));
+	(void)json_object_set_new(now, "id", id);
+	same = json_equal(json_object_get(now, name), value);
+	json_decref(now);
+	return same;
+}
+
+static json_t *patch_property(struct jmap_call *c, struct mail_email_id email, struct patch *p,
+			      const char *path, const json_t *value, size_t most)
 {
 	struct span key;
 
@@ -135,10 +156,16 @@ static json_t *patch_property(struct jmap_call *c, struct patch *p, const char *
 		return patch_keyword(c, p, key, value);
 	if (is_pointer_into(span_str(path), SPAN_LIT("mailboxIds"), &key))
 		return patch_box(c, p, key, value, most);
+	if (jmap_has_name("id blobId threadId size", span_str(path)) &&
+	    is_so(c, email, path, value))
+		return NULL;
+	if (strchr(path, '/'))
+		return jmap_set_error("invalidPatch", NULL, "%.100s: there is no such place", path);
 	return jmap_set_error("invalidProperties", path, "only keywords and mailboxIds can change");
 }
 
-static json_t *read_patch(struct jmap_call *c, json_t *given, struct patch *p)
+static json_t *read_patch(struct jmap_call *c, struct mail_email_id email, json_t *given,
+			  struct patch *p)
 {
 	bool has_words = false, has_boxes = false;
 	json_t *value, *error = NULL;
@@ -157,7 +184,7 @@ static json_t *read_patch(struct jmap_call *c, json_t *given, struct patch *p)
 				      "one path of the patch is the beginning of another");
 	json_object_foreach(given, path, value)
 	{
-		error = patch_property(c, p, path, value, json_object_size(given));
+		error = patch_property(c, email, p, path, value, json_object_size(given));
 		if (error)
 			break;
 	}
@@ -241,7 +268,7 @@ static void add_update(struct jmap_call *c, struct email_set *e, const char *id,
 	} else if (jmap_set_is_destroyed_too(c, &e->set, resolved)) {
 		error = jmap_set_error("willDestroy", NULL, "It is to be destroyed, too");
 	} else {
-		error = read_patch(c, given, &patch);
+		error = read_patch(c, email, given, &patch);
 	}
 	if (error) {
 		jmap_set_not(&e->set, JMAP_UPDATED, span_str(id), error);

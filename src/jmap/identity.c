@@ -108,6 +108,20 @@ static json_t *identity(const struct jmap_person *person, size_t i, const struct
 	return o;
 }
 
+/* NULL: there is none. */
+static json_t *identity_named(const struct jmap_person *person, const char *id,
+			      const struct kept *k)
+{
+	char known[JMAP_IDENTITY_ID_BYTES];
+
+	for (size_t i = 0; i < person->send_as_n; i++) {
+		jmap_identity_id(person->send_as[i], known);
+		if (strcmp(known, id) == 0)
+			return identity(person, i, k);
+	}
+	return NULL;
+}
+
 static bool read_state(struct jmap_call *c, uint64_t *out)
 {
 	struct fault why = {0};
@@ -282,8 +296,11 @@ static bool are_addresses(const json_t *list)
 	return json_is_array(list);
 }
 
-static json_t *judge_property(const char *key, const json_t *value)
+static json_t *judge_property(const json_t *now, const char *key, const json_t *value)
 {
+	if (json_object_get(now, key) && !jmap_has_name(settable, span_str(key)) &&
+	    json_equal(json_object_get(now, key), value))
+		return NULL; /* it is so already (RFC 8620 s5.3) */
 	if (!jmap_has_name(settable, span_str(key)))
 		return jmap_set_error("invalidProperties", key, "cannot be set");
 	if (strcmp(key, "replyTo") == 0 || strcmp(key, "bcc") == 0)
@@ -295,21 +312,24 @@ static json_t *judge_property(const char *key, const json_t *value)
 }
 
 /* The value to keep, as text; false: *out_error. */
-static bool patched(struct identity_set *s, const char *id, json_t *patch, struct buf *out,
+static bool patched(struct jmap_call *c, const char *id, json_t *patch, struct buf *out,
 		    json_t **out_error)
 {
-	json_t *o = json_object(), *value;
+	struct identity_set *s = c->data;
+	json_t *o = json_object(), *now = identity_named(c->j->person, id, &s->kept), *value;
 	const char *key;
 
 	*out_error = NULL;
 	(void)json_object_update(o, json_object_get(s->kept.of, id));
 	json_object_foreach(patch, key, value)
 	{
-		*out_error = judge_property(key, value);
+		*out_error = judge_property(now, key, value);
 		if (*out_error)
 			break;
-		(void)json_object_set(o, key, value);
+		if (jmap_has_name(settable, span_str(key)))
+			(void)json_object_set(o, key, value);
 	}
+	json_decref(now);
 	if (!*out_error) {
 		jmap_print(o, out);
 		if (out->n > MAIL_SETTING_BYTES)
@@ -328,7 +348,7 @@ static enum jmap_step ask(struct jmap_call *c, struct identity_set *s, json_t *p
 
 	if (!jmap_identity_of(c->j->person, id, &send_as))
 		error = jmap_set_error("notFound", NULL, "There is no such identity");
-	else if (patched(s, s->id, patch, &value, &error))
+	else if (patched(c, s->id, patch, &value, &error))
 		act.value = arena_span(&c->arena, buf_span(&value));
 	(void)buf_printf(&name, "%s%.*s", setting_prefix, SPAN_FMT(id));
 	act.name = arena_span(&c->arena, buf_span(&name));

@@ -304,6 +304,8 @@ static void created(struct jmap_call *c, struct mailbox_set *s)
 
 	jmap_created(c, s->id, jmap_text(id));
 	(void)json_object_set_new(o, "id", id);
+	if (!json_object_get(s->given, "parentId"))
+		(void)json_object_set_new(o, "parentId", json_null());
 	(void)json_object_set_new(o, "sortOrder", json_integer(jmap_sort_order(MAIL_PLAIN)));
 	(void)json_object_set_new(o, "role", json_null());
 	(void)json_object_set_new(o, "totalEmails", json_integer(0));

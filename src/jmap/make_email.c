@@ -11,7 +11,7 @@
 #include "jmap/make.h"
 #include "jmap/want.h"
 
-enum { FIELDS_LIMIT = 200, ITEMS_LIMIT = 10000 };
+enum { FIELDS_LIMIT = 200, ITEMS_LIMIT = 10000, KEY_BYTES = 80 };
 
 struct reading {
 	struct jmap_make *m;
@@ -135,15 +135,29 @@ static bool put_all(struct reading *r, struct buf *out, const struct jmap_header
 	return true;
 }
 
-/* Once in each header section. */
-static bool is_new(struct reading *r, json_t *names, struct span name, const char *property)
+static void key_of(struct span name, char out[KEY_BYTES])
 {
-	char key[80];
-	size_t n = name.n < sizeof key - 1 ? name.n : sizeof key - 1;
+	size_t n = name.n < KEY_BYTES - 1 ? name.n : KEY_BYTES - 1;
 
 	for (size_t i = 0; i < n; i++)
-		key[i] = (char)ascii_lower(name.p[i]);
-	key[n] = '\0';
+		out[i] = (char)ascii_lower(name.p[i]);
+	out[n] = '\0';
+}
+
+static void note_empty(json_t *names, struct span name)
+{
+	char key[KEY_BYTES];
+
+	key_of(name, key);
+	(void)json_object_set_new(names, key, json_false());
+}
+
+/* Once in each header section. Of each name is kept whether anything was written of it. */
+static bool is_new(struct reading *r, json_t *names, struct span name, const char *property)
+{
+	char key[KEY_BYTES];
+
+	key_of(name, key);
 	if (json_object_get(names, key))
 		return bad(r, property, "two properties are the same header field");
 	if (json_object_size(names) >= FIELDS_LIMIT)
@@ -163,14 +177,17 @@ static bool read_field(struct reading *r, struct buf *out, json_t *names, bool i
 		       const char *property, const struct jmap_header_want *h, const json_t *value)
 {
 	bool is_content = span_starts_nocase(h->name, SPAN_LIT("Content-"));
+	size_t was = out->n;
 
 	if (!is_new(r, names, h->name, property))
 		return false;
 	if (is_ours_to_write(h->name) || (is_content && !is_part))
 		return bad(r, property, "this field is the server's to write");
-	if (json_is_null(value))
-		return true;
-	return put_all(r, out, h, value) || bad(r, property, "cannot be written");
+	if (!json_is_null(value) && !put_all(r, out, h, value))
+		return bad(r, property, "cannot be written");
+	if (out->n == was)
+		note_empty(names, h->name);
+	return true;
 }
 
 /* ---- parts ---- */
@@ -279,6 +296,8 @@ static bool read_part_fields(struct reading *r, json_t *part, struct buf *out, j
 	json_t *value;
 	size_t i;
 
+	if (language && !json_is_null(language) && !json_is_array(language))
+		return bad(r, "language", "must be an array of language tags");
 	json_array_foreach(language, i, value)
 	{
 		if (!compose_is_token(jmap_text(value)) || words.n > 500) {
@@ -581,11 +600,10 @@ static struct span id_domain(const struct reading *r, const json_t *object)
 	return compose_is_token(domain) ? domain : r->m->c->j->service->node;
 }
 
-static bool lacks(const struct reading *r, const json_t *object, const char *property,
-		  const char *name)
+/* It was not given in any form, or as null or an empty list. */
+static bool lacks(const struct reading *r, const char *name)
 {
-	return !json_object_get(r->names, name) ||
-	       (given(object, property) == NULL && json_object_get(object, property) != NULL);
+	return !json_is_true(json_object_get(r->names, name));
 }
 
 static void add_missing(struct reading *r, const json_t *object)
@@ -594,9 +612,9 @@ static void add_missing(struct reading *r, const json_t *object)
 	struct buf id = {0};
 	char hex[33];
 
-	if (lacks(r, object, "sentAt", "date"))
+	if (lacks(r, "date"))
 		(void)compose_date(&r->m->header, SPAN_LIT("Date"), j->now_us, 0);
-	if (lacks(r, object, "messageId", "message-id")) {
+	if (lacks(r, "message-id")) {
 		struct span text;
 
 		hex_encode(hex, span_of(j->random, sizeof j->random));

@@ -257,6 +257,40 @@ static void one_without_a_place_does_not_stop_the_others(void **state)
 	end(&g);
 }
 
+/* RFC 8620 s5.3: what is the server's may be in a patch when it is so already; a path that leads nowhere is no patch. */
+static void what_is_ours_may_be_said(void **state)
+{
+	struct rig g;
+	json_t *ids;
+	char args[400];
+
+	(void)state;
+	begin(&g);
+	row(&g, "Email/set",
+	    "'update':{'M1':{'id':'M1','blobId':'GM1','keywords/$seen':true},"
+	    "'M2':{'id':'M1','keywords/$seen':true},'M3':{'size':1,'keywords/$seen':true}}",
+	    "email 1 on1[]\n", "updated", "{\"M1\":null}", "notUpdated/M2/type",
+	    "\"invalidProperties\"", "notUpdated/M2/properties", "[\"id\"]",
+	    "notUpdated/M3/properties", "[\"size\"]", NULL);
+	row(&g, "Email/set",
+	    "'update':{'M1':{'keywords/a/b':true},'M2':{'mailboxIds/F1/x':true},"
+	    "'M3':{'subject':'x'}}",
+	    "", "notUpdated/M1/type", "\"invalidPatch\"", "notUpdated/M2/type", "\"invalidPatch\"",
+	    "notUpdated/M3/type", "\"invalidProperties\"", NULL);
+	ids = jmap_rig_call(&g.r, "Identity/get", "'ids':null");
+	(void)snprintf(args, sizeof args,
+		       "'update':{'%s':{'id':'%s','mayDelete':false,'email':'%s','name':'New'}}",
+		       json_string_value(jmap_at(ids, "list/0/id")),
+		       json_string_value(jmap_at(ids, "list/0/id")),
+		       json_string_value(jmap_at(ids, "list/0/email")));
+	row(&g, "Identity/set", args, NULL, "notUpdated", "null", NULL);
+	(void)snprintf(args, sizeof args, "'update':{'%s':{'mayDelete':true}}",
+		       json_string_value(jmap_at(ids, "list/0/id")));
+	row(&g, "Identity/set", args, "", "updated", "null", NULL);
+	json_decref(ids);
+	end(&g);
+}
+
 /* H-11: a patch with a path for each of many keywords costs no more than an object of them. */
 static void h_11_a_patch_of_many_keywords(void **state)
 {
@@ -358,6 +392,36 @@ static void a_message_may_be_refused_at_any_time(void **state)
 	    "append\nemail 77 +1\n", "created/k/id", "\"M77\"", "created/k/blobId", "\"GM77\"",
 	    "created/k/threadId", "\"T9\"", NULL);
 	assert_non_null(memmem(g.host.message.p, g.host.message.n, "Message-ID: <", 13));
+	end(&g);
+}
+
+/* RFC 8621 s4.6: Message-ID and Date are there, however the client says that it has none. */
+static void what_is_missing_is_added(void **state)
+{
+	static const char *const rows[] = {
+		"'messageId':null,'sentAt':null",
+		"'messageId':[]",
+		"'header:Message-ID:asMessageIds':null,'header:Date:asDate':null",
+		"'header:Message-ID:asMessageIds:all':[],'header:Date:all':[]",
+	};
+	static const struct scripted fine[] = {{.what = SAYS_OK}};
+	struct rig g;
+	char args[300];
+
+	(void)state;
+	begin(&g);
+	answers(&g, 1, fine);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		(void)snprintf(args, sizeof args, "'create':{'k':{'mailboxIds':{'F2':true},%s}}",
+			       rows[i]);
+		row(&g, "Email/set", args, "append\n", "created/k/id", "\"M77\"", NULL);
+		assert_non_null(memmem(g.host.message.p, g.host.message.n, "Message-ID: <", 13));
+		assert_non_null(memmem(g.host.message.p, g.host.message.n, "Date: ", 6));
+	}
+	row(&g, "Email/set",
+	    "'create':{'k':{'mailboxIds':{'F2':true},'messageId':null,"
+	    "'header:Message-ID:asMessageIds':['a@b']}}",
+	    "", "notCreated/k/type", "\"invalidProperties\"", NULL);
 	end(&g);
 }
 
@@ -520,6 +584,8 @@ static void names_become_paths(void **state)
 	answers(&g, 1, fine);
 	row(&g, "Mailbox/set", "'create':{'k':{'name':'2026','parentId':'F3'}}",
 	    "create 'Work/2026'\n", "created/k/id", "\"F5\"", NULL);
+	row(&g, "Mailbox/set", "'create':{'k':{'name':'New'}}", "create 'New'\n",
+	    "created/k/parentId", "null", NULL); /* what was not said is told */
 	row(&g, "Mailbox/set", "'update':{'F3':{'name':'Play'}}", "rename 'Work' 'Play'\n",
 	    "updated", "{\"F3\":null}", NULL);
 	row(&g, "Mailbox/set", "'update':{'F3':{'parentId':'F1'}}", "rename 'Work' 'INBOX/Work'\n",
@@ -535,10 +601,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_the_same_is_one_act),
 		cmocka_unit_test(one_without_a_place_does_not_stop_the_others),
+		cmocka_unit_test(what_is_ours_may_be_said),
 		cmocka_unit_test(h_11_a_patch_of_many_keywords),
 		cmocka_unit_test(states_hold_only_what_follows),
 		cmocka_unit_test(without_a_verdict_nobody_says_it_is_done),
 		cmocka_unit_test(a_message_may_be_refused_at_any_time),
+		cmocka_unit_test(what_is_missing_is_added),
 		cmocka_unit_test(a_blob_goes_in_as_it_is),
 		cmocka_unit_test(the_header_makes_the_envelope),
 		cmocka_unit_test(refusals_of_sending_have_names),
