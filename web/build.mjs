@@ -105,6 +105,16 @@ function sizes(app, out) {
 	return total <= BUDGET;
 }
 
+/** third-party.txt, installed beside the pages: what of others is in them, with its licence (which asks for that). */
+function licences(out) {
+	const names = Object.keys(JSON.parse(fs.readFileSync(path.join(WEB, "package.json"), "utf8")).dependencies).sort();
+	const parts = names.map((name) => {
+		const dir = path.join(WEB, "node_modules", name), { version, license } = JSON.parse(fs.readFileSync(path.join(dir, "package.json"), "utf8"));
+		return `${name} ${version} (${license})\n\n${fs.readFileSync(path.join(dir, "LICENSE"), "utf8").trim()}\n`;
+	});
+	fs.writeFileSync(path.join(out, "third-party.txt"), parts.join(`\n${"-".repeat(78)}\n\n`));
+}
+
 /** Unit tests: tests/<name>.test.ts, bundled and given to node's own runner. */
 async function test() {
 	const out = fs.mkdtempSync(path.join(os.tmpdir(), "holdfast-web-"));
@@ -129,6 +139,7 @@ if (!out) {
 if (!flags.includes("--no-check")) check();
 let fits = true;
 for (const app of ["portal", "admin"]) fits = (await build(app, path.resolve(out, app))) && fits;
+licences(path.resolve(out));
 if (!fits) {
 	console.error(`too heavy: more than ${BUDGET} bytes compressed`);
 	process.exit(1);
