@@ -167,7 +167,7 @@ static void check_answer(struct doctor *d, const char *topic, const struct msg_l
 			   SPAN_FMT(l->address));
 	else if (status == 404)
 		doctor_say(d, DOCTOR_BAD, topic,
-			   "install it with its pages (built without WEB=no), and start it again",
+			   "build it with its pages (not with WEB=no), install that, and restart",
 			   "%.*s has no pages: they are not installed", SPAN_FMT(l->address));
 	else
 		doctor_say(d, DOCTOR_BAD, topic, "is that Holdfast? See its log",
