@@ -407,3 +407,27 @@ test("folders on a phone: the menu is there to touch", async () => {
 	if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/drawer.png` });
 	await clean(page, "drawer with a long name");
 });
+
+test("before the log-in: it says that there is an outage, and that one is right here", async () => {
+	const page = await start();
+	await page.goto(url);
+	await page.getByText("You are right here").waitFor();
+	await clean(page, "log-in in an outage");
+	await page.getByRole("link", { name: "What to do now" }).click();
+	await page.getByRole("heading", { name: "What to do now" }).waitFor();
+	assert.equal(await page.getByText("The usual mail works").count(), 0);
+	await page.evaluate(() => fetch("/dev/now", { method: "POST", body: JSON.stringify({ state: "up", continuity: "off" }) }));
+	await page.goto(url);
+	await page.reload();
+	await page.getByLabel("Password", { exact: true }).waitFor();
+	await page.getByText("This is our replacement mail").waitFor();
+	assert.equal(await page.getByText("You are right here").count(), 0);
+});
+
+test("the first log-in in a browser asks for folders and list in one request", async () => {
+	const page = await start();
+	const asked = [];
+	page.on("request", (r) => { if (r.url().endsWith("/jmap/api")) asked.push(JSON.parse(r.postData()).methodCalls.map((c) => c[0])); });
+	await logIn(page);
+	assert.deepEqual(asked[0].slice(0, 3), ["Mailbox/get", "Email/query", "Email/get"]);
+});

@@ -17,7 +17,7 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; ch
 export function fake({ out = "", messages = 10_000 } = {}) {
 	const f = { state: 1, accounts: structuredClone(ACCOUNTS), boxes: new Map(), emails: new Map(), threads: new Map(), log: [], refuse: 0, streams: new Set(), uploads: new Map(), requests: 0,
 		now: { site: "head-office", state: "down", since: new Date(Date.now() - 100 * 60_000).toISOString(), class: "refused", continuity: "on", held: 412,
-			handback: null, mode: "backup-mx", sends: "queued" } };
+			handback: null, mode: "backup-mx", sends: "direct" } };
 	const roles = [["F1", "INBOX", "inbox"], ["F2", "Drafts", "drafts"], ["F3", "Sent", "sent"], ["F4", "Archive", "archive"], ["F5", "Trash", "trash"],
 		["F6", "Junk", "junk"], ["F7", "Projects", null], ["F8", "Moon", null, "F7"]];
 	for (const [id, name, role, parentId = null] of roles) f.boxes.set(id, { id, name, role, parentId, sortOrder: 10, isSubscribed: true });
@@ -257,10 +257,10 @@ let half = null;
 async function api(f, q, r, url) {
 	const body = q.method === "POST" ? JSON.parse((await bodyOf(q)).toString() || "{}") : {};
 	const cookie = () => ((f.ended = false), { "Set-Cookie": `who=${encodeURIComponent(f.who)}; HttpOnly; SameSite=Strict; Path=/` });
-	const me = () => f.who && { account: f.who, person: f.accounts[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: Math.floor(Date.now() / 1000) + 28_800, has_factor: !!f.accounts[f.who].factor, is_admin: false };
+	const me = () => f.who && { account: f.who, person: f.accounts[f.who].person, send_as: [f.who, "office@example.com"], token: "t".repeat(22), until: Math.floor(Date.now() / 1000) + 28_800, has_factor: !!f.accounts[f.who].factor, is_admin: false, inbox: "F1" };
 	switch (url.pathname) {
 	case "/api/portal":
-		return send(r, 200, { organisation: "Example & Sons", version: "dev", contacts: [{ name: "IT help desk", phone: "+49 30 1234567", mail: "help@example.org", note: "Mon-Fri 7-19 h" }],
+		return send(r, 200, { organisation: "Example & Sons", version: "dev", outage: f.now.state === "down" ? "down" : f.now.continuity === "on" ? "continuity" : "none", contacts: [{ name: "IT help desk", phone: "+49 30 1234567", mail: "help@example.org", note: "Mon-Fri 7-19 h" }],
 			words: { en: { welcome: "This is our replacement mail. It works while the usual server does not." }, de: { welcome: "Das ist unsere Ersatz-Mail. Sie geht, solange der gewohnte Server nicht geht." } } });
 	case "/api/now":
 		return send(r, 200, f.now);

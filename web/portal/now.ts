@@ -24,9 +24,12 @@ export function said(n: api.Now | null): { kind: BannerKind; text: string; done?
 	const since = n.since ? sinceDate(n.since) : "";
 	const h = n.handback;
 	const isPaused = n.state === "down" && n.class === "operator"; // hold by command
-	if (h && h.left > 0 && n.state !== "down" && n.state !== "stopped")
-		return { kind: "good", text: t.handback(h.done, h.total, h.eta_s === null ? null : Math.round(h.eta_s / 60)), done: h.done, total: h.total };
-	const sends = n.sends === "direct" ? t.direct : t.queued;
+	const waits = n.sends === "queued";
+	const sends = waits ? t.queued : t.direct;
+	if (h && h.left > 0 && (n.state === "up" || n.state === "probation")) {
+		const text = t.handback(h.done, h.total, h.eta_s === null ? null : Math.round(h.eta_s / 60));
+		return { kind: "good", text: waits ? `${text} ${t.waits}` : text, done: h.done, total: h.total };
+	}
 	switch (n.state) {
 	case "down":
 		return { kind: "care", text: isPaused ? t.hold(since, sends) : t.down(since, sends) };
@@ -36,7 +39,9 @@ export function said(n: api.Now | null): { kind: BannerKind; text: string; done?
 		return { kind: "care", text: t.suspect(since, sends) };
 	case "probation":
 		return { kind: "good", text: t.probation(sends) };
-	default:
-		return n.continuity === "on" ? { kind: "note", text: t.continuity } : null;
+	default: {
+		const all = [n.continuity === "on" ? t.continuity : "", waits ? t.waits : ""].filter(Boolean);
+		return all.length ? { kind: "note", text: all.join(" ") } : null;
+	}
 	}
 }

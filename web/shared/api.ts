@@ -35,6 +35,8 @@ export type Me = {
 	until: string;
 	has_factor: boolean;
 	is_admin: boolean;
+	/** Id of the inbox: the first list is asked for at once. */
+	inbox?: string;
 };
 
 /** factor: a code is asked for next; invitation: what was given is an invitation's code, and a password is to be chosen. */
@@ -48,6 +50,8 @@ export type PortalInfo = {
 	/** The organisation's own sentences: language -> name (welcome, outage, help) -> text. */
 	words: Record<string, Record<string, string>>;
 	version: string;
+	/** Is the usual mail away for anybody here, or are people told to work here? Coarse, for those who are not logged in yet. */
+	outage?: "down" | "continuity" | "none";
 };
 
 export type SiteState = "unknown" | "up" | "suspect" | "down" | "probation" | "stopped";
@@ -62,6 +66,7 @@ export type Now = {
 	held: number;
 	handback: { total: number; done: number; left: number; eta_s: number | null } | null;
 	mode: string;
+	/** queued: mail to the world waits at the moment; to colleagues here it never does. */
 	sends: "queued" | "direct";
 };
 

@@ -265,6 +265,8 @@ static void on_me(struct http_exchange *x, const struct http_ask *ask)
 	set_time(o, "until", p->until_us);
 	(void)json_object_set_new(o, "has_factor", json_boolean(p->has_factor));
 	(void)json_object_set_new(o, "is_admin", json_boolean(p->is_admin));
+	if (x->host->options->add_me)
+		x->host->options->add_me(x->host->options->arg, p->account, o);
 	answer_object(x, 200, o, NULL, 0);
 }
 

@@ -142,6 +142,7 @@ struct span exchange_cookie(struct http_exchange *x, const char *name, struct sp
 
 /* ---- the host of them ---- */
 
+struct json_t;
 struct http_host_options {
 	const char *use;      /* of the sessions that count here: "portal", "admin" */
 	const char *cookie;   /* of these sessions: "__Host-holdfast", "__Host-holdfast-admin" */
@@ -151,6 +152,8 @@ struct http_host_options {
 	const struct http_route *const *
 		routes; /* tables, each ended by {0}; NULL-terminated; the longest path that fits counts */
 	void *arg; /* the role's */
+	/* NULL, or adds to the object of /api/me */
+	void (*add_me)(void *arg, struct span account, struct json_t *me);
 };
 
 /* In on_start: reads the files of the portal. Borrows options for its life. */

@@ -76,7 +76,7 @@ static json_t *words(const struct msg_portal *p)
 
 static void on_portal(struct http_exchange *x, const struct http_ask *ask)
 {
-	const struct desk *d = http_host_arg(exchange_host(x));
+	struct desk *d = http_host_arg(exchange_host(x));
 	const struct msg_portal *p = &role_config(d->role)->portal;
 	json_t *o = json_object();
 
@@ -84,6 +84,7 @@ static void on_portal(struct http_exchange *x, const struct http_ask *ask)
 	(void)json_object_set_new(o, "organisation", string(p->organisation));
 	(void)json_object_set_new(o, "contacts", contacts(p));
 	(void)json_object_set_new(o, "words", words(p));
+	(void)json_object_set_new(o, "outage", json_string(desk_outage(d)));
 	(void)json_object_set_new(o, "version", json_string(HOLDFAST_VERSION));
 	desk_http_json(x, o);
 }
@@ -101,6 +102,23 @@ static void on_now(struct http_exchange *x, const struct http_ask *ask)
 		exchange_problem(x, 503, "unavailable",
 				 "It is being found out; ask again in a moment");
 	buf_fini(&out);
+}
+
+/* ---- /api/me: where the first list is, so that it is asked for at once ---- */
+
+static void add_inbox(void *arg, struct span account, struct json_t *me)
+{
+	struct desk *d = arg;
+	struct mail_box box;
+	struct fault why = {0};
+	uint64_t id;
+
+	if (desk_store_account(d, account, &id, &why) != OK || desk_views_enter(d, &why) != OK)
+		return;
+	if (desk_views_leave(d, views_box_by_name(d->views, id, SPAN_LIT("INBOX"), &box, &why)) ==
+	    OK)
+		(void)json_object_set_new(me, "inbox",
+					  json_sprintf("F%llu", (unsigned long long)box.id));
 }
 
 /* ---- the host ---- */
@@ -122,6 +140,7 @@ void desk_http_start(struct desk *d)
 		.key_id = "desk-https",
 		.takes_passwords = true,
 		.routes = tables,
+		.add_me = add_inbox,
 	};
 
 	options.arg = d;

@@ -22,6 +22,9 @@ bool desk_now(struct desk *d, struct span account, struct buf *out);
 /* Looks at all sites that were asked for: has one changed since the last look? */
 bool desk_now_look(struct desk *d);
 
+/* "down": a site is; "continuity": people of a domain are told to work here; else "none". Of a few seconds ago; names nothing. */
+const char *desk_outage(struct desk *d);
+
 /* http_events.c: /jmap/events */
 extern const struct http_route desk_event_routes[];
 void desk_http_tick(struct desk *d);

@@ -11,7 +11,7 @@
 #include "os/os.h"
 #include "role/desk/http.h"
 #include "role/desk/internal.h"
-#include "views/views.h"
+#include "views/outside.h"
 
 enum { NOW_FRESH_US = 1000000, HISTORY_LINES = 1000, SITE_BYTES = 256 };
 
@@ -34,6 +34,7 @@ struct reading {
 	json_t *o;
 	uint64_t wall_us;
 	struct views_continuity continuity;
+	struct outside outside;
 };
 
 static void set_time(json_t *o, const char *name, uint64_t at_us)
@@ -67,7 +68,7 @@ static json_t *eta_of(const struct views_drain *g, uint64_t left, uint64_t wall_
 		(json_int_t)((double)took_us / 1e6 / (double)g->handed_back * (double)left));
 }
 
-static json_t *handback_of(const struct views_drain *g, uint64_t wall_us)
+static json_t *handback_of(const struct views_drain *g, bool is_stopped, uint64_t wall_us)
 {
 	uint64_t done = g->handed_back + g->returned + g->discarded;
 	uint64_t left = g->total > done ? g->total - done : 0;
@@ -79,7 +80,7 @@ static json_t *handback_of(const struct views_drain *g, uint64_t wall_us)
 	(void)json_object_set_new(o, "total", json_integer((json_int_t)g->total));
 	(void)json_object_set_new(o, "done", json_integer((json_int_t)done));
 	(void)json_object_set_new(o, "left", json_integer((json_int_t)left));
-	(void)json_object_set_new(o, "eta_s", eta_of(g, left, wall_us));
+	(void)json_object_set_new(o, "eta_s", is_stopped ? json_null() : eta_of(g, left, wall_us));
 	return o;
 }
 
@@ -87,13 +88,15 @@ static bool on_site(void *arg, const struct views_site *s)
 {
 	struct reading *r = arg;
 
+	outside_add(&r->outside, s, r->wall_us);
 	if (s->is_redirect || !span_eq(s->name, span_str(r->now->site)))
 		return true;
 	set_span(r->o, "state", s->state);
 	set_time(r->o, "since", s->since_us);
 	(void)json_object_set_new(r->o, "held", json_integer((json_int_t)s->held));
-	(void)json_object_set_new(r->o, "handback", handback_of(&s->drain, r->wall_us));
-	return false;
+	(void)json_object_set_new(r->o, "handback",
+				  handback_of(&s->drain, s->stopped.n > 0, r->wall_us));
+	return true;
 }
 
 static void keep(char *out, size_t room, struct span text)
@@ -138,7 +141,8 @@ static void write_text(struct reading *r)
 	(void)json_object_set_new(r->o, "continuity",
 				  json_string(r->continuity.is_on ? "on" : "off"));
 	set_span(r->o, "mode", span_str(n->mode));
-	(void)json_object_set_new(r->o, "sends", json_string("direct"));
+	(void)json_object_set_new(r->o, "sends",
+				  json_string(outside_waits(&r->outside) ? "queued" : "direct"));
 	text = json_dumps(r->o, JSON_COMPACT);
 	must(text);
 	n->is_changed |= !span_eq(buf_span(&n->text), span_str(text));
@@ -149,7 +153,12 @@ static void write_text(struct reading *r)
 
 static bool make(struct desk *d, struct now *n)
 {
-	struct reading r = {n, json_object(), os_wall_us(d->os), {0}};
+	struct reading r = {
+		.now = n,
+		.o = json_object(),
+		.wall_us = os_wall_us(d->os),
+		.outside = {.has_smarthost = role_config(d->role)->smarthost.host.n > 0},
+	};
 	struct fault why = {0};
 	enum rc rc;
 
@@ -213,6 +222,48 @@ bool desk_now(struct desk *d, struct span account, struct buf *out)
 		return false;
 	(void)buf_append(out, buf_span(&n->text));
 	return true;
+}
+
+/* ---- what everybody may know ---- */
+
+enum { OUTAGE_FRESH_US = 5000000 };
+
+static bool on_any_site(void *arg, const struct views_site *s)
+{
+	bool *is_down = arg;
+
+	*is_down |= !s->is_redirect &&
+		    (span_eq(s->state, SPAN_LIT("down")) || span_eq(s->state, SPAN_LIT("stopped")));
+	return !*is_down;
+}
+
+static enum rc find_outage(struct desk *d, const char **out)
+{
+	const struct msg_config *c = role_config(d->role);
+	struct views_continuity continuity = {0};
+	struct fault why = {0};
+	bool is_down = false;
+	enum rc rc = desk_views_enter(d, &why);
+
+	if (rc != OK)
+		return rc;
+	rc = views_each_site(d->views, on_any_site, &is_down, &why);
+	for (size_t i = 0; rc == OK && !is_down && !continuity.is_on && i < c->domains_n; i++)
+		rc = views_continuity(d->views, c->domains[i].name, &continuity, &why);
+	*out = is_down ? "down" : continuity.is_on ? "continuity" : "none";
+	return desk_views_leave(d, rc);
+}
+
+const char *desk_outage(struct desk *d)
+{
+	const char *found;
+
+	if (d->outage && loop_now_us(d->loop) - d->outage_us < OUTAGE_FRESH_US)
+		return d->outage;
+	if (find_outage(d, &found) == OK)
+		d->outage = found;
+	d->outage_us = loop_now_us(d->loop);
+	return d->outage ? d->outage : "none";
 }
 
 bool desk_now_look(struct desk *d)

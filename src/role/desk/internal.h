@@ -124,6 +124,8 @@ struct desk {
 
 	struct http_host *http;
 	struct list nows;    /* of /api/now, by site */
+	const char *outage;  /* of /api/portal; NULL: never found out */
+	uint64_t outage_us;  /* when it was looked for */
 	struct list streams; /* of /jmap/events */
 	size_t streams_n;
 

@@ -36,6 +36,8 @@ export function HelpPage() {
 	const about = useCell(info);
 	const state = useCell(now);
 	const sentence = said(state);
+	const outage = about?.outage ?? (state ? "none" : undefined);
+	const known = sentence?.text ?? (!state && outage && outage !== "none" ? all.login.outage[outage] : state || outage ? t.ok : "");
 	const words = about?.words[lang] ?? about?.words.en ?? Object.values(about?.words ?? {})[0] ?? {};
 	const title = about?.organisation ? `${about.organisation}: ${t.title}` : t.title;
 	useEffect(() => { document.title = title; }, [title]);
@@ -50,7 +52,7 @@ export function HelpPage() {
 			</header>
 			<section>
 				<h2>{t.state}</h2>
-				<p>{sentence ? sentence.text : t.ok}</p>
+				{known && <p>{known}</p>}
 				<OwnWords text={words.outage} />
 				<OwnWords text={words.help} />
 			</section>

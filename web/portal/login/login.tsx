@@ -42,6 +42,7 @@ export function LoginPage({ again, account = "" }: { again: boolean; account?: s
 			<main id="main" tabIndex={-1} class="login-card">
 				<p class="login-mark"><Icon name="unread" /> <span>{about?.organisation || t.app.name}</span></p>
 				<h1 ref={heading} tabIndex={-1}>{title}</h1>
+				{!again && step === "password" && (about?.outage === "down" || about?.outage === "continuity") && <p class="notice care" role="status">{t.login.outage[about.outage]}</p>}
 				{again && step === "password" && <p class="notice care" role="status">{t.login.again}</p>}
 				{welcome && !again && step === "password" && <p class="login-welcome">{welcome}</p>}
 				{step === "password" && <WithPassword t={t} address={address} setAddress={setAddress} next={setStep} setCode={setCode} />}
@@ -49,6 +50,7 @@ export function LoginPage({ again, account = "" }: { again: boolean; account?: s
 				{(step === "factor" || step === "recovery") && <WithFactor t={t} isRecovery={step === "recovery"} next={setStep} onExpired={() => { toast(t.login.expired, { bad: true }); setStep("password"); }} />}
 			</main>
 			<footer class="login-foot">
+				{!again && <p><a href="#/help">{t.login.help}</a></p>}
 				{about && about.contacts.length > 0 && <Contacts title={t.login.contacts} list={about.contacts} />}
 				<p class="login-languages">
 					{LANGUAGES.map((l) => (

@@ -9,12 +9,15 @@ import { Mail } from "./sync";
 
 const inboxKey = () => (login.value.state === "in" ? `inbox.${login.value.me.account}` : "inbox");
 
+/** What came with the log-in, for a browser that has never been here. */
+const told = () => (login.value.state === "in" && login.value.me.inbox) || "";
+
 export const mail = new Mail(jmap, {
 	get: () => {
 		try {
-			return localStorage.getItem(inboxKey()) ?? "";
+			return localStorage.getItem(inboxKey()) ?? told();
 		} catch {
-			return "";
+			return told();
 		}
 	},
 	set: (id) => {
