@@ -159,6 +159,27 @@ static bool tell(struct jmap_call *c, jmap_changes_call ask,
 	return c->error == NULL;
 }
 
+bool jmap_changes_unkept(struct jmap_call *c, uint64_t state)
+{
+	static const char *const names[] = {"created", "updated", "destroyed"};
+	struct span since = SPAN_NONE;
+	uint64_t was, most;
+
+	if (!jmap_args_known(c, "sinceState maxChanges") ||
+	    !jmap_arg_text(c, "sinceState", &since) || !jmap_changes_limit(c, &most))
+		return false;
+	if (!since.p)
+		return jmap_bad_argument(c, "sinceState", "must be given");
+	if (!jmap_state_of(since, &was) || was != state)
+		return cannot(c);
+	(void)json_object_set_new(c->answer, "oldState", jmap_state_id(state));
+	(void)json_object_set_new(c->answer, "newState", jmap_state_id(state));
+	(void)json_object_set_new(c->answer, "hasMoreChanges", json_false());
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		(void)json_object_set_new(c->answer, names[i], json_array());
+	return true;
+}
+
 static json_t *email_id(const struct mail_change *ch)
 {
 	return jmap_email_id(ch->id, ch->form);

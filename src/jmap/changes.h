@@ -22,3 +22,5 @@ void jmap_changes_fini(struct jmap_changes *ch);
 bool jmap_since(struct jmap_call *c, const char *name, const struct mail_state *now, uint64_t *out);
 /* maxChanges; 0: not given. */
 bool jmap_changes_limit(struct jmap_call *c, uint64_t *out);
+/* A /changes of a type whose changes are not kept: none since then, or they cannot be calculated. */
+bool jmap_changes_unkept(struct jmap_call *c, uint64_t state);

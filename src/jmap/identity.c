@@ -1,6 +1,7 @@
 #include "jmap/identity.h"
 
 #include "base/ascii.h"
+#include "jmap/changes.h"
 #include "jmap/set.h"
 
 static const char properties[] = "id name email replyTo bcc textSignature htmlSignature mayDelete";
@@ -217,22 +218,9 @@ const struct jmap_method jmap_identity_get = {"Identity/get", JMAP_CAN_SUBMISSIO
 
 static bool changes_begin(struct jmap_call *c)
 {
-	struct span since = SPAN_NONE;
-	uint64_t state, was;
+	uint64_t state;
 
-	if (!jmap_arg_text(c, "sinceState", &since) || !read_state(c, &state))
-		return false;
-	if (!since.p)
-		return jmap_bad_argument(c, "sinceState", "must be a String");
-	if (!jmap_state_of(since, &was) || was != state)
-		return jmap_fail(c, "cannotCalculateChanges", "Fetch the identities anew");
-	(void)json_object_set_new(c->answer, "oldState", jmap_state_id(state));
-	(void)json_object_set_new(c->answer, "newState", jmap_state_id(state));
-	(void)json_object_set_new(c->answer, "hasMoreChanges", json_false());
-	(void)json_object_set_new(c->answer, "created", json_array());
-	(void)json_object_set_new(c->answer, "updated", json_array());
-	(void)json_object_set_new(c->answer, "destroyed", json_array());
-	return true;
+	return read_state(c, &state) && jmap_changes_unkept(c, state);
 }
 
 const struct jmap_method jmap_identity_changes = {"Identity/changes", JMAP_CAN_SUBMISSION,

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "jmap/changes.h"
 #include "jmap/email.h"
 #include "jmap/submission.h"
 #include "jmap/window.h"
@@ -239,24 +240,9 @@ static enum jmap_step done(struct jmap_call *c)
 
 static bool changes_begin(struct jmap_call *c)
 {
-	struct span since = SPAN_NONE;
 	struct mail_state state;
-	uint64_t was;
 
-	if (!jmap_args_known(c, "sinceState maxChanges") ||
-	    !jmap_arg_text(c, "sinceState", &since) || !jmap_state(c, &state))
-		return false;
-	if (!since.p)
-		return jmap_bad_argument(c, "sinceState", "must be a String");
-	if (!jmap_state_of(since, &was) || was != state.submissions)
-		return jmap_fail(c, "cannotCalculateChanges", "Fetch the submissions anew");
-	(void)json_object_set_new(c->answer, "oldState", jmap_state_id(was));
-	(void)json_object_set_new(c->answer, "newState", jmap_state_id(was));
-	(void)json_object_set_new(c->answer, "hasMoreChanges", json_false());
-	(void)json_object_set_new(c->answer, "created", json_array());
-	(void)json_object_set_new(c->answer, "updated", json_array());
-	(void)json_object_set_new(c->answer, "destroyed", json_array());
-	return true;
+	return jmap_state(c, &state) && jmap_changes_unkept(c, state.submissions);
 }
 
 const struct jmap_method jmap_submission_changes = {"EmailSubmission/changes", JMAP_CAN_SUBMISSION,

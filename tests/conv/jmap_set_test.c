@@ -284,6 +284,15 @@ static void what_is_ours_may_be_said(void **state)
 		       json_string_value(jmap_at(ids, "list/0/id")),
 		       json_string_value(jmap_at(ids, "list/0/email")));
 	row(&g, "Identity/set", args, NULL, "notUpdated", "null", NULL);
+	row(&g, "Identity/changes", "'sinceState':'1','maxChanges':0", "", "type",
+	    "\"invalidArguments\"", NULL);
+	row(&g, "Identity/changes", "'sinceState':'1'", "", "type", "\"cannotCalculateChanges\"",
+	    NULL);
+	row(&g, "Identity/changes", "'sinceState':'1','since':1", "", "type",
+	    "\"invalidArguments\"", NULL);
+	(void)snprintf(args, sizeof args, "'sinceState':'%s'",
+		       json_string_value(jmap_at(ids, "state")));
+	row(&g, "Identity/changes", args, "", "updated", "[]", "hasMoreChanges", "false", NULL);
 	(void)snprintf(args, sizeof args, "'update':{'%s':{'mayDelete':true}}",
 		       json_string_value(jmap_at(ids, "list/0/id")));
 	row(&g, "Identity/set", args, "", "updated", "null", NULL);
