@@ -268,7 +268,7 @@ static void check_administrator(struct doctor *d, const json_t *account)
 
 static void check_accounts(struct doctor *d, const json_t *accounts, bool has_console)
 {
-	size_t i, good = 0, admins = 0;
+	size_t i, good = 0, admins = 0, invited = 0;
 	const json_t *each;
 
 	json_array_foreach(accounts, i, each)
@@ -276,6 +276,8 @@ static void check_accounts(struct doctor *d, const json_t *accounts, bool has_co
 		bool is_admin = json_is_true(json_object_get(each, "admin"));
 
 		good += json_is_true(json_object_get(each, "can_log_in"));
+		invited += !json_is_true(json_object_get(each, "can_log_in")) &&
+			   json_is_true(json_object_get(each, "invited"));
 		admins += is_admin;
 		if (is_admin && has_console)
 			check_administrator(d, each);
@@ -285,6 +287,10 @@ static void check_accounts(struct doctor *d, const json_t *accounts, bool has_co
 			   json_array_size(accounts) ? "holdfast user invite --all"
 						     : "holdfast user add ADDRESS, or user import",
 			   "nobody can log in yet");
+	else if (good < json_array_size(accounts) && invited)
+		doctor_say(d, DOCTOR_NOTE, "people", "holdfast user list",
+			   "%zu of %zu could log in now; %zu more %s an invitation not used yet",
+			   good, json_array_size(accounts), invited, invited == 1 ? "has" : "have");
 	else if (good < json_array_size(accounts))
 		doctor_say(d, DOCTOR_NOTE, "people", "holdfast user invite --all",
 			   "%zu of %zu could log in now", good, json_array_size(accounts));
@@ -292,7 +298,8 @@ static void check_accounts(struct doctor *d, const json_t *accounts, bool has_co
 		doctor_say(d, DOCTOR_GOOD, "people", "", "all %zu could log in now", good);
 	if (has_console && !admins)
 		doctor_say(d, DOCTOR_WARN, "console",
-			   "holdfast user totp ADDRESS begin, then holdfast user admin ADDRESS on",
+			   "holdfast user totp ADDRESS begin, then confirm; holdfast user admin "
+			   "ADDRESS on",
 			   "nobody is an administrator");
 }
 

@@ -127,7 +127,9 @@ def test_portal_and_console_are_asked_as_a_browser_does(folder, started):
     hq.administrator()
     hq.run("user", "add", "dora@example.com", "--no-password")
     said = about(hq, "portal", "console", "people")
-    assert is_said(said, "note", "2 of 3 could log in now") and not is_said(said, "warn", "administrator"), said
+    assert is_said(said, "note", "2 of 3 could log in now") and is_said(said, "good", "answers") and not is_said(said, "warn", "administrator"), said
+    hq.run("user", "invite", "dora@example.com")
+    assert is_said(about(hq, "people"), "note", "1 more has an invitation")
     hq.stop()
     with socket.create_server(("127.0.0.1", hq.ports["https"])) as other:
         threading.Thread(target=lambda: other.accept()[0].close(), daemon=True).start()

@@ -303,6 +303,9 @@ static void on_closed(void *arg, struct conn *c, enum rc rc, const struct fault 
 	if (tries_plain(p, rc))
 		return;
 	if (!p->is_talking) {
+		/* The stage says so already. */
+		if (strncmp(text, "connect: ", 9) == 0)
+			text += 9;
 		copy_text(p->result.text, sizeof p->result.text, text);
 		report(p, SMTP_STAGE_CONNECT, SMTP_PROBE_TCP);
 	} else {

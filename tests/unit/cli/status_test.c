@@ -95,7 +95,7 @@ static void an_outage_and_a_drain_with_its_forecast(void **state)
 				  .reserve_bytes = 512 << 20};
 
 	(void)state;
-	two[0].reason = "3 failed probes in a row: mail.example.com:25 at connect: connect: "
+	two[0].reason = "3 failed probes in a row: mail.example.com:25 at connect: "
 			"Connection refused";
 	two[0].held = 4812;
 	two[0].held_bytes = 325058560;
@@ -114,8 +114,7 @@ static void an_outage_and_a_drain_with_its_forecast(void **state)
 		"\n"
 		"SITE        STATE      SINCE          HELD       SIZE   OLDEST\n"
 		"head-office down       2h 11m        4,812    310 MiB   2h 10m\n"
-		"  3 failed probes in a row: mail.example.com:25 at connect: connect: Connection\n"
-		"  refused\n"
+		"  3 failed probes in a row: mail.example.com:25 at connect: Connection refused\n"
 		"branch      up         2h 11m        1,732    1.0 MiB    3d 0h\n"
 		"  [############--------] 3,080 of 4,812 handed back, 41/s, 42s to go\n"
 		"\n"
