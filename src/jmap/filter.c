@@ -135,12 +135,19 @@ static bool read_size(struct jmap_call *c, struct jmap_filter *f, const json_t *
 	return true;
 }
 
+static bool may_cost(struct jmap_call *c, struct jmap_filter *f)
+{
+	return f->costly++ < JMAP_COSTLY_LIMIT ||
+	       jmap_fail(c, "unsupportedFilter",
+			 "At most %d conditions of header fields or threads", JMAP_COSTLY_LIMIT);
+}
+
 static bool read_keyword(struct jmap_call *c, struct jmap_filter *f, const json_t *value,
 			 enum jmap_key key)
 {
 	struct jmap_node *n = emit(c, f, key);
 
-	if (!n)
+	if (!n || (key != JMAP_K_KEYWORD && !may_cost(c, f)))
 		return false;
 	if (!jmap_is_keyword(jmap_text(value)))
 		return bad(c, "a keyword must be a keyword");
@@ -195,7 +202,7 @@ static bool read_header(struct jmap_call *c, struct jmap_filter *f, const json_t
 	struct jmap_node *n = emit(c, f, JMAP_K_HEADER);
 	struct buf folded = {0};
 
-	if (!n)
+	if (!n || !may_cost(c, f))
 		return false;
 	if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > 2 ||
 	    !json_is_string(json_array_get(value, 0)) ||

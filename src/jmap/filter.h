@@ -8,7 +8,8 @@
 
 enum {
 	JMAP_NODES_LIMIT = 500,
-	JMAP_WORDS_LIMIT = 50, /* that are looked for in texts: each is a question to the index */
+	JMAP_WORDS_LIMIT = 50,	/* that are looked for in texts: each is a question to the index */
+	JMAP_COSTLY_LIMIT = 10, /* HEADER and THREAD: each reads for itself */
 	JMAP_STACK = 2 * JMAP_JSON_DEPTH + 2,
 };
 
@@ -58,6 +59,7 @@ struct jmap_filter {
 	struct jmap_node *nodes;
 	size_t n;
 	unsigned words;		     /* TEXT nodes */
+	unsigned costly;	     /* HEADER and THREAD nodes */
 	bool has_header, has_thread; /* conditions of these kinds */
 	bool is_mutable;	     /* what it says of an Email can change */
 	bool has_box;		     /* `box` must hold, whatever else */

@@ -111,8 +111,8 @@ static bool on_email(void *to, const struct mail_email *e)
 	return buf_append(to, span_of(&id, sizeof id));
 }
 
-bool jmap_thread_has(const struct mail_store *store, uint64_t thread, struct span keyword, bool all,
-		     enum rc *rc, struct fault *why)
+static bool thread_has(const struct mail_store *store, uint64_t thread, struct span keyword,
+		       bool all, enum rc *rc, struct fault *why)
 {
 	uint32_t flag = jmap_keyword_flag(keyword);
 	struct buf emails = {0};
@@ -136,6 +136,24 @@ bool jmap_thread_has(const struct mail_store *store, uint64_t thread, struct spa
 	if (*rc == REFUSED)
 		*rc = OK;
 	return has;
+}
+
+bool jmap_match_thread(struct jmap_match *m, const void *of, uint64_t thread, struct span keyword,
+		       bool all, enum rc *rc, struct fault *why)
+{
+	size_t at = (size_t)((thread * 31 + (uintptr_t)of / 8) % JMAP_MEMO);
+
+	*rc = OK;
+	if (m->memo[at].of != of || m->memo[at].thread != thread) {
+		bool has = thread_has(m->store, thread, keyword, all, rc, why);
+
+		if (*rc != OK)
+			return has;
+		m->memo[at].of = of;
+		m->memo[at].thread = thread;
+		m->memo[at].has = has;
+	}
+	return m->memo[at].has;
 }
 
 /* ---- one condition ---- */
@@ -205,8 +223,8 @@ static enum jmap_truth test_thread(struct jmap_match *m, const struct jmap_node 
 
 	if (depth < BY_STORE)
 		return JMAP_UNKNOWN;
-	has = jmap_thread_has(m->store, m->e->thread, n->word, n->key == JMAP_K_THREAD_ALL, &rc,
-			      &m->why);
+	has = jmap_match_thread(m, n, m->e->thread, n->word, n->key == JMAP_K_THREAD_ALL, &rc,
+				&m->why);
 	failed(m, rc);
 	return truth_of(has);
 }

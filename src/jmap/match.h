@@ -10,6 +10,8 @@
 #include "jmap/set64.h"
 #include "mail/digest.h"
 
+enum { JMAP_MEMO = 64 };
+
 struct jmap_match {
 	const struct mail_store *store;
 	struct jmap_filter *filter;
@@ -28,6 +30,13 @@ struct jmap_match {
 	bool has_header;
 	uint64_t fed;
 
+	/* What threads were found to have: a mailbox may be one thread, and each of its Emails asks. */
+	struct {
+		const void *of; /* condition or comparator; NULL: free */
+		uint64_t thread;
+		bool has;
+	} memo[JMAP_MEMO];
+
 	enum rc rc; /* not OK: the store could not be read */
 	struct fault why;
 };
@@ -42,6 +51,6 @@ enum jmap_truth jmap_match_look(struct jmap_match *m, uint64_t box, const struct
 /* e lives until the answer. UNKNOWN: jmap_match_read until it says something else. */
 enum jmap_truth jmap_match_begin(struct jmap_match *m, uint64_t box, const struct mail_entry *e);
 enum jmap_truth jmap_match_read(struct jmap_match *m);
-/* All (or one) of the Emails of a thread have the keyword. */
-bool jmap_thread_has(const struct mail_store *store, uint64_t thread, struct span keyword, bool all,
-		     enum rc *rc, struct fault *why);
+/* All (or one) of the Emails of a thread have the keyword. of: the condition or comparator that asks, for as long as m is used. */
+bool jmap_match_thread(struct jmap_match *m, const void *of, uint64_t thread, struct span keyword,
+		       bool all, enum rc *rc, struct fault *why);

@@ -117,10 +117,9 @@ static bool keyword_key(struct jmap_call *c, struct jmap_query *q, const struct 
 	struct fault why = {0};
 	enum rc rc;
 
-	(void)q;
 	if (by->by != JMAP_BY_KEYWORD) {
-		key->number = jmap_thread_has(store, row->thread, by->keyword,
-					      by->by == JMAP_BY_THREAD_ALL, &rc, &why);
+		key->number = jmap_match_thread(&q->match, by, row->thread, by->keyword,
+						by->by == JMAP_BY_THREAD_ALL, &rc, &why);
 		return rc == OK || jmap_store_failed(c, rc, &why);
 	}
 	rc = jmap_places_read(store, (struct mail_email_id){row->number, row->form}, &p, &why);

@@ -197,6 +197,16 @@ static void large_filters(void **state)
 		(void)buf_printf(&args, "%s{'text':'a%d b'}", i ? "," : "", i);
 	(void)buf_printf(&args, "]}");
 	assert_string_equal(ids(buf_cstr(&args)), "\"unsupportedFilter\"");
+	for (int kind = 0; kind < 2; kind++) { /* each of these reads for itself */
+		buf_clear(&args);
+		(void)buf_printf(&args, "'filter':{'operator':'OR','conditions':[");
+		for (int i = 0; i < 11; i++)
+			(void)buf_printf(&args, "%s%s", i ? "," : "",
+					 kind ? "{'someInThreadHaveKeyword':'a'}"
+					      : "{'header':['x','y']}");
+		(void)buf_printf(&args, "]}");
+		assert_string_equal(ids(buf_cstr(&args)), "\"unsupportedFilter\"");
+	}
 	buf_clear(&args);
 	(void)buf_printf(&args, "'filter':");
 	for (int i = 0; i < 29; i++) /* two levels of JSON each */
