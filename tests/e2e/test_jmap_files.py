@@ -84,6 +84,26 @@ def test_uploads_have_limits(office):
     assert mine.upload(b"x")
 
 
+def test_uploads_at_once_do_not_pass_the_quota_together(folder, started):
+    """Each of them fits when it begins; what they come to does not."""
+    o = started(people.Office(os.path.join(folder, "narrow"), peers.free_port(), mode="backup-mx", more="portal: { uploads: 2MB }\n"))
+    mine, = (p.jmap() for p in o.add("emil"))
+    waiting, answers = [], []
+    for _ in range(3):
+        s = people.trusting().wrap_socket(socket.create_connection(("127.0.0.1", mine.port), timeout=30))
+        s.sendall(f"POST /jmap/upload/{mine.account}/ HTTP/1.1\r\nHost: x\r\nAuthorization: {mine.authorization}\r\nContent-Length: 1200000\r\n\r\na".encode())
+        waiting.append(s)
+        peers.wait_for(lambda: sum(n.endswith(".part") for _, _, all_ in os.walk(os.path.join(o.data, "uploads")) for n in all_) == len(waiting), 10, "it to begin")
+    for s in waiting:
+        s.sendall(b"b" * 1199999)
+        answers.append(s.recv(1000)[:12])
+        s.close()
+    assert b"HTTP/1.1 507" in answers, answers
+    uploads = os.path.join(o.data, "uploads", mine.account[1:])
+    peers.wait_for(lambda: not any(n.endswith(".part") for n in os.listdir(uploads)), 10, "what was refused to go")
+    assert sum(os.path.getsize(os.path.join(uploads, n)) for n in os.listdir(uploads)) <= 2 << 20
+
+
 def test_what_never_became_complete_leaves_nothing(office):
     mine = office.people["carl"].jmap()
     folder = os.path.join(office.data, "uploads")

@@ -415,6 +415,18 @@ void exchange_none(struct http_exchange *x)
 	exchange_answer(x, &r, SPAN_NONE);
 }
 
+/* What a title says may come from a client, or from a file's name. */
+static void put_title(struct buf *out, const char *title)
+{
+	for (; *title; title++) {
+		unsigned char c = (unsigned char)*title;
+
+		if (c == '"' || c == '\\')
+			(void)buf_append_byte(out, '\\');
+		(void)buf_append_byte(out, c < ' ' || c == 127 ? ' ' : c);
+	}
+}
+
 void exchange_problem(struct http_exchange *x, unsigned status, const char *type, const char *title)
 {
 	const struct http_field again = {SPAN_LIT("Retry-After"),
@@ -425,8 +437,9 @@ void exchange_problem(struct http_exchange *x, unsigned status, const char *type
 					.fields_n = status == 429 || status == 503};
 	struct buf body = {0};
 
-	(void)buf_printf(&body, "{\"type\":\"%s\",\"status\":%u,\"title\":\"%s\"}", type, status,
-			 title);
+	(void)buf_printf(&body, "{\"type\":\"%s\",\"status\":%u,\"title\":\"", type, status);
+	put_title(&body, title);
+	(void)buf_append(&body, SPAN_LIT("\"}"));
 	exchange_answer(x, &r, buf_span(&body));
 	buf_fini(&body);
 }

@@ -154,6 +154,12 @@ static void refuse_later(struct http_exchange *x)
 			 "There is no room for files at the moment; try again later");
 }
 
+static void refuse_quota(struct http_exchange *x)
+{
+	exchange_problem(x, 507, "quota",
+			 "Too many files of yours wait to be sent; send or wait a day");
+}
+
 static bool account_is(const struct desk_person *p, struct span rest)
 {
 	uint64_t account;
@@ -177,8 +183,7 @@ static bool measure(struct http_exchange *x, struct desk *d, struct upload *u, i
 	}
 	if (files >= DESK_UPLOADS_MOST || used >= quota ||
 	    (announced > 0 && (uint64_t)announced > quota - used)) {
-		exchange_problem(x, 507, "quota",
-				 "Too many files of yours wait to be sent; send or wait a day");
+		refuse_quota(x);
 		return false;
 	}
 	if (quota - used < u->most)
@@ -291,12 +296,29 @@ void desk_upload_piece(struct http_exchange *x, struct span piece)
 	u->bytes += piece.n;
 }
 
+/* With what came beside it, here or at another desk, since it began: each alone had fitted. */
+static bool still_fits(const struct upload *u)
+{
+	struct desk *d = u->all->desk;
+	uint64_t used;
+	size_t files;
+
+	upload_usage(d, u->person.jmap.account, &used, &files);
+	return used <= d->policy->uploads_bytes && files <= DESK_UPLOADS_MOST;
+}
+
 void desk_upload_end(struct http_exchange *x)
 {
 	struct upload *u = exchange_arg(x);
 
-	if (u && !u->is_refused)
+	if (!u || u->is_refused)
+		return;
+	if (still_fits(u)) {
 		give_to_worker(u);
+		return;
+	}
+	u->is_refused = true;
+	refuse_quota(x);
 }
 
 void desk_upload_over(struct http_exchange *x, bool is_complete)
