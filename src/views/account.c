@@ -110,6 +110,7 @@ static void account_unmake(struct views *v, const struct account *a)
 		"DELETE FROM given_mid WHERE account = ?",
 		"DELETE FROM home WHERE account = ?",
 		"DELETE FROM thread_ref WHERE account = ?",
+		"DELETE FROM thread_new WHERE account = ?",
 		"DELETE FROM lost WHERE account = ?",
 		"DELETE FROM setting WHERE account = ?",
 		"DELETE FROM submission WHERE account = ?",
@@ -124,6 +125,7 @@ static void account_unmake(struct views *v, const struct account *a)
 		  "i", I(a->id));
 	for (size_t i = 0; i < sizeof each / sizeof *each; i++)
 		views_run(v, each[i], "i", I(a->id));
+	refs_load(v);
 	v->people--;
 	mail_touched(v, a->id, 0, a->modseq + 1);
 }

@@ -86,6 +86,7 @@ void views_close(struct views *v)
 		sqlite3_finalize(v->statements[i].q);
 	sqlite3_close(v->db);
 	sites_free(v);
+	refs_free(v);
 	map_fini(&v->resolved, free);
 	map_fini(&v->hot, free);
 	arena_fini(&v->arena);
@@ -234,6 +235,7 @@ static enum rc open_there(struct views *v, const char *dir, struct fault *why)
 	}
 	check(v, dir);
 	load_progress(v);
+	refs_load(v);
 	sites_load(v);
 	accounts_load(v);
 	return views_end(v, why);
@@ -259,6 +261,7 @@ static enum rc make_new(struct views *v, const char *dir, struct fault *why)
 	views_plain(v, sql);
 	views_plain(v, "COMMIT");
 	load_progress(v);
+	refs_load(v);
 	return views_end(v, why);
 }
 
@@ -401,6 +404,7 @@ enum rc views_commit(struct views *v, struct fault *why)
 	sites_save(v);
 	boxes_cool(v);
 	index_ids(v);
+	refs_settle(v);
 	for (size_t i = 0; i < v->lanes_n; i++) {
 		if (!v->lanes[i].is_dirty)
 			continue;

@@ -20,7 +20,9 @@ static const char *const tables[] = {
 	"SELECT 'mailbox', * FROM mailbox ORDER BY id",
 	"SELECT 'subscription', * FROM subscription ORDER BY account, name",
 	"SELECT 'entry', * FROM entry ORDER BY box, uid",
-	"SELECT 'thread_ref', * FROM thread_ref ORDER BY account, ref, subject",
+	"SELECT 'thread_ref', key, account, thread, number FROM (SELECT * FROM thread_ref UNION ALL SELECT"
+	" key, account, thread, number FROM thread_new n WHERE serial > (SELECT u.serial FROM thread_upto u"
+	" WHERE u.part = n.key >> 58 & 63)) ORDER BY key",
 	"SELECT 'lost', * FROM lost ORDER BY account, modseq, kind, id, form",
 	"SELECT 'setting', * FROM setting ORDER BY account, name",
 	"SELECT 'submission', * FROM submission ORDER BY number",

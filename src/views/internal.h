@@ -16,7 +16,7 @@
 #include "publish/publish.h"
 #include "views/apply.h"
 
-enum { VIEWS_SCHEMA = 8, VIEWS_STATEMENTS = 448 };
+enum { VIEWS_SCHEMA = 9, VIEWS_STATEMENTS = 448 };
 extern const char views_schema_sql[];
 
 enum site_kind { SITE_REAL = 0, SITE_REDIRECT = 1, SITE_NONE = 2, SITE_WORLD = 3 };
@@ -34,6 +34,16 @@ struct site {
 	bool o_open;
 	uint64_t o_began_us, o_began_number;
 	int64_t o_total, o_handed, o_unsure, o_decide, o_deferred, o_returned, o_discarded;
+};
+
+/* A reference and where it leads; see thread_ref.c. serial 0: a free place; account 0: forgotten. */
+enum { REF_PARTS = 64 };
+struct ref_row {
+	uint64_t key, account, thread, number, serial;
+};
+struct ref_part {
+	struct ref_row *rows;
+	size_t n, room; /* room: a power of two */
 };
 
 struct views {
@@ -71,6 +81,10 @@ struct views {
 	struct map hot;	       /* account -> struct hot: INBOXes that mail goes to; see box.c */
 	uint64_t shown;	       /* new ones of the record being applied */
 	uint64_t threads;      /* the same */
+	struct ref_part refs[REF_PARTS];
+	size_t refs_n;
+	uint64_t refs_serial; /* the last one given */
+	unsigned refs_turn;   /* the part that goes over next */
 };
 
 /* ---- sql.c ---- */

@@ -128,6 +128,20 @@ uint64_t thread_of(struct views *v, uint64_t account, const struct letter *l);
 void thread_forget(struct views *v, uint64_t account, uint64_t number,
 		   const struct msg_message_meta *m);
 
+/* ---- thread_ref.c: R1, R2 ---- */
+uint64_t ref_key(uint64_t account, uint64_t ref, uint64_t subject);
+/* Also when the place is another account's, as out->account says. */
+bool ref_find(struct views *v, uint64_t key, struct ref_row *out);
+/* One that ref_find did not find. */
+void ref_note(struct views *v, struct ref_row row);
+/* If it was this message of this account that noted it. */
+void ref_forget(struct views *v, uint64_t key, uint64_t account, uint64_t number);
+/* At commit: the oldest part goes into the tree when many are kept. */
+void refs_settle(struct views *v);
+/* What is kept in memory, anew. */
+void refs_load(struct views *v);
+void refs_free(struct views *v);
+
 /* ---- lost.c ---- */
 enum lost_kind { LOST_EMAIL, LOST_BOX };
 /* b->modseq: of its end. Its row is still there. */

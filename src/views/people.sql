@@ -60,16 +60,26 @@ CREATE INDEX entry_number ON entry (number, account, box, gone);
 -- Without those that began it, which are found by their number (thread.c).
 CREATE INDEX entry_thread ON entry (thread) WHERE thread >> 24 != number + 1;
 
--- Which conversation of an account a Message-ID (hashed; its own, or one it answers) and a base subject belong to.
--- number: the message that said so first; the row leaves with it.
+-- Which conversation of an account a Message-ID (its own, or one it answers) and a base subject belong to. key: hash of
+-- the three. number: the message that said so first; the row leaves with it. New ones come to thread_new and go over in
+-- parts, by the first bits of the key; upto: which of a part are over (thread_ref.c). As both together they follow from
+-- the records.
 CREATE TABLE thread_ref (
+	key INTEGER PRIMARY KEY,
 	account INTEGER NOT NULL,
-	ref INTEGER NOT NULL,
-	subject INTEGER NOT NULL,
 	thread INTEGER NOT NULL,
-	number INTEGER NOT NULL,
-	PRIMARY KEY (account, ref, subject)
-) WITHOUT ROWID;
+	number INTEGER NOT NULL
+);
+CREATE TABLE thread_new (
+	serial INTEGER PRIMARY KEY,
+	key INTEGER NOT NULL,
+	account INTEGER NOT NULL,
+	thread INTEGER NOT NULL,
+	number INTEGER NOT NULL
+);
+CREATE TABLE thread_upto (part INTEGER PRIMARY KEY, serial INTEGER NOT NULL);
+WITH RECURSIVE parts (part) AS (SELECT 0 UNION ALL SELECT part + 1 FROM parts WHERE part < 63)
+	INSERT INTO thread_upto SELECT part, 0 FROM parts;
 
 -- What went altogether and has no row elsewhere any more: Emails (kind 0; id: number) whose message left the views,
 -- mailboxes (kind 1). Rows leave after a window, and account.told_from says so.

@@ -7,6 +7,7 @@
  * here have one of them in common, and a message costs the same however long its References field is.
  */
 #include "base/must.h"
+#include "mail/header.h"
 #include "views/people.h"
 
 enum { NEAREST = 3 };
@@ -27,51 +28,69 @@ static bool thread_by(struct views *v, sqlite3_stmt *q, uint64_t *out)
 	return true;
 }
 
-static bool find(struct views *v, uint64_t account, const struct letter *l, uint64_t *out)
+/* Nothing to know it by: but another form of it may be here. */
+static uint64_t without_refs(struct views *v, uint64_t account, const struct letter *l)
 {
-	/* Nothing to know it by: but another form of it may be here. */
-	if (l->m->refs_n == 0)
-		return thread_by(
-			v,
-			views_bind(v, "SELECT thread FROM entry WHERE number = ? AND account = ?",
-				   "ii", I(l->number), I(account)),
-			out);
-	for (size_t i = 0; i < l->m->refs_n; i++)
-		if (thread_by(v,
-			      views_bind(v,
-					 "SELECT thread FROM thread_ref WHERE account = ? AND ref "
-					 "= ? AND subject = ?",
-					 "iii", I(account), I(l->m->refs[i]),
-					 I(l->m->subject_hash)),
-			      out))
-			return true;
-	return false;
+	uint64_t thread = new_thread(v);
+
+	v->threads += !thread_by(
+		v,
+		views_bind(v, "SELECT thread FROM entry WHERE number = ? AND account = ?", "ii",
+			   I(l->number), I(account)),
+		&thread);
+	return thread;
 }
 
-/* True: it was not known yet. */
-static bool note(struct views *v, uint64_t account, const struct letter *l, uint64_t ref,
-		 uint64_t thread)
+/* What is known of a reference of the message, asked once. */
+struct known {
+	bool is_asked, is_there;
+};
+
+static bool is_there(struct views *v, const struct letter *l, uint64_t account, size_t i,
+		     struct known *known, struct ref_row *out)
 {
-	views_run(v, "INSERT OR IGNORE INTO thread_ref VALUES (?, ?, ?, ?, ?)", "iiiii", I(account),
-		  I(ref), I(l->m->subject_hash), I(thread), I(l->number));
-	return sqlite3_changes(v->db) > 0;
+	uint64_t key = ref_key(account, l->m->refs[i], l->m->subject_hash);
+
+	if (!known->is_asked)
+		*known = (struct known){true, ref_find(v, key, out)};
+	return known->is_there;
+}
+
+static void note(struct views *v, uint64_t account, const struct letter *l, size_t i,
+		 struct known *known, uint64_t thread)
+{
+	struct ref_row row;
+
+	if (is_there(v, l, account, i, known, &row))
+		return;
+	known->is_there = true;
+	ref_note(v, (struct ref_row){.key = ref_key(account, l->m->refs[i], l->m->subject_hash),
+				     .account = account,
+				     .thread = thread,
+				     .number = l->number});
 }
 
 uint64_t thread_of(struct views *v, uint64_t account, const struct letter *l)
 {
-	const struct msg_message_meta *m = l->m;
+	size_t n = l->m->refs_n < HEADER_REFS_LIMIT ? l->m->refs_n : HEADER_REFS_LIMIT;
+	struct known known[HEADER_REFS_LIMIT] = {0};
 	uint64_t thread = new_thread(v);
+	bool is_known = false;
 
-	/* Most mail answers nothing: one look is enough. */
-	if (m->refs_n == 1 && note(v, account, l, m->refs[0], thread)) {
-		v->threads++;
-		return thread;
+	if (n == 0)
+		return without_refs(v, account, l);
+	for (size_t i = 0; i < n && !is_known; i++) {
+		struct ref_row row;
+
+		is_known = is_there(v, l, account, i, &known[i], &row) && row.account == account;
+		if (is_known)
+			thread = row.thread;
 	}
-	v->threads += !find(v, account, l, &thread);
-	for (size_t i = 0; i < m->refs_n && i < NEAREST; i++)
-		(void)note(v, account, l, m->refs[i], thread);
-	if (m->refs_n > NEAREST)
-		(void)note(v, account, l, m->refs[m->refs_n - 1], thread);
+	v->threads += !is_known;
+	for (size_t i = 0; i < n && i < NEAREST; i++)
+		note(v, account, l, i, &known[i], thread);
+	if (n > NEAREST)
+		note(v, account, l, n - 1, &known[n - 1], thread);
 	return thread;
 }
 
@@ -79,8 +98,5 @@ void thread_forget(struct views *v, uint64_t account, uint64_t number,
 		   const struct msg_message_meta *m)
 {
 	for (size_t i = 0; i < m->refs_n; i++)
-		views_run(v,
-			  "DELETE FROM thread_ref WHERE account = ? AND ref = ? AND subject = ? "
-			  "AND number = ?",
-			  "iiii", I(account), I(m->refs[i]), I(m->subject_hash), I(number));
+		ref_forget(v, ref_key(account, m->refs[i], m->subject_hash), account, number);
 }

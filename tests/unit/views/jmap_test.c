@@ -1,4 +1,6 @@
 /* What JMAP asks of the views and of the clerk: conversations, changes since a modseq, patches of Emails, submissions. */
+#include <glob.h>
+#include <sqlite3.h>
 #include <time.h>
 
 #include "people_story.h"
@@ -157,6 +159,70 @@ static void conversations_are_never_merged(void **state)
 	assert_int_not_equal(thread(&w, b), was);
 	assert_int_equal(thread(&w, both), thread(&w, b)); /* the nearest */
 	assert_int_equal(thread(&w, a), was);
+	world_free(&w);
+}
+
+/* Of a table that only the views know. */
+static int64_t rows_of(const char *dir, const char *sql)
+{
+	char pattern[128];
+	glob_t found = {0};
+	sqlite3 *db = NULL;
+	sqlite3_stmt *q = NULL;
+	int64_t n;
+
+	snprintf(pattern, sizeof pattern, "%s/views/g*/queue.db", dir);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(sqlite3_open_v2(found.gl_pathv[0], &db, SQLITE_OPEN_READONLY, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+	n = sqlite3_column_int64(q, 0);
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+	globfree(&found);
+	return n;
+}
+
+/*
+ * References go over from what is kept in memory into their tree while mail comes. Where one leads to is the same before
+ * and after, whatever the transactions were and also when the views were opened anew meanwhile.
+ */
+static void references_lead_to_the_same_wherever_they_are(void **state)
+{
+	enum { LETTERS = 20000, EACH = 4 };
+	struct world w = world_new(), again = {.s = w.s, .dir = story_dir()};
+	uint64_t first = w.s->n;
+	char *dump, *other;
+
+	(void)state;
+	for (uint64_t i = 0; i < LETTERS; i++)
+		ANSWER(&w, 7, 4 * i + 1, 4 * i + 2, 4 * i + 3, 4 * i + 4);
+	story_apply(w.s, w.v, w.s->n, 1000);
+	assert_in_range(rows_of(w.dir, "SELECT count(*) FROM thread_ref"), 1000, LETTERS * EACH);
+	for (uint64_t i = 0; i < LETTERS; i += 3333)
+		assert_int_equal(thread(&w, ANSWER(&w, 7, 1000000 + i, 4 * i + 4)),
+				 thread(&w, first + i));
+	again.v = story_open(again.dir, NULL);
+	story_apply(w.s, again.v, LETTERS * 9 / 10, 333);
+	assert_in_range(rows_of(again.dir, "SELECT count(*) FROM thread_ref"), 100, 40000);
+	views_close(again.v);
+	again.v = story_open(again.dir, NULL);
+	story_apply(w.s, again.v, w.s->n, 77);
+	dump = story_dump(w.v);
+	other = story_dump(again.v);
+	assert_string_equal(dump, other);
+	assert_int_not_equal(rows_of(w.dir, "SELECT count(*) FROM thread_ref"),
+			     rows_of(again.dir, "SELECT count(*) FROM thread_ref"));
+	free(dump);
+	free(other);
+	story_directory(w.s, "account", ANNA, true, "state", (const char *[]){"deleted"}, 1);
+	after(&w);
+	assert_int_equal(rows_of(w.dir, "SELECT (SELECT count(*) FROM thread_ref) + (SELECT"
+					" count(*) FROM thread_new)"),
+			 0);
+	views_close(again.v);
+	story_rm(again.dir);
 	world_free(&w);
 }
 
@@ -771,6 +837,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_join_their_conversation),
 		cmocka_unit_test(conversations_are_never_merged),
+		cmocka_unit_test(references_lead_to_the_same_wherever_they_are),
 		cmocka_unit_test(conversations_are_of_one_account),
 		cmocka_unit_test(forms_and_drafts_are_in_it),
 		cmocka_unit_test(what_left_is_no_longer_known),
