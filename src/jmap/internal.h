@@ -140,6 +140,9 @@ bool jmap_arg_text(struct jmap_call *c, const char *name, struct span *out);
 bool jmap_arg_texts(struct jmap_call *c, const char *name, json_t **out);
 bool jmap_arg_object(struct jmap_call *c, const char *name, json_t **out);
 bool jmap_arg_ids(struct jmap_call *c, const char *name, json_t **out); /* Id[]|null */
+/* What all Comparators have (RFC 8620 s5.5); sort.c. False: the call has failed. */
+bool jmap_comparator_read(struct jmap_call *c, const json_t *json, struct span *out_property,
+			  bool *out_is_down, bool *out_is_ascii);
 /* ids and properties of a /get; requestTooLarge beyond maxObjectsInGet. *out NULL: all. known: names with blanks. */
 bool jmap_get_ids(struct jmap_call *c, bool allows_all, json_t **out);
 bool jmap_get_properties(struct jmap_call *c, const char *known, json_t **out);

@@ -206,12 +206,12 @@ static bool read_sort(struct jmap_call *c, struct query *q)
 		return jmap_fail(c, "unsupportedSort", "At most %d Comparators", COMPARATORS);
 	json_array_foreach(sort, i, item)
 	{
-		struct span name = jmap_text(json_object_get(item, "property"));
+		struct span name;
+		bool is_ascii; /* names are compared folded either way */
 
-		if (!name.p)
-			return jmap_bad_argument(c, "sort", "a Comparator must have a property");
+		if (!jmap_comparator_read(c, item, &name, &q->by[i].is_down, &is_ascii))
+			return false;
 		q->by[i].by_name = span_eq(name, SPAN_LIT("name"));
-		q->by[i].is_down = json_is_false(json_object_get(item, "isAscending"));
 		if (!q->by[i].by_name && !span_eq(name, SPAN_LIT("sortOrder")))
 			return jmap_fail(c, "unsupportedSort",
 					 "Mailboxes are sorted by name and sortOrder");

@@ -35,29 +35,37 @@ static bool read_property(struct jmap_call *c, struct span name, struct jmap_com
 	return jmap_fail(c, "unsupportedSort", "Emails cannot be sorted by this property");
 }
 
-static bool read_collation(struct jmap_call *c, const json_t *value, struct jmap_comparator *out)
+static bool read_collation(struct jmap_call *c, const json_t *value, bool *out_is_ascii)
 {
 	struct span name = jmap_text(value);
 
-	if (!value || json_is_null(value) || span_eq(name, SPAN_LIT("i;unicode-casemap")))
-		return true;
-	out->is_ascii = span_eq(name, SPAN_LIT("i;ascii-casemap"));
-	return out->is_ascii || jmap_fail(c, "unsupportedSort", "There is no such collation");
+	*out_is_ascii = span_eq(name, SPAN_LIT("i;ascii-casemap"));
+	return !value || json_is_null(value) || *out_is_ascii ||
+	       span_eq(name, SPAN_LIT("i;unicode-casemap")) ||
+	       jmap_fail(c, "unsupportedSort", "There is no such collation");
+}
+
+bool jmap_comparator_read(struct jmap_call *c, const json_t *json, struct span *out_property,
+			  bool *out_is_down, bool *out_is_ascii)
+{
+	const json_t *up = json_object_get(json, "isAscending");
+
+	*out_property = jmap_text(json_object_get(json, "property"));
+	*out_is_down = json_is_false(up);
+	if (!out_property->p)
+		return jmap_bad_argument(c, "sort", "a Comparator must have a property");
+	if (up && !json_is_boolean(up))
+		return jmap_bad_argument(c, "sort", "isAscending must be a Boolean");
+	return read_collation(c, json_object_get(json, "collation"), out_is_ascii);
 }
 
 static bool read_one(struct jmap_call *c, const json_t *json, struct jmap_comparator *out)
 {
-	const json_t *up = json_object_get(json, "isAscending");
-	struct span keyword = jmap_text(json_object_get(json, "keyword"));
+	struct span keyword = jmap_text(json_object_get(json, "keyword")), property;
 
-	if (!json_is_string(json_object_get(json, "property")))
-		return jmap_bad_argument(c, "sort", "a Comparator must have a property");
-	if (up && !json_is_boolean(up))
-		return jmap_bad_argument(c, "sort", "isAscending must be a Boolean");
-	if (!read_property(c, jmap_text(json_object_get(json, "property")), out) ||
-	    !read_collation(c, json_object_get(json, "collation"), out))
+	if (!jmap_comparator_read(c, json, &property, &out->is_down, &out->is_ascii) ||
+	    !read_property(c, property, out))
 		return false;
-	out->is_down = json_is_false(up);
 	if (out->by < JMAP_BY_KEYWORD)
 		return true;
 	out->keyword = keyword;

@@ -302,6 +302,9 @@ static bool read_filter(struct jmap_call *c, json_t **out)
 				   span_str(key)))
 			return jmap_fail(c, "unsupportedFilter", "There is no condition %.60s here",
 					 key);
+		if (span_ends_nocase(span_str(key), SPAN_LIT("Ids")) && !json_is_null(value) &&
+		    !json_is_array(value))
+			return jmap_bad_argument(c, "filter", "must have arrays of Ids");
 		if (is_date && !jmap_utc_read(jmap_text(value), &us))
 			return jmap_bad_argument(c, "filter", "must have UTCDates");
 	}
@@ -329,15 +332,17 @@ static bool read_sort(struct jmap_call *c, struct order *out)
 		return jmap_fail(c, "unsupportedSort", "At most four comparators");
 	json_array_foreach(sort, i, item)
 	{
-		struct span property = jmap_text(json_object_get(item, "property"));
+		struct span property;
+		bool is_ascii;
 		size_t k = 0;
 
+		if (!jmap_comparator_read(c, item, &property, &out->is_down[out->n], &is_ascii))
+			return false;
 		while (k < 3 && !span_eq(property, span_str(rows[k].name)))
 			k++;
 		if (k == 3)
 			return jmap_fail(c, "unsupportedSort", "Not by this property");
-		out->by[out->n] = rows[k].by;
-		out->is_down[out->n++] = json_is_false(json_object_get(item, "isAscending"));
+		out->by[out->n++] = rows[k].by;
 	}
 	return true;
 }

@@ -555,6 +555,14 @@ static void what_was_sent_is_found(void **state)
 	    "\"unsupportedFilter\"", NULL);
 	row(&g, "EmailSubmission/query", "'sort':[{'property':'size'}]", "", "type",
 	    "\"unsupportedSort\"", NULL);
+	row(&g, "EmailSubmission/query", "'sort':[{'property':'sentAt','isAscending':1}]", "",
+	    "type", "\"invalidArguments\"", NULL);
+	row(&g, "EmailSubmission/query", "'filter':{'emailIds':'M1'}", "", "type",
+	    "\"invalidArguments\"", NULL);
+	row(&g, "Mailbox/query", "'sort':[{'property':'name','collation':'i;unheard-of'}]", "",
+	    "type", "\"unsupportedSort\"", NULL);
+	row(&g, "Mailbox/query", "'sort':[{'property':'name','isAscending':'no'}]", "", "type",
+	    "\"invalidArguments\"", NULL);
 	row(&g, "EmailSubmission/set", "'update':{'s1':{'undoStatus':'canceled'},'s9':{}}", "",
 	    "notUpdated/s1/type", "\"cannotUnsend\"", "notUpdated/s9/type", "\"notFound\"", NULL);
 	end(&g);
