@@ -56,7 +56,10 @@ def test_a_part_of_it_can_be_had(office):
     status, headers, _ = mine.download(blob, headers={"Range": "bytes=200000-"})
     assert status == 416 and headers["Content-Range"] == "bytes */200000"
     assert mine.download(blob, headers={"Range": "lines=1-2"})[::2] == (200, content)
-    assert mine.download(blob, headers={"If-None-Match": headers["ETag"]})[::2] == (304, b"")
+    status, headers, data = mine.download(blob, headers={"If-None-Match": headers["ETag"]})
+    assert (status, data) == (304, b"") and "no-cache" in headers["Cache-Control"] and "immutable" not in headers["Cache-Control"]
+    other = office.people["bert"].jmap()  # at the same browser, with what it kept
+    assert other.raw("GET", f"/jmap/download/{mine.account}/{blob}/x", headers={"If-None-Match": headers["ETag"]})[0] == 404
 
 
 def test_uploads_have_limits(office):

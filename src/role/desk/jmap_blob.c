@@ -1,6 +1,7 @@
 /*
  * GET /jmap/download/{accountId}/{blobId}/{name}?type={type} (RFC 8620 s6.2). Always a file to be saved, in a sandbox of
- * its own should somebody show it all the same. A blob never changes, so its id is its entity tag.
+ * its own should somebody show it all the same. A blob never changes, so its id is its entity tag; but a browser asks each time
+ * whether it may have it still: the next person at it is another.
  */
 #include <stdlib.h>
 
@@ -109,7 +110,7 @@ static void begin(struct http_exchange *x, struct download *down)
 	/* Programs may keep it (RFC 8620 s6.2). A browser may be on somebody else's computer: the baseline's no-store. */
 	if (exchange_ask(x)->person->session.n == 0)
 		fields[n++] = (struct http_field){SPAN_LIT("Cache-Control"),
-						  SPAN_LIT("private, immutable, max-age=86400")};
+						  SPAN_LIT("private, no-cache")};
 	fields[n++] =
 		(struct http_field){SPAN_LIT("Content-Disposition"), text_of(x, &disposition)};
 	fields[n++] = (struct http_field){SPAN_LIT("Accept-Ranges"), SPAN_LIT("bytes")};
