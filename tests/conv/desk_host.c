@@ -656,6 +656,16 @@ void desk_host_await(struct desk_host *d, unsigned type)
 	buf_fini(&body);
 }
 
+const char *desk_host_order(struct desk_host *d)
+{
+	static char order[sizeof d->order];
+
+	must(pthread_mutex_lock(&d->mutex) == 0);
+	memcpy(order, d->order, sizeof order);
+	must(pthread_mutex_unlock(&d->mutex) == 0);
+	return order;
+}
+
 bool desk_host_is_sanitized(void)
 {
 #if defined(__SANITIZE_ADDRESS__)

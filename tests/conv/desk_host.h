@@ -44,7 +44,7 @@ struct desk_host {
 	unsigned sessions_n, more_accounts;
 	_Atomic unsigned session_asks, session_ends, cancels;
 	_Atomic uint32_t login_delay_ms;
-	char order[128]; /* the last SelfOrder: verb argument password new_password */
+	char order[128]; /* desk_host_order */
 };
 
 void desk_host_init(struct desk_host *d);
@@ -68,6 +68,8 @@ void desk_host_end_session(struct desk_host *d, const char *secret); /* Sessions
 void desk_host_link_auth(struct desk_host *d);
 /* Reads what the program tells the supervisor, up to a message of this type. */
 void desk_host_await(struct desk_host *d, unsigned type);
+/* The last SelfOrder: verb argument password new_password. Valid until the next call. */
+const char *desk_host_order(struct desk_host *d);
 /* Sizes of memory say nothing then. */
 bool desk_host_is_sanitized(void);
 unsigned desk_host_rss_kib(const struct desk_host *d);

@@ -506,7 +506,7 @@ static void orders_go_to_auth(void **state)
 	assert_status(200, fetch("POST", "/api/me/app-add", fields,
 				 "{\"argument\":\"phone\",\"password\":\"secret\"}"));
 	assert_string_equal(buf_cstr(&last.body), "{\"done\":1}");
-	assert_string_equal(desk.order, "app-add phone secret ");
+	assert_string_equal(desk_host_order(&desk), "app-add phone secret ");
 	assert_status(422, fetch("POST", "/api/me/factor-begin", fields, "{}"));
 	assert_true(body_has("\"type\":\"password\"") && body_has("No \\\"way\\\""));
 	/* H-08: a new password, a new session, a new token */
@@ -676,7 +676,7 @@ static void h_06_forged_requests_are_refused(void **state)
 		}
 	}
 	assert_int_equal(desk.session_ends, 0);
-	assert_string_equal(desk.order, "");
+	assert_string_equal(desk_host_order(&desk), "");
 	/* and the same, not forged */
 	(void)snprintf(fields, sizeof fields,
 		       "%s%s" JSON "Origin: http://mail.example\r\nSec-Fetch-Site: same-origin\r\n",
