@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "jmap/email.h"
 #include "jmap/set.h"
 #include "jmap/submission.h"
@@ -55,36 +56,30 @@ static bool read_after(struct jmap_call *c, struct submission_set *s)
 	return true;
 }
 
-static bool is_one(void *to, const struct mail_submission *s)
+static bool note(void *to, const struct mail_submission *s)
 {
-	struct {
-		struct span id;
-		bool found;
-	} *look = to;
-
-	look->found = look->found || span_eq(s->id, look->id);
-	return !look->found;
+	(void)map_put(to, s->id, to);
+	return true;
 }
 
-/* Those that exist cannot be changed: what was handed over goes out. */
+/* Those that exist cannot be changed: what was handed over goes out. All are looked through once, however many are named. */
 static void refuse_changes(struct jmap_call *c, struct submission_set *s)
 {
 	const struct mail_store *store = store_of(c);
+	struct fault why = {0};
+	struct map known;
 	const char *key;
 	json_t *value;
 	size_t i;
 
+	map_init(&known);
+	if (json_object_size(s->set.update) || json_array_size(s->set.destroy))
+		(void)(store->ops->each_submission(store->arg, 0, note, &known, &why) == OK);
 	json_object_foreach(s->set.update, key, value)
 	{
-		struct {
-			struct span id;
-			bool found;
-		} look = {span_str(key), false};
-		struct fault why = {0};
-
-		(void)(store->ops->each_submission(store->arg, 0, is_one, &look, &why) == OK);
 		jmap_set_not(&s->set, JMAP_UPDATED, span_str(key),
-			     !look.found ? jmap_set_error("notFound", NULL, "There is none")
+			     !map_get(&known, span_str(key))
+				     ? jmap_set_error("notFound", NULL, "There is none")
 			     : json_object_get(value, "undoStatus")
 				     ? jmap_set_error("cannotUnsend", NULL, "It is on its way")
 				     : jmap_set_error("invalidProperties", NULL,
@@ -92,17 +87,14 @@ static void refuse_changes(struct jmap_call *c, struct submission_set *s)
 	}
 	json_array_foreach(s->set.destroy, i, value)
 	{
-		struct {
-			struct span id;
-			bool found;
-		} look = {jmap_text(value), false};
-		struct fault why = {0};
+		struct span id = jmap_text(value);
 
-		(void)(store->ops->each_submission(store->arg, 0, is_one, &look, &why) == OK);
-		jmap_set_not(&s->set, JMAP_DESTROYED, look.id,
-			     look.found ? jmap_set_error("forbidden", NULL, "It is kept here")
-					: jmap_set_error("notFound", NULL, "There is none"));
+		jmap_set_not(&s->set, JMAP_DESTROYED, id,
+			     map_get(&known, id)
+				     ? jmap_set_error("forbidden", NULL, "It is kept here")
+				     : jmap_set_error("notFound", NULL, "There is none"));
 	}
+	map_fini(&known, NULL);
 }
 
 static bool begin(struct jmap_call *c)
