@@ -307,6 +307,40 @@ def test_after_log_out_a_borrowed_computer_has_nothing(office, browser):
     assert not [p for p in cached if p.startswith(("/jmap", "/api", "/.well-known"))], cached
 
 
+# ---- folders ----
+
+def test_folders_are_made_put_away_and_taken_back_for_every_program(office, browser):
+    """What the portal does to a folder, JMAP and IMAP see; the log-in page tells of the outage; the first list takes one request."""
+    anna, bert = office.people["anna"], office.people["bert"]
+    bert.send(bert.write(anna.address, "For the journey", "Tickets\n"))
+    j = anna.jmap()
+    peers.wait_for(lambda: len(j.emails("inbox")) == 1, 10, "Bert's message")
+    boxes = lambda: {b["name"]: b for b in j.one("Mailbox/get", ids=None)["list"]}
+    p = Portal(browser, anna)
+    p.open()
+    p.see("You are right here")
+    p.login().inbox()
+    p("""await page.locator('.side .new-folder').click()
+        await page.getByLabel('Name of the folder').fill('Reisen & Übergabe')
+        await page.keyboard.press('Enter')
+        await page.locator('.side .folder-name', {hasText: 'Reisen & Übergabe'}).waitFor()""")
+    made = boxes()["Reisen & Übergabe"]["id"]
+    p.read("For the journey")
+    p("""await page.keyboard.press('v')
+        await page.getByLabel('Find a folder').fill('Reisen')
+        await page.keyboard.press('Enter')
+        await page.getByText('Moved to Reisen & Übergabe.').waitFor()""")
+    peers.wait_for(lambda: boxes()["Reisen & Übergabe"]["totalEmails"] == 1, 10, "the message in its folder")
+    p("""await page.getByRole('button', {name: 'What to do with the folder Reisen & Übergabe'}).click()
+        await page.getByRole('menuitem', {name: 'Delete the folder'}).click()
+        await page.getByText('lie in the trash').waitFor()""")
+    gone = boxes()["Reisen & Übergabe"]
+    assert (gone["id"], gone["totalEmails"]) == (made, 1) and boxes()[[n for n in boxes() if boxes()[n]["role"] == "trash"][0]]["id"] == gone["parentId"]
+    p("await page.getByRole('button', {name: 'Undo'}).last().click()")
+    peers.wait_for(lambda: boxes()["Reisen & Übergabe"]["parentId"] is None, 10, "the folder back at its place")
+    assert boxes()["Reisen & Übergabe"]["totalEmails"] == 1
+
+
 # ---- push ----
 
 def test_a_new_message_is_there_within_a_second_in_all_tabs_by_one_stream(office, browser):

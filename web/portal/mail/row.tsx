@@ -7,7 +7,7 @@ import type { Id, Snippet } from "../../shared/jmap";
 import type { Brief } from "./cache";
 import { clean, hue, initials, isMine, people, recipients } from "./names";
 import { pieces } from "./search";
-import { chosen } from "./state";
+import { chosen, mail } from "./state";
 import { useSwipe } from "./swipe";
 import { archive, remove, restore, setFlag } from "./verbs";
 
@@ -55,7 +55,8 @@ function RowNow({ email, conversation, box, role, isOpen, isChosen, isChoosing, 
 				<button type="button" class="face-button" role="checkbox" aria-checked={isChosen} aria-label={t.mail.chooseOne(who)} onClick={toggle}>
 					<span class={`face hue-${hue(face?.email ?? "")}`} aria-hidden="true"><span class="letters">{initials(face?.name || face?.email || "")}</span><Icon name="check" /></span>
 				</button>
-				<a class="row-link" href={href} aria-current={isOpen ? "true" : undefined} onClick={onOpen} draggable={false}>
+				<a class="row-link" href={href} aria-current={isOpen ? "true" : undefined} onClick={onOpen}
+					onPointerDown={() => mail.readAhead(email.threadId)} draggable={false}>
 					<span class="row-top">
 						<span class="who">{isNew && <span class="sr-only">{t.mail.unread}. </span>}{email.keywords.$draft && <span class="is-draft">{t.mail.draft} </span>}{who}</span>
 						{all.length > 1 && <span class="many"><span aria-hidden="true">{all.length}</span><span class="sr-only">, {t.mail.messagesIn(all.length)}</span></span>}

@@ -28,6 +28,7 @@ export class Mail {
 	private state = "";
 	private boxState = "";
 	private loading = new Set<string>();
+	private reading = new Map<string, Promise<void>>();
 	private refreshing: Promise<void> | null = null;
 	private again = false;
 	/** What is on the screen: refreshed first. */
@@ -130,6 +131,13 @@ export class Mail {
 	async read(thread: Id): Promise<void> {
 		const known = this.cache.threads.get(thread);
 		if (known?.length && known.every((id) => this.full.has(id))) return;
+		const key = `${thread} ${known?.join(" ") ?? ""}`; // of the same messages one is enough
+		let way = this.reading.get(key);
+		if (!way) this.reading.set(key, (way = this.fetchThread(thread).finally(() => this.reading.delete(key))));
+		return way;
+	}
+
+	private async fetchThread(thread: Id): Promise<void> {
 		const t = this.jmap.call<Threads>("Thread/get", { ids: [thread] });
 		const g = this.jmap.call<GetResponse<FullEmail>>("Email/get", { "#ids": t.ref("/list/*/emailIds"), properties: READ_PROPERTIES, fetchTextBodyValues: true,
 			fetchHTMLBodyValues: true, maxBodyValueBytes: BODY_BYTES,
