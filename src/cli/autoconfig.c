@@ -9,7 +9,7 @@
 static const struct service {
 	const char *name;
 	bool is_tls_first;
-	const char *srv; /* RFC 6186, RFC 8314 */
+	const char *srv; /* RFC 6186, RFC 8314; RFC 8620 s2.2 */
 	unsigned priority;
 } services[AUTOCONFIG_SERVERS] = {
 	{"imaps", true, "_imaps._tcp", 0},
@@ -18,6 +18,7 @@ static const struct service {
 	{"pop3", false, "_pop3._tcp", 30},
 	{"submissions", true, "_submissions._tcp", 0},
 	{"submission", false, "_submission._tcp", 10},
+	{"https", true, "_jmap._tcp", 0},
 };
 
 static bool is_loopback(struct span address)

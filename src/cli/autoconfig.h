@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "ipc/msg.h"
 
-enum { AUTOCONFIG_SERVERS = 6 };
+enum { AUTOCONFIG_SERVERS = 7 };
 
 struct autoconfig_server {
 	const char *service; /* of the configuration: "imaps" */

@@ -22,9 +22,9 @@ def make_pair(folder, name):
 
 
 def served(office):
-    """{service: certificate} of all six doors, by TLS from the first byte or STARTTLS."""
+    """{service: certificate} of all seven doors, by TLS from the first byte or STARTTLS."""
     found, context = {}, people.trusting()
-    for service in ("imaps", "pop3s", "submissions"):
+    for service in ("imaps", "pop3s", "submissions", "https"):
         with socket.create_connection(("127.0.0.1", office.ports[service]), timeout=20) as s, context.wrap_socket(s) as t:
             found[service] = t.getpeercert(True)
     m = imaplib.IMAP4("127.0.0.1", office.ports["imap"], timeout=20)
@@ -76,7 +76,7 @@ def test_doors_that_are_added_wait_for_a_start_and_the_operator_is_told(office):
     with open(office.config) as f:
         text = f.read()
     with open(office.config, "w") as f:
-        f.write(text.replace("listen:\n", f'listen:\n  metrics: ["127.0.0.1:{peers.free_port()}"]\n', 1))
+        f.write(text.replace("listen:\n", f'listen:\n  admin: ["127.0.0.1:{peers.free_port()}"]\n', 1))
     done = office.run("reload", check=False)
     assert "listen" in done.stdout + done.stderr, done
 
@@ -86,7 +86,7 @@ def test_autoconfig_tells_what_is_open(office):
     [anna] = office.add("anna")
     told = {s["service"]: s for s in office.json("autoconfig", "example.com")["servers"]}
     assert {s: t["port"] for s, t in told.items()} == office.ports
-    assert {s for s, t in told.items() if t["tls"] == "first"} == {"imaps", "pop3s", "submissions"}
+    assert {s for s, t in told.items() if t["tls"] == "first"} == {"imaps", "pop3s", "submissions", "https"}
     m = imaplib.IMAP4_SSL(told["imaps"]["host"], told["imaps"]["port"], ssl_context=people.trusting(), timeout=20)
     people.ok(m.login(anna.address, anna.password))
     m.logout()

@@ -78,7 +78,7 @@ class Autoconfig(unittest.TestCase):
         zone = "xn--bcher-kva.example. 3600 IN SRV"
         self.assertEqual(got, [f"_imaps._tcp.{zone} 0 1 993 mx2.example.net.", f"_imap._tcp.{zone} 10 1 143 mx2.example.net.",
                                f"_pop3s._tcp.{zone} 20 1 995 mx2.example.net.", f"_pop3._tcp.{zone} 0 0 0 .",
-                               f"_submissions._tcp.{zone} 0 1 465 mx2.example.net.", f"_submission._tcp.{zone} 10 1 587 mx2.example.net."])
+                               f"_submissions._tcp.{zone} 0 1 465 mx2.example.net.", f"_submission._tcp.{zone} 10 1 587 mx2.example.net.", f"_jmap._tcp.{zone} 0 0 0 ."])
 
     def test_only_loopback_counts_by_its_address(self):
         got = json.loads(self.good("example.com", "--json", listen='imap: ["127.0.0.1:10143"], pop3: ["127.0.0.1:10110"]'))
