@@ -107,7 +107,7 @@ static void begin(struct http_exchange *x, struct download *down)
 		status = 304;
 	http_disposition(&disposition, down->name);
 	fields[n++] = (struct http_field){SPAN_LIT("ETag"), text_of(x, &tag)};
-	/* Programs may keep it (RFC 8620 s6.2). A browser may be on somebody else's computer: the baseline's no-store. */
+	/* Programs may keep it and ask again. A browser may be on somebody else's computer: the baseline's no-store. */
 	if (exchange_ask(x)->person->session.n == 0)
 		fields[n++] = (struct http_field){SPAN_LIT("Cache-Control"),
 						  SPAN_LIT("private, no-cache")};
