@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
 sys.dont_write_bytecode = True
 import oracle  # noqa: E402
 import mailboxes  # noqa: E402
+import pages  # noqa: E402
 import peers  # noqa: E402
 
 RUNS = int(os.environ.get("HOLDFAST_BENCH_RUNS", "5"))
@@ -181,6 +182,10 @@ def imap(folder, rows):
     mailboxes.mailboxes(folder, rows, RUNS, progress)
 
 
+def the_portal(folder, rows):
+    pages.pages(folder, rows, RUNS, progress)
+
+
 def table(rows):
     print(f"{'work':34} {'ours':>9} {'postfix':>9} {'smtp-sink':>9} {'/postfix':>9} {'/sink':>7}")
     for r in rows:
@@ -195,19 +200,21 @@ def table(rows):
             print(f"hand-back of {r['messages']} x 10 KiB: {r['per_second']:.0f}/s, {r['to_source']:.2f} of smtp-source straight into smtp-sink")
         elif r["work"] == "start":
             print(f"start with {r['held']} held messages: first 250 after {r['accepting_after_s']:.2f} s")
+        elif r["work"].startswith("portal"):
+            pages.show(r)
         else:
             mailboxes.show(r)
 
 
 def main():
-    works = sys.argv[1:] or ["accept", "handback", "start", "imap"]
+    works = sys.argv[1:] or ["accept", "handback", "start", "imap", "portal"]
     if os.geteuid() != 0:
         sys.exit("make bench needs root: Postfix's master runs as root")
     folder, rows = tempfile.mkdtemp(prefix="holdfast-bench-", dir="/var/tmp"), []
     os.chmod(folder, 0o755)
     try:
         for work in works:
-            {"accept": accept, "handback": handback, "start": start, "imap": imap}[work](folder, rows)
+            {"accept": accept, "handback": handback, "start": start, "imap": imap, "portal": the_portal}[work](folder, rows)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         progress("")
