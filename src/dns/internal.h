@@ -4,7 +4,8 @@
 #include "base/arena.h"
 #include "dns/dns.h"
 
-#define DNS_RECORDS_LIMIT 128
+#define DNS_RECORDS_LIMIT   128
+#define DNS_NAME_TEXT_LIMIT 1024 /* 255 bytes, each at most \DDD */
 
 /*
  * Reads the answer section of a reply in wire form (RFC 1035 s4): the records of the asked type, in the

@@ -4,8 +4,7 @@
  */
 #include "dns/internal.h"
 
-#define NAME_TEXT_LIMIT 1024 /* 255 bytes, each at most \DDD */
-#define HEADER_BYTES	12
+#define HEADER_BYTES 12
 
 struct reader {
 	struct span all;
@@ -51,9 +50,9 @@ static size_t put_char(char *out, unsigned char c)
 	return 4;
 }
 
-static bool put_label(struct span label, char text[NAME_TEXT_LIMIT], size_t *n)
+static bool put_label(struct span label, char text[DNS_NAME_TEXT_LIMIT], size_t *n)
 {
-	if (*n + 4 * label.n + 2 > NAME_TEXT_LIMIT)
+	if (*n + 4 * label.n + 2 > DNS_NAME_TEXT_LIMIT)
 		return false;
 	if (*n)
 		text[(*n)++] = '.';
@@ -63,7 +62,7 @@ static bool put_label(struct span label, char text[NAME_TEXT_LIMIT], size_t *n)
 }
 
 /* Reads a name; text NULL: only steps over it. The root is "". */
-static bool take_name(struct reader *r, char text[NAME_TEXT_LIMIT], size_t *out_n)
+static bool take_name(struct reader *r, char text[DNS_NAME_TEXT_LIMIT], size_t *out_n)
 {
 	size_t at = r->at, lowest = r->at, n = 0;
 	bool has_jumped = false;
@@ -103,7 +102,7 @@ static bool take_name(struct reader *r, char text[NAME_TEXT_LIMIT], size_t *out_
 
 static bool take_name_data(struct arena *a, struct reader *r, struct span *out)
 {
-	char text[NAME_TEXT_LIMIT];
+	char text[DNS_NAME_TEXT_LIMIT];
 	size_t n;
 
 	if (!take_name(r, text, &n))
