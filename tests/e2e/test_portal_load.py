@@ -14,7 +14,7 @@ from test_people import arrive
 
 STREAMS, SLOW = (5000, 1000) if SOAK else (400, 80)
 STREAMS, SLOW = (int(n) for n in os.environ.get("HOLDFAST_CROWD", f"{STREAMS},{SLOW}").split(","))
-PEOPLE = 20
+PEOPLE = max(20, STREAMS // 30)  # an account has 50 streams at a desk
 MORE = """accounts: { sessions: 2000 }
 roles: { desks: 2 }
 """
