@@ -1,7 +1,7 @@
 /* The administrator: where they are logged in. */
-import { order } from "../shared/api";
-import { useCell } from "../shared/cell";
-import { Button } from "../shared/components/button";
+import { order } from "../common/api";
+import { useCell } from "../common/cell";
+import { Button } from "../common/components/button";
 import type { Session } from "./api";
 import { Load, Page, Section } from "./parts";
 import { login, logout } from "./session";

@@ -1,8 +1,8 @@
 /* Before the queue or a person is acted on: what will happen to how much, and why it is done. */
 import { useState } from "preact/hooks";
-import { Button } from "../shared/components/button";
-import { Dialog } from "../shared/components/dialog";
-import { Field } from "../shared/components/field";
+import { Button } from "../common/components/button";
+import { Dialog } from "../common/components/dialog";
+import { Field } from "../common/components/field";
 import { useTexts } from "./texts";
 
 export type Asked = { title: string; text: string; go: string; danger: boolean; needsReason: boolean; whereLabel?: string; run: (reason: string, where: string) => Promise<boolean> };

@@ -1,5 +1,5 @@
 /* What the console's server says: src/role/console/README.md, doc/formats/status.md and report.md. */
-import { get, post } from "../shared/api";
+import { get, post } from "../common/api";
 
 export type Time = string | null;
 

@@ -1,13 +1,13 @@
 /* The whole of the console: log-in, or the page that the address names, beside the list of pages. */
 import { useEffect, useRef } from "preact/hooks";
-import { useCell } from "../shared/cell";
-import { chosenLanguage, LANGUAGES, useLanguage } from "../shared/i18n";
-import { Banner } from "../shared/components/banner";
-import { Confirms } from "../shared/components/dialog";
-import { Icon, type IconName } from "../shared/components/icon";
-import { Menu } from "../shared/components/menu";
-import { Toasts } from "../shared/components/toast";
-import { theme, type Theme } from "../shared/theme";
+import { useCell } from "../common/cell";
+import { chosenLanguage, LANGUAGES, useLanguage } from "../common/i18n";
+import { Banner } from "../common/components/banner";
+import { Confirms } from "../common/components/dialog";
+import { Icon, type IconName } from "../common/components/icon";
+import { Menu } from "../common/components/menu";
+import { Toasts } from "../common/components/toast";
+import { theme, type Theme } from "../common/theme";
 import { AccountPage } from "./account";
 import { AuditPage } from "./audit";
 import { LoginPage } from "./login";

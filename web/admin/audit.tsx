@@ -1,7 +1,7 @@
 /* Who decided, ordered or looked, when, and why. */
 import { useEffect, useState } from "preact/hooks";
-import { Button } from "../shared/components/button";
-import { Field } from "../shared/components/field";
+import { Button } from "../common/components/button";
+import { Field } from "../common/components/field";
 import { audit, type Act, type Acts } from "./api";
 import { Load, Page } from "./parts";
 import { path } from "./router";

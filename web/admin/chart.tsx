@@ -4,9 +4,9 @@
  */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { useCell } from "../shared/cell";
-import { format } from "../shared/i18n";
-import { isDark, theme } from "../shared/theme";
+import { useCell } from "../common/cell";
+import { format } from "../common/i18n";
+import { isDark, theme } from "../common/theme";
 import type { Timeline } from "./api";
 import { points } from "./points";
 import type { Texts } from "./texts";

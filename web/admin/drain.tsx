@@ -1,5 +1,5 @@
 /* How far the hand-back is, how fast, and when it will be done. */
-import { number } from "../shared/i18n";
+import { number } from "../common/i18n";
 import type { Site } from "./api";
 import { span, when, type Texts } from "./texts";
 

@@ -1,9 +1,9 @@
 /* Logging in as an administrator: password, then the second factor. Laid over the page when a session ended under it. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import * as api from "../shared/api";
-import { Button } from "../shared/components/button";
-import { Field, PasswordField } from "../shared/components/field";
-import { Icon } from "../shared/components/icon";
+import * as api from "../common/api";
+import { Button } from "../common/components/button";
+import { Field, PasswordField } from "../common/components/field";
+import { Icon } from "../common/components/icon";
 import { enter } from "./session";
 import { useTexts, type Texts } from "./texts";
 

@@ -1,5 +1,5 @@
 /* One message: its envelope, each recipient, every try. Never its text. */
-import { bytes } from "../shared/i18n";
+import { bytes } from "../common/i18n";
 import { message, type Message, type Step } from "./api";
 import { Facts, Load, Page, Section, State } from "./parts";
 import { QueueActs } from "./queueacts";

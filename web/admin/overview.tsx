@@ -1,7 +1,7 @@
 /* All sites on one page: what is wrong, what it needs, how the hand-back goes. */
-import { useCell } from "../shared/cell";
-import { bytes, number } from "../shared/i18n";
-import { LinkButton } from "../shared/components/button";
+import { useCell } from "../common/cell";
+import { bytes, number } from "../common/i18n";
+import { LinkButton } from "../common/components/button";
 import type { Site, Status } from "./api";
 import { DrainBox } from "./drain";
 import { Page, Section, State } from "./parts";

@@ -1,8 +1,8 @@
 /* Small parts that several pages of the console use. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
-import { Button } from "../shared/components/button";
-import { Icon } from "../shared/components/icon";
+import { Button } from "../common/components/button";
+import { Icon } from "../common/components/icon";
 import { useTexts, type Texts } from "./texts";
 import { why, type Loaded } from "./use";
 

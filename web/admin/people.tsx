@@ -1,9 +1,9 @@
 /* Who could log in here, and how those who cannot get a way in. */
 import { useState } from "preact/hooks";
-import { Button } from "../shared/components/button";
-import { Dialog } from "../shared/components/dialog";
-import { Field } from "../shared/components/field";
-import { Menu } from "../shared/components/menu";
+import { Button } from "../common/components/button";
+import { Dialog } from "../common/components/dialog";
+import { Field } from "../common/components/field";
+import { Menu } from "../common/components/menu";
 import { ActDialog, type Asked } from "./actdialog";
 import { people, peopleAct, type Account, type People } from "./api";
 import { Load, Page, Pick, Select, State } from "./parts";

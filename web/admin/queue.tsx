@@ -1,8 +1,8 @@
 /* What is held, oldest first, and what people did that is not at home yet. */
 import { useEffect, useState } from "preact/hooks";
-import { bytes } from "../shared/i18n";
-import { Button } from "../shared/components/button";
-import { Field } from "../shared/components/field";
+import { bytes } from "../common/i18n";
+import { Button } from "../common/components/button";
+import { Field } from "../common/components/field";
 import { home, queue, type Home, type Queue, type Row } from "./api";
 import { Load, Page, Pick, Section, State } from "./parts";
 import { QueueActs } from "./queueacts";

@@ -1,7 +1,7 @@
 /* What can be done with held mail: of one message or all that fit, always with the number it is about. */
 import { useState } from "preact/hooks";
-import { Menu, type MenuItem } from "../shared/components/menu";
-import { bytes } from "../shared/i18n";
+import { Menu, type MenuItem } from "../common/components/menu";
+import { bytes } from "../common/i18n";
 import { ActDialog, type Asked } from "./actdialog";
 import { queue, queueAct } from "./api";
 import { path } from "./router";

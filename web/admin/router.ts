@@ -1,5 +1,5 @@
 /* Which page is shown stands behind the # of the address: #/<page>[/<part>]. */
-import { Cell } from "../shared/cell";
+import { Cell } from "../common/cell";
 
 export const PAGES = ["overview", "queue", "trace", "people", "audit", "account"] as const;
 export type Page = (typeof PAGES)[number] | "site" | "message";

@@ -1,6 +1,6 @@
 /* Who is logged in, and the status, which is asked for again and again while the page is seen. */
-import * as api from "../shared/api";
-import { Cell } from "../shared/cell";
+import * as api from "../common/api";
+import { Cell } from "../common/cell";
 import { status as askStatus, type Status } from "./api";
 
 export type Login = { state: "unknown" } | { state: "out"; again: boolean } | { state: "in"; me: api.Me };

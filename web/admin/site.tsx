@@ -1,8 +1,8 @@
 /* One site: its state with the evidence, the picture of its day, the switches, its servers. */
 import { useState } from "preact/hooks";
-import { useCell } from "../shared/cell";
-import { number } from "../shared/i18n";
-import { Button, LinkButton } from "../shared/components/button";
+import { useCell } from "../common/cell";
+import { number } from "../common/i18n";
+import { Button, LinkButton } from "../common/components/button";
 import { timeline, type Mark, type Override, type Site, type Status, type Timeline } from "./api";
 import { Chart } from "./chart";
 import { DrainBox } from "./drain";

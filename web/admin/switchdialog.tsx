@@ -1,8 +1,8 @@
 /* Hold and continuity by hand: for whom, what, how long, why, and what will happen, before it is ordered. */
 import { useState } from "preact/hooks";
-import { Button } from "../shared/components/button";
-import { Dialog } from "../shared/components/dialog";
-import { Field } from "../shared/components/field";
+import { Button } from "../common/components/button";
+import { Dialog } from "../common/components/dialog";
+import { Field } from "../common/components/field";
 import { order, type Site } from "./api";
 import { Select } from "./parts";
 import { look } from "./session";

@@ -1,7 +1,7 @@
 /* The console's texts, and times and sizes as its pages write them. */
 import * as de from "../texts/de";
 import * as en from "../texts/en";
-import { format, language, useLanguage } from "../shared/i18n";
+import { format, language, useLanguage } from "../common/i18n";
 
 const all = { en: en.admin, de: de.admin };
 export type Texts = typeof en.admin;

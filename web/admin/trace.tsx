@@ -1,7 +1,7 @@
 /* "Where is the mail from X to Y?" */
 import { useId, useState } from "preact/hooks";
-import { Button } from "../shared/components/button";
-import { Field } from "../shared/components/field";
+import { Button } from "../common/components/button";
+import { Field } from "../common/components/field";
 import { trace, type Traced, type Traces } from "./api";
 import { Page, State } from "./parts";
 import { Envelope, Steps } from "./message";

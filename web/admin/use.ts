@@ -1,7 +1,7 @@
 /* Loading for a page: what is asked, again when something changes, and what went wrong. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "../shared/api";
-import { toast } from "../shared/components/toast";
+import { ApiError } from "../common/api";
+import { toast } from "../common/components/toast";
 import { lost, mayAsk } from "./session";
 import type { Texts } from "./texts";
 

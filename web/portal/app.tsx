@@ -1,9 +1,9 @@
 /* The whole of the page: log-in, or the place that the address names, with what may appear over it. */
 import { useEffect, useRef } from "preact/hooks";
-import { useCell } from "../shared/cell";
-import { useLanguage, useTexts } from "../shared/i18n";
-import { Confirms } from "../shared/components/dialog";
-import { Toasts } from "../shared/components/toast";
+import { useCell } from "../common/cell";
+import { useLanguage, useTexts } from "../common/i18n";
+import { Confirms } from "../common/components/dialog";
+import { Toasts } from "../common/components/toast";
 import { route } from "./router";
 import { login } from "./session";
 import { LoginPage } from "./login/login";

@@ -1,9 +1,9 @@
 import { render } from "preact";
-import "../shared/tokens.css";
-import "../shared/base.css";
-import "../shared/components/components.css";
+import "../common/tokens.css";
+import "../common/base.css";
+import "../common/components/components.css";
 import "./portal.css";
-import { startTheme } from "../shared/theme";
+import { startTheme } from "../common/theme";
 import { App } from "./app";
 import { startRouter } from "./router";
 import { startSession } from "./session";

@@ -1,9 +1,9 @@
 /* How the usual mail server fares: for the banner. Comes by push, or is asked for now and then. */
-import { Cell } from "../shared/cell";
-import * as api from "../shared/api";
-import { texts, sinceDate } from "../shared/i18n";
+import { Cell } from "../common/cell";
+import * as api from "../common/api";
+import { texts, sinceDate } from "../common/i18n";
 import { login } from "./session";
-import type { BannerKind } from "../shared/components/banner";
+import type { BannerKind } from "../common/components/banner";
 
 export const now = new Cell<api.Now | null>(null);
 

@@ -1,7 +1,7 @@
 /* The sentence over everything: what is wrong, since when, what happens to mail sent now; later how far mail has moved back. */
-import { Banner } from "../shared/components/banner";
-import { useCell } from "../shared/cell";
-import { useTexts } from "../shared/i18n";
+import { Banner } from "../common/components/banner";
+import { useCell } from "../common/cell";
+import { useTexts } from "../common/i18n";
 import { now, said } from "./now";
 import { isOnline } from "./session";
 import { actions } from "./mail/state";

@@ -2,8 +2,8 @@
  * Which page is shown stands behind the # of the address, so that "back" works and the server needs to know one file only.
  *   #/mail/<mailbox id or "inbox">[/<thread id>]   #/search/<words>[/<thread id>]   #/write[/<kind>/<email id>]   #/settings[/<part>]   #/help
  */
-import { encoded } from "../shared/jmap";
-import { Cell } from "../shared/cell";
+import { encoded } from "../common/jmap";
+import { Cell } from "../common/cell";
 
 export type Route =
 	| { page: "mail"; box: string; thread: string }

@@ -2,9 +2,9 @@
  * Who is logged in. The page knows no secret: the session is a cookie it cannot read. What is kept between visits (name, token
  * against forged requests, ids) only saves questions; each is asked anew in the background, and forgotten with log-out.
  */
-import { Cell } from "../shared/cell";
-import * as api from "../shared/api";
-import { Jmap } from "../shared/jmap";
+import { Cell } from "../common/cell";
+import * as api from "../common/api";
+import { Jmap } from "../common/jmap";
 
 export type Login =
 	| { state: "unknown" }

@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import { useCell } from "../shared/cell";
+import { useCell } from "../common/cell";
 import { info } from "./session";
 
 /** The name of the window: what is unread, the page, the organisation. */

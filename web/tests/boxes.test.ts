@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fake, run } from "../dev/fake.mjs";
 import { Boxes, family, freeName, isAboutName, isInTrash, nameFault } from "../portal/mail/boxes";
 import { Mail } from "../portal/mail/sync";
-import type { Jmap, Mailbox } from "../shared/jmap";
+import type { Jmap, Mailbox } from "../common/jmap";
 
 async function office() {
 	const f = fake({ messages: 100 });

@@ -1,8 +1,8 @@
 /* Writing, without a page: who an answer goes to, what goes to the server, and that nothing is sent twice. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OfflineError } from "../shared/api";
-import type { Args, FullEmail, Identity, Jmap } from "../shared/jmap";
+import { OfflineError } from "../common/api";
+import type { Args, FullEmail, Identity, Jmap } from "../common/jmap";
 import { begin, emailOf, emptyDraft, forwardSubject, identityFor, isAddress, isBlank, parseList, recipients, reopened, replySubject, type QuoteTexts } from "../portal/compose/draft";
 import { LocalDrafts } from "../portal/compose/local";
 import { Outbox } from "../portal/compose/outbox";

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fake, run } from "../dev/fake.mjs";
-import { ApiError, OfflineError } from "../shared/api";
+import { ApiError, OfflineError } from "../common/api";
 import { Actions } from "../portal/mail/actions";
 import { Mail, sortedBoxes } from "../portal/mail/sync";
-import type { Jmap, Mailbox } from "../shared/jmap";
+import type { Jmap, Mailbox } from "../common/jmap";
 
 type Fake = ReturnType<typeof fake>;
 
-/** Jmap.call over the fake: calls of one moment are one request, as in shared/jmap.ts. */
+/** Jmap.call over the fake: calls of one moment are one request, as in common/jmap.ts. */
 class Wire {
 	requests: string[][] = [];
 	fails: (() => unknown)[] = []; // what the next requests throw

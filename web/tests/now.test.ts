@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { said } from "../portal/now";
-import { chosenLanguage } from "../shared/i18n";
-import type { Now } from "../shared/api";
+import { chosenLanguage } from "../common/i18n";
+import type { Now } from "../common/api";
 
 const base: Now = { site: "hq", state: "up", since: "2026-11-22T03:00:00Z", class: "", continuity: "off", held: 0, handback: null, mode: "backup-mx", sends: "direct" };
 const moving = { total: 400, done: 100, left: 300, eta_s: 240 };

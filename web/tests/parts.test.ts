@@ -6,8 +6,8 @@ import { clean, initials } from "../portal/mail/names";
 import { parse, path } from "../portal/router";
 import { correction, qr } from "../portal/settings/qr";
 import { agentName } from "../portal/settings/agent";
-import { Jmap, JmapError, pathOf } from "../shared/jmap";
-import { ApiError, OfflineError } from "../shared/api";
+import { Jmap, JmapError, pathOf } from "../common/jmap";
+import { ApiError, OfflineError } from "../common/api";
 import * as en from "../texts/en";
 import * as de from "../texts/de";
 

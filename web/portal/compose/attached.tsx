@@ -1,7 +1,7 @@
 /* The files of a message being written: what is up, how far the others are, what went wrong. */
-import { bytes, useTexts } from "../../shared/i18n";
-import { Icon } from "../../shared/components/icon";
-import { IconButton } from "../../shared/components/button";
+import { bytes, useTexts } from "../../common/i18n";
+import { Icon } from "../../common/components/icon";
+import { IconButton } from "../../common/components/button";
 import { fileName } from "../safe/names";
 import type { FileRef } from "./draft";
 

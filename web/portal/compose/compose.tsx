@@ -3,13 +3,13 @@
  * "to", an address). What is typed is in this browser within a moment, and on the server within seconds.
  */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError, OfflineError } from "../../shared/api";
-import { keptCell, useCell } from "../../shared/cell";
-import { Button, IconButton } from "../../shared/components/button";
-import { confirm } from "../../shared/components/dialog";
-import { toast } from "../../shared/components/toast";
-import { longDate, useTexts, texts } from "../../shared/i18n";
-import { READ_PROPERTIES, type FullEmail, type GetResponse, type Id, type Identity } from "../../shared/jmap";
+import { ApiError, OfflineError } from "../../common/api";
+import { keptCell, useCell } from "../../common/cell";
+import { Button, IconButton } from "../../common/components/button";
+import { confirm } from "../../common/components/dialog";
+import { toast } from "../../common/components/toast";
+import { longDate, useTexts, texts } from "../../common/i18n";
+import { READ_PROPERTIES, type FullEmail, type GetResponse, type Id, type Identity } from "../../common/jmap";
 import { go } from "../router";
 import { isOnline, jmap, login } from "../session";
 import { plain } from "../safe/names";

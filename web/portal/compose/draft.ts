@@ -3,7 +3,7 @@
  * (RFC 8621 s4.6). Pure: texts, identities and the moment come from outside.
  */
 import { plain as visible } from "../safe/names";
-import type { Address, Args, FullEmail, Id, Identity } from "../../shared/jmap";
+import type { Address, Args, FullEmail, Id, Identity } from "../../common/jmap";
 
 export type FileRef = { blobId: Id; name: string; type: string; size: number; cid: string | null };
 export type Kind = "" | "reply" | "replyall" | "forward" | "draft";

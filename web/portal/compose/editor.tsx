@@ -1,10 +1,10 @@
 /* Where the words are written: plain, or formatted with a small bar of tools. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useTexts } from "../../shared/i18n";
-import { Button } from "../../shared/components/button";
-import { Dialog } from "../../shared/components/dialog";
-import { Icon, type IconName } from "../../shared/components/icon";
-import { Field } from "../../shared/components/field";
+import { useTexts } from "../../common/i18n";
+import { Button } from "../../common/components/button";
+import { Dialog } from "../../common/components/dialog";
+import { Icon, type IconName } from "../../common/components/icon";
+import { Field } from "../../common/components/field";
 import type { Command, RichText } from "./rich";
 
 export function PlainEditor({ text, onText, label, autofocus }: { text: string; onText: (t: string) => void; label: string; autofocus?: boolean }) {

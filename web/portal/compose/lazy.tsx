@@ -1,8 +1,8 @@
 /* The page for writing, fetched when somebody writes. Its style is here: a style fetched later would make the page jump. */
 import type { FunctionComponent } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Button } from "../../shared/components/button";
-import { useTexts } from "../../shared/i18n";
+import { Button } from "../../common/components/button";
+import { useTexts } from "../../common/i18n";
 import "./compose.css";
 
 type Page = FunctionComponent<{ kind: string; email: string }>;

@@ -7,9 +7,9 @@
  *     whether it was submitted: then it is no draft any more.
  * O2: of all tabs one works at a time (Web Locks).
  */
-import { ApiError, OfflineError } from "../../shared/api";
-import { Cell } from "../../shared/cell";
-import { JmapError, refused, type GetResponse, type Id, type Identity, type Jmap, type SetResponse } from "../../shared/jmap";
+import { ApiError, OfflineError } from "../../common/api";
+import { Cell } from "../../common/cell";
+import { JmapError, refused, type GetResponse, type Id, type Identity, type Jmap, type SetResponse } from "../../common/jmap";
 import type { Draft } from "./draft";
 import { boxes, create, destroy } from "./saver";
 

@@ -1,5 +1,5 @@
 /* Addresses that mail was seen from or written to, for completion. Kept in the browser, per account; forgotten with log-out. */
-import type { Address, Email, GetResponse, Id, Jmap } from "../../shared/jmap";
+import type { Address, Email, GetResponse, Id, Jmap } from "../../common/jmap";
 import { plain } from "../safe/names";
 
 type Known = Address & { weight: number };

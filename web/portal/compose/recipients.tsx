@@ -1,8 +1,8 @@
 /* A line of addresses with completion (ARIA combobox with a list; the addresses before it can be removed by keyboard). */
 import { useId, useRef, useState } from "preact/hooks";
-import { useTexts } from "../../shared/i18n";
-import type { Address } from "../../shared/jmap";
-import { Icon } from "../../shared/components/icon";
+import { useTexts } from "../../common/i18n";
+import type { Address } from "../../common/jmap";
+import { Icon } from "../../common/components/icon";
 import { parseList } from "./draft";
 import type { People } from "./people";
 

@@ -2,7 +2,7 @@
  * Saves what is being written on the server: a new message in the mailbox of drafts, and then the one before it is destroyed, in
  * this order, so that at every moment one of them is there. One save at a time; changes made meanwhile lead to one more.
  */
-import { refused, type GetResponse, type Id, type Identity, type Jmap, type Mailbox, type SetResponse } from "../../shared/jmap";
+import { refused, type GetResponse, type Id, type Identity, type Jmap, type Mailbox, type SetResponse } from "../../common/jmap";
 import { emailOf, type Draft } from "./draft";
 
 export type Boxes = { drafts: Id; sent: Id };

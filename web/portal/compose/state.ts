@@ -1,9 +1,9 @@
 /* What writing needs all over the page: the drafts kept here, what waits to be sent, known people, identities. */
-import { toast } from "../../shared/components/toast";
-import { texts } from "../../shared/i18n";
-import { Cell } from "../../shared/cell";
-import type { ApiError } from "../../shared/api";
-import type { GetResponse, Identity, JmapError } from "../../shared/jmap";
+import { toast } from "../../common/components/toast";
+import { texts } from "../../common/i18n";
+import { Cell } from "../../common/cell";
+import type { ApiError } from "../../common/api";
+import type { GetResponse, Identity, JmapError } from "../../common/jmap";
 import { go, route } from "../router";
 import { isOnline, jmap, login, storageOf } from "../session";
 import { shown, type Draft } from "./draft";

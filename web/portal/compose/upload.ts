@@ -1,6 +1,6 @@
 /* Files on their way to the server, with progress (fetch has none). One at a time: on a slow line each is whole sooner. */
-import { ApiError, OfflineError, requestToken } from "../../shared/api";
-import type { Id } from "../../shared/jmap";
+import { ApiError, OfflineError, requestToken } from "../../common/api";
+import type { Id } from "../../common/jmap";
 
 export type Uploaded = { blobId: Id; size: number; type: string };
 

@@ -1,10 +1,10 @@
 /* "What to do now": the organisation's own words and contacts, how things are, how to work here. Open to all; printable. */
 import { useEffect } from "preact/hooks";
-import type { Contact } from "../../shared/api";
-import { useCell } from "../../shared/cell";
-import { encoded } from "../../shared/jmap";
-import { useLanguage, useTexts } from "../../shared/i18n";
-import { Button, LinkButton } from "../../shared/components/button";
+import type { Contact } from "../../common/api";
+import { useCell } from "../../common/cell";
+import { encoded } from "../../common/jmap";
+import { useLanguage, useTexts } from "../../common/i18n";
+import { Button, LinkButton } from "../../common/components/button";
 import { now, said } from "../now";
 import { path } from "../router";
 import { info } from "../session";

@@ -1,5 +1,5 @@
-import * as api from "../../shared/api";
-import type { PortalTexts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import type { PortalTexts } from "../../common/i18n";
 
 export const PASSWORD_LEAST = 15; // NIST SP 800-63B-4: a password that stands alone
 

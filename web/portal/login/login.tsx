@@ -4,13 +4,13 @@
  */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import * as api from "../../shared/api";
-import { useCell } from "../../shared/cell";
-import { chosenLanguage, LANGUAGES, useLanguage, useTexts, type PortalTexts } from "../../shared/i18n";
-import { Button } from "../../shared/components/button";
-import { Field, PasswordField } from "../../shared/components/field";
-import { Icon } from "../../shared/components/icon";
-import { toast } from "../../shared/components/toast";
+import * as api from "../../common/api";
+import { useCell } from "../../common/cell";
+import { chosenLanguage, LANGUAGES, useLanguage, useTexts, type PortalTexts } from "../../common/i18n";
+import { Button } from "../../common/components/button";
+import { Field, PasswordField } from "../../common/components/field";
+import { Icon } from "../../common/components/icon";
+import { toast } from "../../common/components/toast";
 import { NowBanner } from "../nowbanner";
 import { finishLogin, info } from "../session";
 import { PASSWORD_LEAST, why } from "./faults";

@@ -2,9 +2,9 @@
  * What people do with messages. It shows at once; the server is told in order, one request at a time; without a connection it
  * waits; what is refused is taken back and said. Each has its opposite, for "undo".
  */
-import { ApiError, OfflineError } from "../../shared/api";
-import { Cell } from "../../shared/cell";
-import { BOX_PROPERTIES, JmapError, type GetResponse, type Id, type Mailbox, type SetResponse } from "../../shared/jmap";
+import { ApiError, OfflineError } from "../../common/api";
+import { Cell } from "../../common/cell";
+import { BOX_PROPERTIES, JmapError, type GetResponse, type Id, type Mailbox, type SetResponse } from "../../common/jmap";
 import { patchObject, type Brief, type Operation, type Patch } from "./cache";
 import type { Mail } from "./sync";
 

@@ -2,7 +2,7 @@
  * Folders: make, rename or put elsewhere, delete. A folder that is deleted goes to the trash with all that is in it, so that it can
  * come back; an empty one goes at once and is made anew by "undo"; only what lies in the trash goes for ever, after a question.
  */
-import { BOX_PROPERTIES, JmapError, type Args, type GetResponse, type Id, type Jmap, type Mailbox, type SetResponse } from "../../shared/jmap";
+import { BOX_PROPERTIES, JmapError, type Args, type GetResponse, type Id, type Jmap, type Mailbox, type SetResponse } from "../../common/jmap";
 import type { Cache } from "./cache";
 
 export type Place = { name: string; parentId: Id | null };

@@ -7,7 +7,7 @@
  *   W3  A row leaves its list when no known message of its conversation is in that mailbox any more; dropping or undoing the
  *       operation puts it back to its place.
  */
-import type { Email, Id, Mailbox } from "../../shared/jmap";
+import type { Email, Id, Mailbox } from "../../common/jmap";
 
 /** At least this is known of every message that is known. */
 export type Brief = Pick<Email, "id" | "threadId" | "mailboxIds" | "keywords" | "receivedAt" | "from"> & Partial<Email>;

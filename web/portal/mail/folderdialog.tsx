@@ -1,13 +1,13 @@
 /* Making and renaming a folder: its name and where it lies. And what the menu of a folder offers. */
 import { useState } from "preact/hooks";
-import { Cell, useCell } from "../../shared/cell";
-import { Button } from "../../shared/components/button";
-import { confirm, Dialog } from "../../shared/components/dialog";
-import { Field } from "../../shared/components/field";
-import type { MenuItem } from "../../shared/components/menu";
-import { toast } from "../../shared/components/toast";
-import { texts, useTexts } from "../../shared/i18n";
-import type { Id, Mailbox } from "../../shared/jmap";
+import { Cell, useCell } from "../../common/cell";
+import { Button } from "../../common/components/button";
+import { confirm, Dialog } from "../../common/components/dialog";
+import { Field } from "../../common/components/field";
+import type { MenuItem } from "../../common/components/menu";
+import { toast } from "../../common/components/toast";
+import { texts, useTexts } from "../../common/i18n";
+import type { Id, Mailbox } from "../../common/jmap";
 import { why } from "../login/faults";
 import { go, route } from "../router";
 import { Boxes, family, isAboutName, isInTrash, nameFault, type Place } from "./boxes";

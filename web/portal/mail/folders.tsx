@@ -1,10 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
-import { useCell } from "../../shared/cell";
-import { number, useTexts } from "../../shared/i18n";
-import { IconButton, LinkButton } from "../../shared/components/button";
-import { Icon, type IconName } from "../../shared/components/icon";
-import { Menu } from "../../shared/components/menu";
-import type { Id, Mailbox } from "../../shared/jmap";
+import { useCell } from "../../common/cell";
+import { number, useTexts } from "../../common/i18n";
+import { IconButton, LinkButton } from "../../common/components/button";
+import { Icon, type IconName } from "../../common/components/icon";
+import { Menu } from "../../common/components/menu";
+import type { Id, Mailbox } from "../../common/jmap";
 import { path } from "../router";
 import { folderMenu, naming } from "./folderdialog";
 import { mail } from "./state";

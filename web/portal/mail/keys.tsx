@@ -3,10 +3,10 @@
  * dialog is open, and never replace a button.
  */
 import { useEffect, useRef } from "preact/hooks";
-import { Cell, useCell } from "../../shared/cell";
-import { Dialog } from "../../shared/components/dialog";
-import { lastAction } from "../../shared/components/toast";
-import { useTexts, type PortalTexts } from "../../shared/i18n";
+import { Cell, useCell } from "../../common/cell";
+import { Dialog } from "../../common/components/dialog";
+import { lastAction } from "../../common/components/toast";
+import { useTexts, type PortalTexts } from "../../common/i18n";
 import { go } from "../router";
 import type { List } from "./cache";
 import type { MailRoute } from "./mail";

@@ -3,11 +3,11 @@
  * height, the list its full length, and what is scrolled to is asked for.
  */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { useCell } from "../../shared/cell";
-import { useTexts, type PortalTexts } from "../../shared/i18n";
-import { Button, IconButton } from "../../shared/components/button";
-import { Menu } from "../../shared/components/menu";
-import type { Id } from "../../shared/jmap";
+import { useCell } from "../../common/cell";
+import { useTexts, type PortalTexts } from "../../common/i18n";
+import { Button, IconButton } from "../../common/components/button";
+import { Menu } from "../../common/components/menu";
+import type { Id } from "../../common/jmap";
 import { path } from "../router";
 import { login } from "../session";
 import type { List } from "./cache";

@@ -1,9 +1,9 @@
 /* Folders, list and message: three panes where there is room, one at a time on a phone. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useCell } from "../../shared/cell";
-import { useTexts } from "../../shared/i18n";
-import { Icon } from "../../shared/components/icon";
-import { IconButton, LinkButton } from "../../shared/components/button";
+import { useCell } from "../../common/cell";
+import { useTexts } from "../../common/i18n";
+import { Icon } from "../../common/components/icon";
+import { IconButton, LinkButton } from "../../common/components/button";
 import { ConnectionBanner, NowBanner } from "../nowbanner";
 import { go, path, type Route } from "../router";
 import { info } from "../session";

@@ -1,10 +1,10 @@
 /* One message of a conversation: who to whom and when, its body, its files, and how to answer. */
 import { useState } from "preact/hooks";
-import { longDate, mediumDate, shortDate, useTexts } from "../../shared/i18n";
-import { IconButton, LinkButton } from "../../shared/components/button";
-import { Icon } from "../../shared/components/icon";
-import { useCell } from "../../shared/cell";
-import type { Address, FullEmail } from "../../shared/jmap";
+import { longDate, mediumDate, shortDate, useTexts } from "../../common/i18n";
+import { IconButton, LinkButton } from "../../common/components/button";
+import { Icon } from "../../common/components/icon";
+import { useCell } from "../../common/cell";
+import type { Address, FullEmail } from "../../common/jmap";
 import { MessageBody } from "../message/body";
 import { go, path } from "../router";
 import { login } from "../session";

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
-import { useCell } from "../../shared/cell";
-import { Button } from "../../shared/components/button";
-import { Dialog } from "../../shared/components/dialog";
-import { Icon } from "../../shared/components/icon";
-import { useTexts } from "../../shared/i18n";
+import { useCell } from "../../common/cell";
+import { Button } from "../../common/components/button";
+import { Dialog } from "../../common/components/dialog";
+import { Icon } from "../../common/components/icon";
+import { useTexts } from "../../common/i18n";
 import { boxIcon } from "./folders";
 import { naming } from "./folderdialog";
 import { mail } from "./state";

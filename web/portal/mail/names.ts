@@ -1,7 +1,7 @@
 /* Who wrote, in the few words a list has room for. */
-import type { Address } from "../../shared/jmap";
+import type { Address } from "../../common/jmap";
 import type { Brief } from "./cache";
-import { texts } from "../../shared/i18n";
+import { texts } from "../../common/i18n";
 
 export const nameOf = (a: Address): string => clean(a.name ?? "") || a.email;
 

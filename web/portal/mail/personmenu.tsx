@@ -1,8 +1,8 @@
-import { confirm } from "../../shared/components/dialog";
-import { Menu } from "../../shared/components/menu";
-import { toast } from "../../shared/components/toast";
-import { useTexts } from "../../shared/i18n";
-import { isDark, theme, useTheme } from "../../shared/theme";
+import { confirm } from "../../common/components/dialog";
+import { Menu } from "../../common/components/menu";
+import { toast } from "../../common/components/toast";
+import { useTexts } from "../../common/i18n";
+import { isDark, theme, useTheme } from "../../common/theme";
 import { go } from "../router";
 import { unsafe } from "../compose/state";
 import { logout } from "../session";

@@ -1,9 +1,9 @@
 /* One conversation in a list: who, what, when; chosen by its picture, opened by the rest, swiped on a phone. */
 import { memo } from "./memo";
-import { shortDate, longDate, useTexts } from "../../shared/i18n";
-import { Icon } from "../../shared/components/icon";
-import { IconButton } from "../../shared/components/button";
-import type { Id, Snippet } from "../../shared/jmap";
+import { shortDate, longDate, useTexts } from "../../common/i18n";
+import { Icon } from "../../common/components/icon";
+import { IconButton } from "../../common/components/button";
+import type { Id, Snippet } from "../../common/jmap";
 import type { Brief } from "./cache";
 import { clean, hue, initials, isMine, people, recipients } from "./names";
 import { pieces } from "./search";

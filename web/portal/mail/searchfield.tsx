@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useTexts } from "../../shared/i18n";
-import { IconButton } from "../../shared/components/button";
-import { Icon } from "../../shared/components/icon";
+import { useTexts } from "../../common/i18n";
+import { IconButton } from "../../common/components/button";
+import { Icon } from "../../common/components/icon";
 import { go } from "../router";
 import type { MailRoute } from "./mail";
 

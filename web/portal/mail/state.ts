@@ -1,8 +1,8 @@
 /* The one mailbox of the page, what is chosen in it, and how the parts hear of each other. */
-import { keptCell, Cell } from "../../shared/cell";
-import { announce } from "../../shared/announce";
-import { toast } from "../../shared/components/toast";
-import { texts } from "../../shared/i18n";
+import { keptCell, Cell } from "../../common/cell";
+import { announce } from "../../common/announce";
+import { toast } from "../../common/components/toast";
+import { texts } from "../../common/i18n";
 import { isOnline, jmap, login, leaving } from "../session";
 import { Actions } from "./actions";
 import { Mail } from "./sync";

@@ -2,9 +2,9 @@
  * Brings from the server what the page shows, in as few requests as there can be: the first list with all mailboxes is one;
  * so is what a change on the server makes necessary. Draws nothing.
  */
-import { Cell } from "../../shared/cell";
+import { Cell } from "../../common/cell";
 import { BOX_PROPERTIES, LIST_PROPERTIES, READ_PROPERTIES, type ChangesResponse, type Email, type FullEmail, type GetResponse, type Id, type Jmap, type Mailbox, type QueryResponse,
-	type Snippet } from "../../shared/jmap";
+	type Snippet } from "../../common/jmap";
 import { BRIEF_PROPERTIES, Cache, type Brief, type Filter, type List } from "./cache";
 import { family } from "./boxes";
 import { filterOf } from "./search";

@@ -1,11 +1,11 @@
 /* A conversation: what was read long ago folded to a line, what is new open; all that can be done with it above. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useCell } from "../../shared/cell";
-import { useTexts } from "../../shared/i18n";
-import { Button, IconButton } from "../../shared/components/button";
-import { Menu } from "../../shared/components/menu";
-import type { FullEmail, Id } from "../../shared/jmap";
-import { ApiError } from "../../shared/api";
+import { useCell } from "../../common/cell";
+import { useTexts } from "../../common/i18n";
+import { Button, IconButton } from "../../common/components/button";
+import { Menu } from "../../common/components/menu";
+import type { FullEmail, Id } from "../../common/jmap";
+import { ApiError } from "../../common/api";
 import { go } from "../router";
 import type { Brief, List } from "./cache";
 import type { MailRoute } from "./mail";

@@ -1,9 +1,9 @@
 /* What can be done with conversations, with its words and its undo: one place for keys, buttons, swipes and menus. */
-import { confirm } from "../../shared/components/dialog";
-import { toast } from "../../shared/components/toast";
-import { Cell } from "../../shared/cell";
-import { texts } from "../../shared/i18n";
-import type { Id, Mailbox } from "../../shared/jmap";
+import { confirm } from "../../common/components/dialog";
+import { toast } from "../../common/components/toast";
+import { Cell } from "../../common/cell";
+import { texts } from "../../common/i18n";
+import type { Id, Mailbox } from "../../common/jmap";
 import type { Brief } from "./cache";
 import { actions, chosen, mail } from "./state";
 

@@ -3,9 +3,9 @@
  * is shown through safe/ and nowhere else; the sanitiser is fetched when the first HTML message is opened.
  */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useTexts } from "../../shared/i18n";
-import type { BodyPart, FullEmail } from "../../shared/jmap";
-import { Icon } from "../../shared/components/icon";
+import { useTexts } from "../../common/i18n";
+import type { BodyPart, FullEmail } from "../../common/jmap";
+import { Icon } from "../../common/components/icon";
 import { go } from "../router";
 import { jmap } from "../session";
 import { Attachments } from "../safe/Attachments";

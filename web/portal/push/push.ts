@@ -3,7 +3,7 @@
  * stream and tells the others by a channel; when it closes, the next one takes over. A browser keeps awake who holds a lock.
  * Where there are no locks, each tab has its own.
  */
-import type { Now } from "../../shared/api";
+import type { Now } from "../../common/api";
 
 export type News = { onState: (changed: Record<string, string>) => void; onNow: (now: Now) => void;
 	/** The stream began (again): something may have been missed. */

@@ -1,8 +1,8 @@
 /* Files of a message: to be saved, never opened here. The name is shown without what could turn or hide it. */
-import { bytes } from "../../shared/i18n";
-import { useTexts } from "../../shared/i18n";
-import type { BodyPart } from "../../shared/jmap";
-import { Icon } from "../../shared/components/icon";
+import { bytes } from "../../common/i18n";
+import { useTexts } from "../../common/i18n";
+import type { BodyPart } from "../../common/jmap";
+import { Icon } from "../../common/components/icon";
 import { jmap } from "../session";
 import { endingOf, fileName, warnOfFile } from "./names";
 

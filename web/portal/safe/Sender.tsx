@@ -1,7 +1,7 @@
 /* What is to be known of who sent a message before believing it: our server's verdict, and names that pretend. */
-import { useTexts } from "../../shared/i18n";
-import type { FullEmail } from "../../shared/jmap";
-import { Icon } from "../../shared/components/icon";
+import { useTexts } from "../../common/i18n";
+import type { FullEmail } from "../../common/jmap";
+import { Icon } from "../../common/components/icon";
 import { answersElsewhere, isTurned, plain, warnOfName } from "./names";
 import { readVerdict } from "./verdict";
 

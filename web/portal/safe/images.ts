@@ -2,8 +2,8 @@
  * Pictures that a message brings with it (cid:, RFC 2392): fetched as attachments are, looked at by their first bytes, and
  * shown as blobs of just that type. What is not a picture of a known kind is not shown, whatever it calls itself.
  */
-import { http } from "../../shared/api";
-import type { BodyPart, Jmap } from "../../shared/jmap";
+import { http } from "../../common/api";
+import type { BodyPart, Jmap } from "../../common/jmap";
 
 const LARGEST = 12 << 20; // bytes of one picture
 const MOST = 80; // pictures of one message

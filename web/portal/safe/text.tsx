@@ -1,6 +1,6 @@
 /* Plain text of a message: links can be followed, what was quoted is folded, the signature stands back. */
 import { useMemo } from "preact/hooks";
-import { useTexts } from "../../shared/i18n";
+import { useTexts } from "../../common/i18n";
 import { linkify } from "./links";
 
 export type Block = { depth: number; lines: string[]; isSignature: boolean };

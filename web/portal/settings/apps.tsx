@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
-import * as api from "../../shared/api";
-import { useCell } from "../../shared/cell";
-import { Button, IconButton } from "../../shared/components/button";
-import { confirm, Dialog } from "../../shared/components/dialog";
-import { Field } from "../../shared/components/field";
-import { toast } from "../../shared/components/toast";
-import { mediumDate, useTexts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import { useCell } from "../../common/cell";
+import { Button, IconButton } from "../../common/components/button";
+import { confirm, Dialog } from "../../common/components/dialog";
+import { Field } from "../../common/components/field";
+import { toast } from "../../common/components/toast";
+import { mediumDate, useTexts } from "../../common/i18n";
 import { clean } from "../mail/names";
 import { orderFault, withPassword } from "./ask";
 import { copy } from "./factor";

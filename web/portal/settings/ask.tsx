@@ -1,12 +1,12 @@
 /* Asks for the password again before what would help a thief; says what an order was refused for. */
 import { useState } from "preact/hooks";
-import * as api from "../../shared/api";
-import { Cell, useCell } from "../../shared/cell";
-import { Button } from "../../shared/components/button";
-import { Dialog } from "../../shared/components/dialog";
-import { PasswordField } from "../../shared/components/field";
-import { toast } from "../../shared/components/toast";
-import { texts, useTexts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import { Cell, useCell } from "../../common/cell";
+import { Button } from "../../common/components/button";
+import { Dialog } from "../../common/components/dialog";
+import { PasswordField } from "../../common/components/field";
+import { toast } from "../../common/components/toast";
+import { texts, useTexts } from "../../common/i18n";
 
 type Asked = { run: (password: string) => Promise<unknown>; done: (r: unknown) => void };
 const asked = new Cell<Asked | null>(null);

@@ -1,11 +1,11 @@
 import { useMemo, useState } from "preact/hooks";
-import * as api from "../../shared/api";
-import { useCell } from "../../shared/cell";
-import { Button } from "../../shared/components/button";
-import { Dialog } from "../../shared/components/dialog";
-import { Field } from "../../shared/components/field";
-import { toast } from "../../shared/components/toast";
-import { useTexts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import { useCell } from "../../common/cell";
+import { Button } from "../../common/components/button";
+import { Dialog } from "../../common/components/dialog";
+import { Field } from "../../common/components/field";
+import { toast } from "../../common/components/toast";
+import { useTexts } from "../../common/i18n";
 import { orderFault, withPassword } from "./ask";
 import { loadMine, mine } from "./mine";
 import { qr, qrPath } from "./qr";

@@ -1,9 +1,9 @@
 import { useEffect, useId, useState } from "preact/hooks";
-import { Button } from "../../shared/components/button";
-import { Field } from "../../shared/components/field";
-import { toast } from "../../shared/components/toast";
-import { useTexts } from "../../shared/i18n";
-import { refused, type GetResponse, type Identity, type SetResponse } from "../../shared/jmap";
+import { Button } from "../../common/components/button";
+import { Field } from "../../common/components/field";
+import { toast } from "../../common/components/toast";
+import { useTexts } from "../../common/i18n";
+import { refused, type GetResponse, type Identity, type SetResponse } from "../../common/jmap";
 import { jmap, login } from "../session";
 import { clean } from "../mail/names";
 import { Part } from "./settings";

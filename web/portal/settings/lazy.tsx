@@ -1,8 +1,8 @@
 /* The settings, fetched when somebody opens them; their style is here, so that the page does not jump. */
 import type { FunctionComponent } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Button } from "../../shared/components/button";
-import { useTexts } from "../../shared/i18n";
+import { Button } from "../../common/components/button";
+import { useTexts } from "../../common/i18n";
 import "./settings.css";
 
 type Page = FunctionComponent<{ part: string }>;

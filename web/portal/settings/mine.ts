@@ -1,8 +1,8 @@
 /* What the server says of one's own account (POST /api/me/show and /sessions), kept while the settings are open. */
-import * as api from "../../shared/api";
-import { Cell } from "../../shared/cell";
-import { toast } from "../../shared/components/toast";
-import { texts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import { Cell } from "../../common/cell";
+import { toast } from "../../common/components/toast";
+import { texts } from "../../common/i18n";
 
 export type AppPassword = { name: string; made_us: number };
 export type Mine = {

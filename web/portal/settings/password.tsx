@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
-import * as api from "../../shared/api";
-import { useCell } from "../../shared/cell";
-import { Button } from "../../shared/components/button";
-import { PasswordField } from "../../shared/components/field";
-import { toast } from "../../shared/components/toast";
-import { useTexts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import { useCell } from "../../common/cell";
+import { Button } from "../../common/components/button";
+import { PasswordField } from "../../common/components/field";
+import { toast } from "../../common/components/toast";
+import { useTexts } from "../../common/i18n";
 import { PASSWORD_LEAST } from "../login/faults";
 import { login } from "../session";
 import { orderFault } from "./ask";

@@ -1,8 +1,8 @@
-import * as api from "../../shared/api";
-import { useCell } from "../../shared/cell";
-import { Button } from "../../shared/components/button";
-import { toast } from "../../shared/components/toast";
-import { mediumDate, useTexts } from "../../shared/i18n";
+import * as api from "../../common/api";
+import { useCell } from "../../common/cell";
+import { Button } from "../../common/components/button";
+import { toast } from "../../common/components/toast";
+import { mediumDate, useTexts } from "../../common/i18n";
 import { agentName } from "./agent";
 import { orderFault } from "./ask";
 import { isoOf, loadMine, sessions } from "./mine";

@@ -1,10 +1,10 @@
 /* What people set for themselves: looks, name and signature, and who else may get in as them. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
-import { useCell } from "../../shared/cell";
-import { chosenLanguage, LANGUAGES, useTexts, type Language } from "../../shared/i18n";
-import { IconButton } from "../../shared/components/button";
-import { theme, type Theme } from "../../shared/theme";
+import { useCell } from "../../common/cell";
+import { chosenLanguage, LANGUAGES, useTexts, type Language } from "../../common/i18n";
+import { IconButton } from "../../common/components/button";
+import { theme, type Theme } from "../../common/theme";
 import { ConnectionBanner, NowBanner } from "../nowbanner";
 import { path } from "../router";
 import { hasKeys } from "../mail/state";
