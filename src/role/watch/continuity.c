@@ -13,7 +13,6 @@
 #include "os/os.h"
 
 #define QUEUE_FRESH_US (5 * WATCH_SECOND_US)
-#define ORDER_OF(l)    LIST_ENTRY(l, struct domain_order, on_watch)
 
 /* ---- records of a site's state ---- */
 
@@ -164,95 +163,32 @@ void continuity_past_state(struct watch *w, const struct msg_act_meta *m, uint64
 	snprintf(c->reason, sizeof c->reason, "%.*s", SPAN_FMT(m->reason));
 }
 
-/* ---- domains ---- */
+/* ---- orders ---- */
 
-static struct domain_order *find(struct watch *w, struct span name)
+void continuity_over(struct watch *w, const char *domain, enum health_hold was)
 {
-	LIST_EACH (l, &w->domain_orders) {
-		if (span_eq_nocase(name, span_str(ORDER_OF(l)->name)))
-			return ORDER_OF(l);
-	}
-	return NULL;
-}
-
-static void drop(struct domain_order *d)
-{
-	list_remove(&d->on_watch);
-	loop_timer_free(d->timer);
-	free(d);
-}
-
-static void on_lease_over(void *arg)
-{
-	struct domain_order *d = arg;
-
-	write_lease_end(d->watch, d->name, false, d->o.mode);
-	drop(d);
-}
-
-static void put(struct watch *w, struct span name, const struct override *o, uint64_t for_us)
-{
-	struct domain_order *d = find(w, name);
-
-	if (o->mode == HOLD_AUTO) {
-		if (d)
-			drop(d);
-		return;
-	}
-	if (!d) {
-		d = must_alloc(sizeof *d);
-		list_init(&d->on_watch);
-		list_append(&w->domain_orders, &d->on_watch);
-		d->watch = w;
-		d->timer = loop_timer_new(w->loop, on_lease_over, d);
-		snprintf(d->name, sizeof d->name, "%.*s", SPAN_FMT(name));
-	}
-	d->o = *o;
-	d->until_mono_us = loop_now_us(w->loop) + for_us;
-	if (w->is_running)
-		loop_timer_set(d->timer, for_us);
+	write_lease_end(w, domain, false, was);
 }
 
 void continuity_past_order(struct watch *w, const struct msg_act_meta *m, uint64_t at_us)
 {
-	struct override o = {.given_us = at_us, .until_us = m->until_us};
 	struct site *s = site_find(w, m->object);
+	struct override o;
 
-	if (!health_hold_parse(m->argument, &o.mode))
+	if (!override_read(m, at_us, &o))
 		return;
-	snprintf(o.by, sizeof o.by, "%.*s", SPAN_FMT(m->actor));
-	snprintf(o.reason, sizeof o.reason, "%.*s", SPAN_FMT(m->reason));
 	if (span_eq(m->class, SPAN_LIT("domain")))
-		put(w, m->object, &o, health_lease_left(o.given_us, o.until_us, os_wall_us(w->os)));
+		orders_restore(&w->domain_continuity, m->object, &o);
 	else if (s)
 		s->continuity.order = o;
 }
-
-void continuity_start(struct watch *w)
-{
-	uint64_t now = loop_now_us(w->loop);
-
-	LIST_EACH (l, &w->domain_orders) {
-		struct domain_order *d = ORDER_OF(l);
-
-		loop_timer_set(d->timer, d->until_mono_us > now ? d->until_mono_us - now : 0);
-	}
-}
-
-void continuity_stop(struct watch *w)
-{
-	LIST_EACH_SAFE (l, &w->domain_orders)
-		drop(ORDER_OF(l));
-}
-
-/* ---- orders ---- */
 
 static void give(struct watch *w, struct span target, const struct override *o, uint64_t for_us)
 {
 	struct site *s = site_find(w, target);
 
 	if (!s) {
-		put(w, target, o, for_us);
+		orders_put(&w->domain_continuity, target, o, for_us);
 		return;
 	}
 	s->continuity.order = *o;

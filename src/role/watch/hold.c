@@ -9,22 +9,9 @@
 #include "role/watch/internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/must.h"
 #include "loop/loop.h"
 #include "os/os.h"
-
-#define HOLD_OF(l) LIST_ENTRY(l, struct domain_hold, on_watch)
-
-static struct domain_hold *find(struct watch *w, struct span name)
-{
-	LIST_EACH (l, &w->domain_holds) {
-		if (span_eq_nocase(name, span_str(HOLD_OF(l)->name)))
-			return HOLD_OF(l);
-	}
-	return NULL;
-}
 
 static bool is_domain(struct watch *w, struct span name)
 {
@@ -32,19 +19,12 @@ static bool is_domain(struct watch *w, struct span name)
 		if (span_eq_nocase(name, w->config->domains[i].name))
 			return true;
 	}
-	return find(w, name) != NULL;
+	return orders_find(&w->domain_holds, name) || orders_find(&w->domain_continuity, name);
 }
 
 bool hold_is_target(struct watch *w, struct span target)
 {
 	return site_find(w, target) || is_domain(w, target);
-}
-
-static void drop(struct domain_hold *d)
-{
-	list_remove(&d->on_watch);
-	loop_timer_free(d->timer);
-	free(d);
 }
 
 static void on_lease_recorded(void *arg, bool is_recorded)
@@ -55,73 +35,22 @@ static void on_lease_recorded(void *arg, bool is_recorded)
 		site_publish(w);
 }
 
-static void on_lease_over(void *arg)
+void hold_over(struct watch *w, const char *domain, enum health_hold was)
 {
-	struct domain_hold *d = arg;
-	struct watch *w = d->watch;
 	char reason[120];
 	struct act a = {.verb = "hold.set",
-			.object = span_str(d->name),
+			.object = span_str(domain),
 			.argument = "auto",
 			.class = "domain",
 			.reason = reason,
 			.confidence = 100};
 	struct job *j = job_new(false, on_lease_recorded, w);
 
-	snprintf(reason, sizeof reason, "the lease of hold %s is over",
-		 health_hold_name(d->o.mode));
-	say(SAY_WARNING, "hold.over", "domain", SAY_STR(d->name), "mode",
-	    SAY_STR(health_hold_name(d->o.mode)), NULL);
+	snprintf(reason, sizeof reason, "the lease of hold %s is over", health_hold_name(was));
+	say(SAY_WARNING, "hold.over", "domain", SAY_STR(domain), "mode",
+	    SAY_STR(health_hold_name(was)), NULL);
 	job_act(w, j, &a);
-	drop(d);
 	books_write(w, j);
-}
-
-static void put(struct watch *w, struct span name, const struct override *o, uint64_t for_us)
-{
-	struct domain_hold *d = find(w, name);
-
-	if (o->mode == HOLD_AUTO) {
-		if (d)
-			drop(d);
-		return;
-	}
-	if (!d) {
-		d = must_alloc(sizeof *d);
-		list_init(&d->on_watch);
-		list_append(&w->domain_holds, &d->on_watch);
-		d->watch = w;
-		d->timer = loop_timer_new(w->loop, on_lease_over, d);
-		snprintf(d->name, sizeof d->name, "%.*s", SPAN_FMT(name));
-		for (char *c = d->name; *c; c++)
-			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
-	d->o = *o;
-	d->until_mono_us = loop_now_us(w->loop) + for_us;
-	if (w->is_running)
-		loop_timer_set(d->timer, for_us);
-}
-
-void hold_restore_domain(struct watch *w, struct span name, const struct override *o)
-{
-	put(w, name, o, health_lease_left(o->given_us, o->until_us, os_wall_us(w->os)));
-}
-
-void holds_start(struct watch *w)
-{
-	uint64_t now = loop_now_us(w->loop);
-
-	LIST_EACH (l, &w->domain_holds) {
-		struct domain_hold *d = HOLD_OF(l);
-
-		loop_timer_set(d->timer, d->until_mono_us > now ? d->until_mono_us - now : 0);
-	}
-}
-
-void holds_stop(struct watch *w)
-{
-	LIST_EACH_SAFE (l, &w->domain_holds)
-		drop(HOLD_OF(l));
 }
 
 void hold_set(struct watch *w, struct span target, enum health_hold mode, uint64_t for_us,
@@ -147,7 +76,7 @@ void hold_set(struct watch *w, struct span target, enum health_hold mode, uint64
 	books_begin(w);
 	books_write(w, j); /* before what follows from it, which site_follow writes */
 	if (!s) {
-		put(w, target, &o, for_us);
+		orders_put(&w->domain_holds, target, &o, for_us);
 		books_commit(w);
 		return;
 	}
@@ -170,7 +99,7 @@ void hold_put_back(struct watch *w, struct span target)
 	struct health_actions did;
 
 	if (!s) {
-		put(w, target, &none, 0);
+		orders_put(&w->domain_holds, target, &none, 0);
 		return;
 	}
 	s->hold = none;

@@ -109,6 +109,9 @@ struct override {
 	char by[176], reason[200];
 };
 
+/* Of an act that gave an order (hold.set, continuity.set). False: it names no mode. */
+bool override_read(const struct msg_act_meta *m, uint64_t given_us, struct override *out);
+
 struct primary {
 	struct site *site;
 	struct host host;
@@ -187,36 +190,45 @@ void probe_round(struct site *s);
 void probe_cancel(struct site *s);
 void probe_host_ready(struct host *h); /* of a primary */
 
-/* ---- holds by command (hold.c) ---- */
+/* ---- orders for single domains (orders.c) ---- */
 
-struct domain_hold {
-	struct list on_watch;
-	char name[WATCH_NAME_BYTES];
+struct domain_orders {
+	struct watch *watch;
+	struct list orders;
+	void (*on_over)(struct watch *w, const char *name, enum health_hold was);
+};
+struct domain_order {
+	struct list link;
+	char name[WATCH_NAME_BYTES]; /* lower case */
 	struct override o;
 	uint64_t until_mono_us;
 	struct loop_timer *timer;
-	struct watch *watch;
+	struct domain_orders *of;
 };
+#define ORDER_OF(l) LIST_ENTRY(l, struct domain_order, link)
+
+/* on_over: its lease has ended, and it is gone. */
+void orders_init(struct domain_orders *all, struct watch *w,
+		 void (*on_over)(struct watch *w, const char *name, enum health_hold was));
+struct domain_order *orders_find(struct domain_orders *all, struct span name); /* NULL: none */
+void orders_put(struct domain_orders *all, struct span name, const struct override *o,
+		uint64_t for_us); /* HOLD_AUTO takes it away */
+void orders_restore(struct domain_orders *all, struct span name, const struct override *o);
+void orders_start(struct domain_orders *all); /* leases begin to run */
+void orders_stop(struct domain_orders *all);
+
+/* ---- holds by command (hold.c) ---- */
+
 /* target is a site or a domain (a site of that name first); for_us 0 with HOLD_AUTO. Adds the act and what follows from it to
  * j and writes it. undo: called by the caller when the job was not recorded. */
 bool hold_is_target(struct watch *w, struct span target);
 void hold_set(struct watch *w, struct span target, enum health_hold mode, uint64_t for_us,
 	      const char *by, const char *reason, const char *id, struct job *j);
 void hold_put_back(struct watch *w, struct span target);
-void hold_restore_domain(struct watch *w, struct span name, const struct override *o);
-void holds_start(struct watch *w);
-void holds_stop(struct watch *w);
+void hold_over(struct watch *w, const char *domain, enum health_hold was); /* of domain_holds */
 
 /* ---- continuity (continuity.c) ---- */
 
-struct domain_order {
-	struct list on_watch;
-	char name[WATCH_NAME_BYTES];
-	struct override o;
-	uint64_t until_mono_us;
-	struct loop_timer *timer;
-	struct watch *watch;
-};
 /* Something that continuity depends on may have changed: health, controls, configuration, time. */
 void continuity_see(struct site *s);
 void continuity_waits(struct site *s, uint64_t waiting); /* the clerk says */
@@ -230,8 +242,7 @@ void continuity_past_order(struct watch *w, const struct msg_act_meta *m, uint64
 void continuity_set(struct watch *w, struct span target, enum health_hold mode, uint64_t for_us,
 		    const char *by, const char *reason, const char *id, struct job *j);
 void continuity_put_back(struct watch *w, struct span target);
-void continuity_start(struct watch *w); /* leases of domains */
-void continuity_stop(struct watch *w);
+void continuity_over(struct watch *w, const char *domain, enum health_hold was);
 
 /* ---- what the probes said (timeline.c) ---- */
 
@@ -326,7 +337,7 @@ struct watch {
 	/* sites */
 	struct site **sites;
 	size_t sites_n;
-	struct list domain_holds, domain_orders;
+	struct domain_orders domain_holds, domain_continuity;
 	struct loop_timer *publish_timer;
 	uint64_t limits_published_us;
 	bool publish_is_broken;

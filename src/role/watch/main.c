@@ -220,8 +220,8 @@ static bool on_start(struct role *r, struct fault *why)
 	w->config = role_config(r);
 	list_init(&w->hosts);
 	list_init(&w->couriers);
-	list_init(&w->domain_holds);
-	list_init(&w->domain_orders);
+	orders_init(&w->domain_holds, w, hold_over);
+	orders_init(&w->domain_continuity, w, continuity_over);
 	w->tls = primary_tls_new();
 	control_prepare(w);
 	metrics_start(w);
@@ -236,8 +236,8 @@ static void on_ready(struct role *r)
 
 	names_start(w);
 	directory_write(w);
-	holds_start(w);
-	continuity_start(w);
+	orders_start(&w->domain_holds);
+	orders_start(&w->domain_continuity);
 	sites_start(w);
 	controls_configure(w);
 	site_publish(w);
@@ -316,8 +316,8 @@ static void on_stop(struct role *r)
 	metrics_stop(w);
 	controls_stop(w);
 	directory_stop(w);
-	holds_stop(w);
-	continuity_stop(w);
+	orders_stop(&w->domain_holds);
+	orders_stop(&w->domain_continuity);
 	sites_stop(w);
 	books_close(w);
 	names_stop(w);

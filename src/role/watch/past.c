@@ -63,15 +63,13 @@ static void note_state(struct watch *w, const struct msg_act_meta *m, uint64_t a
 
 static void note_hold(struct watch *w, const struct msg_act_meta *m, uint64_t at)
 {
-	struct override o = {.given_us = at, .until_us = m->until_us};
 	struct site *s = site_find(w, m->object);
+	struct override o;
 
-	if (!health_hold_parse(m->argument, &o.mode))
+	if (!override_read(m, at, &o))
 		return;
-	snprintf(o.by, sizeof o.by, "%.*s", SPAN_FMT(m->actor));
-	snprintf(o.reason, sizeof o.reason, "%.*s", SPAN_FMT(m->reason));
 	if (span_eq(m->class, SPAN_LIT("domain")))
-		hold_restore_domain(w, m->object, &o);
+		orders_restore(&w->domain_holds, m->object, &o);
 	else if (s)
 		s->hold = o;
 }

@@ -330,8 +330,8 @@ void site_publish(struct watch *w)
 
 	for (size_t i = 0; i < w->sites_n; i++)
 		publish_add(p, span_str(w->sites[i]->name), (uint32_t)published(w->sites[i]));
-	LIST_EACH (l, &w->domain_holds) {
-		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
+	LIST_EACH (l, &w->domain_holds.orders) {
+		struct domain_order *d = ORDER_OF(l);
 
 		snprintf(key, sizeof key, "@%s", d->name);
 		publish_add(p, span_str(key), d->o.mode == HOLD_ON ? HEALTH_DOWN : HEALTH_SUSPECT);

@@ -200,26 +200,12 @@ static json_t *ledger_json(struct watch *w)
 	return o;
 }
 
-static json_t *domain_holds_json(struct watch *w)
+static json_t *orders_json(const struct domain_orders *all)
 {
 	json_t *list = json_array();
 
-	LIST_EACH (l, &w->domain_holds) {
-		struct domain_hold *d = LIST_ENTRY(l, struct domain_hold, on_watch);
-		json_t *o = override_json(&d->o);
-
-		put(o, "target", status_text(d->name));
-		(void)json_array_append_new(list, o);
-	}
-	return list;
-}
-
-static json_t *domain_orders_json(struct watch *w)
-{
-	json_t *list = json_array();
-
-	LIST_EACH (l, &w->domain_orders) {
-		struct domain_order *d = LIST_ENTRY(l, struct domain_order, on_watch);
+	LIST_EACH (l, &all->orders) {
+		struct domain_order *d = ORDER_OF(l);
 		json_t *o = override_json(&d->o);
 
 		put(o, "target", status_text(d->name));
@@ -250,8 +236,8 @@ void status_json(struct watch *w, struct buf *out)
 	for (size_t i = 0; i < w->sites_n; i++)
 		(void)json_array_append_new(sites, site_json(w->sites[i]));
 	put(o, "sites", sites);
-	put(o, "overrides", domain_holds_json(w));
-	put(o, "continuity_overrides", domain_orders_json(w));
+	put(o, "overrides", orders_json(&w->domain_holds));
+	put(o, "continuity_overrides", orders_json(&w->domain_continuity));
 	put_number(controls, "asked", w->controls_asked);
 	put_number(controls, "good", w->controls_good);
 	put(controls, "own_network_down", json_boolean(w->own_network_down));
