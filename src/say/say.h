@@ -47,6 +47,12 @@ struct say_metric {
 	enum { SAY_COUNTER, SAY_GAUGE } kind;
 	_Atomic uint64_t value;
 };
+/* A place in a role's table of metrics: [id] = a metric of its own. */
+#define SAY_METRIC(id, metric_kind, metric_name, metric_help)                                      \
+	[id] = &(struct say_metric)                                                                \
+	{                                                                                          \
+		.name = metric_name, .help = metric_help, .kind = metric_kind                      \
+	}
 
 static inline void say_count(struct say_metric *m, uint64_t more)
 {
@@ -59,4 +65,5 @@ static inline void say_set(struct say_metric *m, uint64_t value)
 }
 
 struct buf;
-void say_metrics_render(struct buf *out, const char *role, struct say_metric *const *metrics, size_t n);
+void say_metrics_render(struct buf *out, const char *role, struct say_metric *const *metrics,
+			size_t n);

@@ -41,16 +41,8 @@ enum {
 
 /* ---- metrics ---- */
 
-#define COUNTER(id, metric_name, metric_help)                                                      \
-	[id] = &(struct say_metric)                                                                \
-	{                                                                                          \
-		.name = "holdfast_http_" metric_name, .help = metric_help, .kind = SAY_COUNTER     \
-	}
-#define GAUGE(id, metric_name, metric_help)                                                        \
-	[id] = &(struct say_metric)                                                                \
-	{                                                                                          \
-		.name = "holdfast_http_" metric_name, .help = metric_help, .kind = SAY_GAUGE       \
-	}
+#define COUNTER(id, name, help) SAY_METRIC(id, SAY_COUNTER, "holdfast_http_" name, help)
+#define GAUGE(id, name, help)	SAY_METRIC(id, SAY_GAUGE, "holdfast_http_" name, help)
 
 struct say_metric *const http_metrics[HTTP_METRICS] = {
 	COUNTER(HTTP_CONNECTIONS, "connections_total", "Connections accepted"),

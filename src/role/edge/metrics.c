@@ -1,15 +1,7 @@
 #include "role/edge/internal.h"
 
-#define COUNTER(id, metric_name, metric_help)                                                      \
-	[id] = &(struct say_metric)                                                                \
-	{                                                                                          \
-		.name = "holdfast_edge_" metric_name, .help = metric_help, .kind = SAY_COUNTER     \
-	}
-#define GAUGE(id, metric_name, metric_help)                                                        \
-	[id] = &(struct say_metric)                                                                \
-	{                                                                                          \
-		.name = "holdfast_edge_" metric_name, .help = metric_help, .kind = SAY_GAUGE       \
-	}
+#define COUNTER(id, name, help) SAY_METRIC(id, SAY_COUNTER, "holdfast_edge_" name, help)
+#define GAUGE(id, name, help)	SAY_METRIC(id, SAY_GAUGE, "holdfast_edge_" name, help)
 
 struct say_metric *const edge_metrics[METRICS] = {
 	COUNTER(METRIC_CONNECTIONS, "connections_total", "Connections accepted"),
